@@ -1,0 +1,193 @@
+"""Generate the JSON schemas of the streams from the catalogue and the API reference.
+
+`python -m tools.generate_schemas` writes source_exact_online/schemas/. With `--check` it writes nothing, says what
+differs from the committed files, and ends with exit code 1 if anything does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tools.descriptions import Describer, load_describer
+from tools.reference import REPOSITORY, Endpoint, Property, load_reference
+
+CATALOG_FILE = REPOSITORY / "source_exact_online" / "streams" / "catalog.yaml"
+SCHEMAS_DIRECTORY = REPOSITORY / "source_exact_online" / "schemas"
+INSTANTS_FILE = Path(__file__).with_name("instants.yaml")
+
+DIVISION = Property(
+    "Division", "Edm.Int32", "Number of the administration (division)", values={}, obsolete=False, hidden=False
+)
+DELETED_AT = "_ab_cdc_deleted_at"
+_JSON_TYPES = {
+    "Edm.String": "string",
+    "Edm.Guid": "string",
+    "Edm.Int16": "integer",
+    "Edm.Int32": "integer",
+    "Edm.Int64": "integer",
+    "Edm.Byte": "integer",
+    "Edm.Double": "number",
+    "Edm.Boolean": "boolean",
+}
+_INSTANT = {"format": "date-time", "airbyte_type": "timestamp_with_timezone"}
+_BUSINESS = {"format": "date-time", "airbyte_type": "timestamp_without_timezone"}
+
+Schema = dict[str, Any]
+
+
+class SchemaGenerator:
+    """Builds schemas from the reference; knows no stream by name."""
+
+    def __init__(self, reference: Mapping[str, Endpoint], describer: Describer, instants: Mapping[str, bool]) -> None:
+        """`instants` says for each Edm.DateTime property name whether it is an instant (True) or a business date."""
+        self._reference = reference
+        self._describer = describer
+        self._instants = instants
+        self._entities = {endpoint.name for endpoint in reference.values() if endpoint.readable}
+
+    def schema(self, stream: Mapping[str, Any]) -> Schema:
+        """JSON schema (draft-07) of one catalogue entry: primary key, then cursor, then the order of the reference.
+
+        Raises:
+            KeyError: the reference has no such path.
+            ValueError: the key or cursor is not a property, or a property has a type or date name not seen before.
+        """
+        endpoint = self._reference[stream["path"]]
+        offered = {DIVISION.name: DIVISION} | {prop.name: prop for prop in endpoint.properties if self._offered(prop)}
+        primary_key = [DIVISION.name, *stream["key"]]
+        first = [*primary_key, *([stream["cursor"]] if "cursor" in stream else [])]
+        if unknown := [name for name in first if name not in offered]:
+            raise ValueError(f"{stream['name']}: {endpoint.path} has no property {', '.join(unknown)}")
+        order = dict.fromkeys([*first, *(prop.name for prop in endpoint.properties if prop.name in offered)])
+        properties = {name: self._property(offered[name], nullable=name not in primary_key) for name in order}
+        if "entity_type" in stream:
+            properties[DELETED_AT] = {
+                "type": ["null", "string"],
+                **_INSTANT,
+                "description": "When the record was deleted in Exact Online; empty as long as it exists",
+            }
+        return {
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "type": "object",
+            "title": stream["name"],
+            "description": stream["title"],
+            "additionalProperties": True,
+            "properties": properties,
+        }
+
+    def _offered(self, prop: Property) -> bool:
+        """Whether a property is a column: still in the reference, and a value of its own."""
+        return not (
+            prop.obsolete or prop.hidden or prop.is_binary or prop.is_navigation or self._has_own_endpoint(prop)
+        )
+
+    def _has_own_endpoint(self, prop: Property) -> bool:
+        """Whether the rows of an embedded object can be read elsewhere (DivisionClass: hrm/DivisionClasses)."""
+        name = prop.complex_type
+        return name is not None and not self._entities.isdisjoint({name, f"{name}s", f"{name}es"})
+
+    def _property(self, prop: Property, *, nullable: bool) -> Schema:
+        extra: dict[str, str] = {}
+        if prop.complex_type:
+            json_type = "object"
+        elif prop.type == "Edm.DateTime":
+            if prop.name not in self._instants:
+                raise ValueError(f"{prop.name} is an Edm.DateTime that {INSTANTS_FILE.name} does not list")
+            json_type, extra = "string", _INSTANT if self._instants[prop.name] else _BUSINESS
+        elif prop.type in _JSON_TYPES:
+            json_type = _JSON_TYPES[prop.type]
+        else:
+            raise ValueError(f"{prop.name} has the unknown type {prop.type}")
+        return {
+            "type": ["null", json_type] if nullable else json_type,
+            **extra,
+            "description": self._describer.describe(prop),
+        }
+
+
+def load_generator() -> SchemaGenerator:
+    """The generator with the repository's reference and tables."""
+    reviewed = yaml.safe_load(INSTANTS_FILE.read_text(encoding="utf-8"))
+    instants = dict.fromkeys(reviewed["business"], False) | dict.fromkeys(reviewed["instants"], True)
+    return SchemaGenerator(load_reference(), load_describer(), instants)
+
+
+def load_catalog(file: Path = CATALOG_FILE) -> list[dict[str, Any]]:
+    """The catalogue's entries as they stand in the file."""
+    streams: list[dict[str, Any]] = yaml.safe_load(file.read_text(encoding="utf-8"))["streams"]
+    return streams
+
+
+def generate() -> dict[str, Schema]:
+    """Schema of every stream of the catalogue, by stream name."""
+    generator = load_generator()
+    return {stream["name"]: generator.schema(stream) for stream in load_catalog()}
+
+
+def render(schema: Schema) -> str:
+    """The text of a schema file."""
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def differences(schemas: Mapping[str, Schema], directory: Path = SCHEMAS_DIRECTORY) -> list[str]:
+    """What a person has to know about committed files that are not what the generator writes; empty when all are."""
+    committed = {file.stem: file.read_text(encoding="utf-8") for file in sorted(directory.glob("*.json"))}
+    found = [f"{name}.json: missing" for name in schemas if name not in committed]
+    found += [f"{name}.json: no such stream in the catalogue" for name in committed if name not in schemas]
+    for name, schema in schemas.items():
+        if name in committed and committed[name] != render(schema):
+            found.append(f"{name}.json: {_difference(committed[name], schema)}")
+    return found
+
+
+def _difference(committed: str, schema: Schema) -> str:
+    try:
+        old = json.loads(committed)["properties"]
+        new = schema["properties"]
+        details = {
+            "not committed": [key for key in new if key not in old],
+            "not generated": [key for key in old if key not in new],
+            "changed": [key for key in new if key in old and old[key] != new[key]],
+        }
+    except (ValueError, KeyError, TypeError) as error:
+        return f"not a schema ({error!r})"
+    named = "; ".join(f"{what}: {', '.join(names)}" for what, names in details.items() if names)
+    return named or "same properties; order, head or layout differ"
+
+
+def write(schemas: Mapping[str, Schema], directory: Path = SCHEMAS_DIRECTORY) -> None:
+    """Write every schema file and remove those of streams that are gone."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for file in directory.glob("*.json"):
+        if file.stem not in schemas:
+            file.unlink()
+    for name, schema in schemas.items():
+        (directory / f"{name}.json").write_text(render(schema), encoding="utf-8")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tools.generate_schemas", description="Generate the JSON schemas.")
+    parser.add_argument("--check", action="store_true", help="compare with the committed files and write nothing")
+    check: bool = parser.parse_args(arguments).check
+    schemas = generate()
+    found = differences(schemas)
+    if check:
+        for line in found:
+            print(line)
+        print(f"{len(found)} files differ: run 'make schemas'" if found else f"{len(schemas)} schemas are up to date")
+        return 1 if found else 0
+    write(schemas)
+    print(f"{len(schemas)} schemas, {len(found)} files changed")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

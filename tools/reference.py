@@ -1,0 +1,103 @@
+"""The API reference, reference/endpoints.json, as typed objects."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+REFERENCE_FILE = REPOSITORY / "reference" / "endpoints.json"
+READABLE_KINDS = frozenset({"standard", "bulk", "sync", "read"})
+ANSWERING_STATUSES = frozenset({"current", "new"})
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """One property of an entity; `type` is `Edm.*`, `Collection(X)` or `Complex(X)`."""
+
+    name: str
+    type: str
+    description: str | None
+    values: Mapping[str, str]
+    obsolete: bool
+    hidden: bool
+
+    @property
+    def is_navigation(self) -> bool:
+        """Whether the property is a link to rows of another entity, not a value."""
+        return self.type.startswith("Collection(")
+
+    @property
+    def complex_type(self) -> str | None:
+        """Name of the embedded object's type, or None for every other property."""
+        return self.type[len("Complex(") : -1] if self.type.startswith("Complex(") else None
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether the property is a picture or a file in base64."""
+        return self.type == "Edm.Binary"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One endpoint; `path` follows the version and the division in its URI and is unique."""
+
+    name: str
+    service: str
+    path: str
+    methods: tuple[str, ...]
+    kind: str
+    scope: str | None
+    page_size: int | None
+    key: tuple[str, ...]
+    record_id: str | None
+    status: str
+    select: str | None
+    properties: tuple[Property, ...]
+
+    @property
+    def readable(self) -> bool:
+        """Whether the endpoint lists rows and still answers."""
+        return "GET" in self.methods and self.kind in READABLE_KINDS and self.status in ANSWERING_STATUSES
+
+    @property
+    def stable_key(self) -> tuple[str, ...]:
+        """Key that stays the same when the record changes; for sync endpoints not the row version `Timestamp`."""
+        return (self.record_id,) if self.record_id else self.key
+
+
+def load_reference(file: Path = REFERENCE_FILE) -> dict[str, Endpoint]:
+    """All endpoints by path, in the order of the file."""
+    endpoints: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
+    return {raw["path"]: _endpoint(raw) for raw in endpoints}
+
+
+def _endpoint(raw: dict[str, Any]) -> Endpoint:
+    return Endpoint(
+        name=raw["name"],
+        service=raw["service"],
+        path=raw["path"],
+        methods=tuple(raw["methods"]),
+        kind=raw["kind"],
+        scope=raw["scope"],
+        page_size=raw["page_size"],
+        key=tuple(raw["key"]),
+        record_id=raw.get("record_id"),
+        status=raw["status"],
+        select=raw.get("select"),
+        properties=tuple(_property(item) for item in raw["properties"]),
+    )
+
+
+def _property(raw: dict[str, Any]) -> Property:
+    return Property(
+        name=raw["name"],
+        type=raw["type"],
+        description=raw["description"],
+        values=raw.get("values") or {},
+        obsolete=bool(raw.get("obsolete")),
+        hidden=bool(raw.get("hidden")),
+    )
