@@ -1,0 +1,128 @@
+"""The administrations ("divisions") that a login may read."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_exact_online.api.client import ExactClient
+from source_exact_online.api.errors import Action, ApiError
+from source_exact_online.api.services import services
+
+logger = logging.getLogger("airbyte.exact_online")
+
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """An administration.
+
+    Attributes:
+        code: its number, as it stands in URLs.
+        name: its description; empty where unknown.
+        moved: ``DivisionMoveDate`` as Exact sends it, None where it never moved to another database.
+        move_known: whether Exact told the move date at all.
+    """
+
+    code: int
+    name: str = ""
+    moved: str | None = None
+    move_known: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """What Exact says about the divisions of a login.
+
+    Attributes:
+        divisions: the readable ones by number.
+        complete: whether Exact listed all of them. If not, `divisions` holds only what is known otherwise.
+        anchor: a division that may stand in the URL of division-independent listings.
+        warning: what is missing, in words for a person; None if nothing is.
+    """
+
+    divisions: dict[int, Division]
+    complete: bool
+    anchor: int
+    warning: str | None = None
+
+
+def current_division(client: ExactClient) -> int:
+    """Division that the user last opened. Good for a first look, never as the division to read."""
+    me = services().me
+    page = client.fetch(client.url(me.path, None, {"$select": ",".join(me.columns)}), me.subject(None))
+    code = page.rows[0].get("CurrentDivision") if page.rows else None
+    if not isinstance(code, int):
+        raise AirbyteTracedException(
+            message="Exact Online names no current administration for this login: open one in Exact Online once.",
+            failure_type=FailureType.config_error,
+        )
+    return code
+
+
+def readable_divisions(client: ExactClient, configured: tuple[int, ...] = ()) -> Readable:
+    """Ask Exact which divisions the login may read.
+
+    The list of all licences is asked first, then the one of a single licence, since either may be forbidden to the
+    app; with neither, the configured divisions (or else the current one) are all that is known.
+
+    Args:
+        client: the API.
+        configured: divisions named in the configuration. The first stands in the URL; if Exact refuses it there, the
+            user's current division does.
+
+    Raises:
+        AirbyteTracedException: login or licence do not work at all.
+    """
+    anchor = configured[0] if configured else current_division(client)
+    refusals: list[str] = []
+    for anchor_again in (False, True):
+        if anchor_again:
+            if not configured or (current := current_division(client)) == anchor:
+                break
+            anchor = current
+        for index, service in enumerate(services().divisions):
+            url = client.url(service.path, anchor, {"$select": ",".join(service.columns)})
+            try:
+                rows = client.fetch_all(url, service.subject(anchor))
+            except ApiError as error:
+                if error.verdict.action not in (Action.SKIP, Action.DROP_COLUMN):
+                    raise
+                refusals.append(error.verdict.message)
+                continue
+            found = {
+                row["Code"]: Division(
+                    row["Code"], row.get("Description") or "", row.get("DivisionMoveDate"), "DivisionMoveDate" in row
+                )
+                for row in rows
+                if isinstance(row.get("Code"), int)
+            }
+            if found:
+                return Readable(found, index == 0, anchor, refusals[0] if refusals else None)
+    known = configured or (anchor,)
+    reason = refusals[0] if refusals else "Exact Online lists no administrations for this login."
+    warning = f"{reason} Reading {_named(known)} without the list of administrations."
+    return Readable({code: Division(code) for code in known}, False, anchor, warning)
+
+
+def _named(codes: tuple[int, ...]) -> str:
+    return "division " + ", ".join(map(str, codes))
+
+
+def inaccessible(client: ExactClient, division: int) -> str | None:
+    """Why a division cannot be read, in words for a person; None if it can be.
+
+    One call to an endpoint that needs no scope: only what is said of the division itself counts.
+    """
+    service = services().divisions[-1]
+    url = client.url(service.path, division, {"$select": service.columns[0], "$top": "1"})
+    try:
+        client.fetch(url, service.subject(division))
+    except ApiError as error:
+        if error.verdict.action is Action.SKIP and error.verdict.concerns_division:
+            return error.verdict.message
+        if error.verdict.action is not Action.SKIP:
+            raise
+    return None

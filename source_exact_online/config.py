@@ -1,0 +1,133 @@
+"""The configuration: parsed once into a typed object; nothing below this module sees the raw dict."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pendulum
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_exact_online.api.auth import LoginSettings
+
+SITES = ("nl", "be", "de", "fr", "es", "co.uk", "com")
+TOKEN_FILE_VARIABLE = "EXACT_ONLINE_TOKEN_FILE"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What a user configured.
+
+    Attributes:
+        login: site, app and token store.
+        divisions: administrations to read; empty means all that the login may read.
+        exclude_divisions: administrations not to read.
+        start_date: aware UTC; rows with an earlier ``Modified`` are not read.
+        lookback: overlap of ``Modified`` cursors.
+        read_deletions: whether streams get tombstones.
+        num_workers: partitions read at a time.
+        daily_calls_reserve: calls a day and division left to other processes of the same app.
+    """
+
+    login: LoginSettings
+    divisions: tuple[int, ...]
+    exclude_divisions: frozenset[int]
+    start_date: datetime | None
+    lookback: timedelta
+    read_deletions: bool
+    num_workers: int
+    daily_calls_reserve: int
+
+
+def config_error(message: str) -> AirbyteTracedException:
+    """Error that a person has to mend, with one sentence that says how."""
+    return AirbyteTracedException(message=message, internal_message=message, failure_type=FailureType.config_error)
+
+
+def parse_config(raw: Mapping[str, Any], now: datetime, environment: Mapping[str, str] = os.environ) -> Config:
+    """Parse a configuration that fits the spec.
+
+    Args:
+        raw: what Airbyte passes in.
+        now: current time, aware UTC.
+        environment: may name the token file.
+
+    Raises:
+        AirbyteTracedException: a value makes no sense; the message names the field.
+    """
+    credentials = raw["credentials"]
+    for name in ("client_id", "client_secret", "refresh_token"):
+        _refuse_white_space(credentials[name], name)
+    site = raw["site"]
+    if site not in SITES:
+        raise config_error(f"site is {site!r}, but must be one of {', '.join(SITES)}.")
+    token_file = credentials.get("token_file") or environment.get(TOKEN_FILE_VARIABLE)
+    divisions = tuple(dict.fromkeys(raw.get("divisions") or ()))
+    excluded = frozenset(raw.get("exclude_divisions") or ())
+    if divisions and not set(divisions) - excluded:
+        raise config_error("exclude_divisions names every division in divisions: nothing is left to read.")
+    return Config(
+        login=LoginSettings(
+            base_url=_base_url(raw.get("base_url"), site),
+            site=site,
+            client_id=credentials["client_id"],
+            client_secret=credentials["client_secret"],
+            token_file=Path(token_file) if token_file else None,
+        ),
+        divisions=divisions,
+        exclude_divisions=excluded,
+        start_date=_start_date(raw.get("start_date"), now),
+        lookback=timedelta(minutes=raw.get("lookback_window_minutes", 120)),
+        read_deletions=raw.get("read_deletions", True),
+        num_workers=raw.get("num_workers", 10),
+        daily_calls_reserve=raw.get("daily_calls_reserve", 0),
+    )
+
+
+def _refuse_white_space(value: str, name: str) -> None:
+    if not value:
+        raise config_error(f"credentials.{name} is empty.")
+    if re.search(r"\s", value):
+        raise config_error(f"credentials.{name} contains white space: copy it again without blanks or line breaks.")
+
+
+def _base_url(configured: str | None, site: str) -> str:
+    official = f"https://start.exactonline.{site}"
+    if not configured or configured.rstrip("/") == official:
+        return official
+    url = urlsplit(configured.rstrip("/"))
+    if url.scheme in ("http", "https") and not (url.path or url.query or url.username) and _is_loopback(url.hostname):
+        return configured.rstrip("/")
+    raise config_error(f"base_url must be {official} or a loopback address: a token never goes anywhere else.")
+
+
+def _is_loopback(host: str | None) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _start_date(text: str | None, now: datetime) -> datetime | None:
+    if not text:
+        return None
+    try:
+        parsed = pendulum.parse(text)
+    except ValueError:
+        parsed = None
+    if not isinstance(parsed, pendulum.DateTime):
+        raise config_error(f"start_date is {text!r}, but must be a date and time such as 2024-01-01T00:00:00Z.")
+    start = parsed.astimezone(timezone.utc)
+    if start > now:
+        raise config_error(f"start_date {text} lies in the future: nothing would be read.")
+    return start

@@ -1,0 +1,109 @@
+"""The console script: Airbyte's verbs, and the interactive login."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import NoReturn
+
+import orjson
+from airbyte_cdk.entrypoint import AirbyteEntrypoint
+from airbyte_cdk.logger import PRINT_BUFFER
+from airbyte_cdk.models import AirbyteMessageSerializer, FailureType
+from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_exact_online.source import SourceExactOnline
+
+logger = logging.getLogger("airbyte.exact_online")
+
+FAILED_STATUS = '"connectionStatus":{"status":"FAILED"'
+
+
+def run() -> NoReturn:
+    """Entry point of `source-exact-online`."""
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["login"]:
+        sys.exit(_login(arguments[1:]))
+    source = SourceExactOnline()
+    code = _speak(source, arguments)
+    source.settle()
+    # Threads that still wait for an answer must not keep the process alive: all that counts has been written.
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    os._exit(code)
+
+
+def _speak(source: SourceExactOnline, arguments: Sequence[str]) -> int:
+    """Run one of Airbyte's verbs; returns the exit code."""
+    signal.signal(signal.SIGTERM, _end)
+    entrypoint = AirbyteEntrypoint(source)
+    parsed = AirbyteEntrypoint.parse_args(list(arguments))
+    if not parsed.command:
+        AirbyteEntrypoint.parse_args(["--help"])
+    try:
+        with PRINT_BUFFER:
+            return _print_all(_messages(entrypoint, parsed))
+    except BrokenPipeError:
+        # Whoever read our output is gone. Python would complain about stdout once more when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 1
+
+
+def _messages(entrypoint: AirbyteEntrypoint, parsed: object) -> Iterator[str]:
+    """Messages of a run; an error becomes a log line and a trace message in place of a stack trace."""
+    try:
+        yield from entrypoint.run(parsed)  # type: ignore[arg-type]
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        traced = _traced(error)
+        logger.error(filter_secrets(str(traced)))
+        yield orjson.dumps(AirbyteMessageSerializer.dump(traced.as_sanitized_airbyte_message())).decode()
+        raise SystemExit(1) from None
+
+
+def _print_all(lines: Iterator[str]) -> int:
+    code = 0
+    for line in lines:
+        if FAILED_STATUS in line and '"type":"CONNECTION_STATUS"' in line:
+            code = 1
+        print(f"{line}\n", end="")
+    return code
+
+
+def _traced(error: Exception) -> AirbyteTracedException:
+    """What to tell a person about an error: files given on the command line that cannot be used are theirs to mend."""
+    if isinstance(error, AirbyteTracedException):
+        return error
+    if isinstance(error, OSError) and error.filename:
+        message, failure = f"{error.filename} cannot be read: {error.strerror}.", FailureType.config_error
+    elif isinstance(error, ValueError):
+        message, failure = str(error), FailureType.config_error
+    else:
+        message, failure = f"The connector failed ({type(error).__name__}: {error}).", FailureType.system_error
+    return AirbyteTracedException(message=message, internal_message=repr(error), failure_type=failure, exception=error)
+
+
+def _end(signum: int, frame: FrameType | None) -> NoReturn:
+    """SIGTERM ends the run like Ctrl-C: whatever was emitted stands, and a token refresh under way may finish."""
+    raise SystemExit(128 + signum)
+
+
+def _login(arguments: Sequence[str]) -> int:
+    import argparse
+
+    from source_exact_online.api import login
+
+    parser = argparse.ArgumentParser(prog="source-exact-online login", description=login.__doc__)
+    login.add_arguments(parser)
+    return login.run(parser.parse_args(arguments))

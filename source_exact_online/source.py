@@ -1,0 +1,200 @@
+"""The connector as Airbyte sees it: spec, check, discover, read."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from airbyte_cdk.models import (
+    AirbyteConnectionStatus,
+    AirbyteMessage,
+    AirbyteStateMessage,
+    ConfiguredAirbyteCatalog,
+    FailureType,
+    Status,
+)
+from airbyte_cdk.sources import AbstractSource
+from airbyte_cdk.sources.streams import Stream
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_exact_online.api import wall_clock
+from source_exact_online.api.auth import ExactAuthenticator
+from source_exact_online.api.client import ExactClient
+from source_exact_online.api.clock import Clock, SystemClock
+from source_exact_online.api.divisions import Division, Readable, inaccessible, readable_divisions
+from source_exact_online.config import Config, config_error, parse_config
+from source_exact_online.streams.catalog import catalog
+from source_exact_online.streams.output import Output
+from source_exact_online.streams.plan import Planner, chosen_streams
+from source_exact_online.streams.query import Settings
+from source_exact_online.streams.state import load_states
+from source_exact_online.streams.stream import ExactStream
+from source_exact_online.streams.sync import Sync
+
+logger = logging.getLogger("airbyte.exact_online")
+
+PROBED_DIVISIONS = 10
+"""Divisions that `check` asks one by one; with more, the list of divisions has to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Divisions:
+    """Divisions of a run: those to read, and those that were asked for in vain."""
+
+    readable: Readable
+    chosen: list[Division]
+    missing: list[int]
+
+
+class SourceExactOnline(AbstractSource):
+    """Exact Online as an Airbyte source."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._authenticator: ExactAuthenticator | None = None
+
+    @property
+    def name(self) -> str:
+        """Name in log lines."""
+        return "source-exact-online"
+
+    def streams(self, config: Mapping[str, Any]) -> list[Stream]:
+        """All streams of the catalogue; needs neither token nor network."""
+        return [ExactStream(definition) for definition in catalog().values()]
+
+    def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, Any]:
+        """Ask the API for a token, the divisions, and each of them for a sign of life.
+
+        Returns:
+            Whether all is well, and otherwise what is missing, in words for a person.
+        """
+        settings = parse_config(config, self._clock.now())
+        client = self._client(settings, config)
+        divisions = self._divisions(client, settings)
+        problems = [_not_readable(code, divisions.readable) for code in divisions.missing]
+        probed = (inaccessible(client, division.code) for division in divisions.chosen[:PROBED_DIVISIONS])
+        problems.extend(problem for problem in probed if problem is not None)
+        if divisions.readable.warning:
+            logger.warning(divisions.readable.warning)
+        if problems:
+            return False, " ".join(problems)
+        logger.info("Divisions to read: %s.", ", ".join(_label(division) for division in divisions.chosen))
+        return True, None
+
+    def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
+        """Result of `check_connection` as Airbyte's message."""
+        succeeded, problem = self.check_connection(logger, config)
+        if succeeded:
+            return AirbyteConnectionStatus(status=Status.SUCCEEDED)
+        return AirbyteConnectionStatus(status=Status.FAILED, message=str(problem))
+
+    def read(
+        self,
+        logger: logging.Logger,
+        config: Mapping[str, Any],
+        catalog: ConfiguredAirbyteCatalog,
+        state: list[AirbyteStateMessage] | None = None,
+    ) -> Iterator[AirbyteMessage]:
+        """Read the configured streams.
+
+        Raises:
+            AirbyteTracedException: nothing could be read, or some streams ended incomplete.
+        """
+        settings = parse_config(config, self._clock.now())
+        chosen = chosen_streams(catalog)
+        states = load_states(state, [stream.stream.name for stream in chosen])
+        client = self._client(settings, config)
+        divisions = self._divisions(client, settings)
+        if divisions.readable.warning:
+            logger.warning(divisions.readable.warning)
+        for code in divisions.missing:
+            logger.warning(_not_readable(code, divisions.readable))
+        if not divisions.chosen:
+            raise config_error(_nothing_to_read(divisions))
+        logger.info("Reading %d streams of %s.", len(chosen), ", ".join(_label(one) for one in divisions.chosen))
+        wanted = frozenset(division.code for division in divisions.chosen)
+        planner = Planner(
+            client,
+            _settings(settings),
+            states,
+            anchor=divisions.readable.anchor,
+            read_deletions=settings.read_deletions,
+            is_wanted=wanted.__contains__,
+        )
+        jobs = planner.jobs(chosen, divisions.chosen)
+        sync = Sync(self._clock, jobs, states, Output(self._clock), workers=settings.num_workers)
+        yield from sync.messages()
+        if sync.failures:
+            raise _incomplete(sync.failures)
+
+    def settle(self) -> None:
+        """Let a token refresh that is under way finish, so that its answer is not lost when the process ends."""
+        if self._authenticator is not None:
+            self._authenticator.settle()
+
+    def _client(self, settings: Config, config: Mapping[str, Any]) -> ExactClient:
+        raw = cast(MutableMapping[str, Any], config)
+        self._authenticator = ExactAuthenticator(settings.login, raw, clock=self._clock)
+        return ExactClient(
+            settings.login.base_url,
+            self._authenticator,
+            self._clock,
+            daily_calls_reserve=settings.daily_calls_reserve,
+            connections=settings.num_workers,
+        )
+
+    @staticmethod
+    def _divisions(client: ExactClient, settings: Config) -> Divisions:
+        asked = tuple(code for code in settings.divisions if code not in settings.exclude_divisions)
+        readable = readable_divisions(client, asked)
+        if not asked:
+            found = [one for code, one in sorted(readable.divisions.items()) if code not in settings.exclude_divisions]
+            return Divisions(readable, found, [])
+        known = {code: readable.divisions.get(code) for code in asked}
+        if not readable.complete:
+            known = {code: division or Division(code) for code, division in known.items()}
+        return Divisions(
+            readable,
+            [division for division in known.values() if division is not None],
+            [code for code, division in known.items() if division is None],
+        )
+
+
+def _settings(settings: Config) -> Settings:
+    start = settings.start_date
+    return Settings(
+        lookback_ms=int(settings.lookback.total_seconds() * 1000),
+        start=None if start is None else wall_clock.to_milliseconds(wall_clock.to_wall(start)),
+    )
+
+
+def _label(division: Division) -> str:
+    return f"{division.code} ({division.name})" if division.name else str(division.code)
+
+
+def _not_readable(code: int, readable: Readable) -> str:
+    others = ", ".join(_label(division) for _, division in sorted(readable.divisions.items())[:20])
+    return (
+        f"Division {code} is not among the administrations this login may read ({others}): correct divisions in the "
+        "configuration, or log in again and tick it on Exact's consent screen."
+    )
+
+
+def _nothing_to_read(divisions: Divisions) -> str:
+    if divisions.missing:
+        return _not_readable(divisions.missing[0], divisions.readable)
+    return "exclude_divisions leaves no administration to read."
+
+
+def _incomplete(failures: Mapping[str, Sequence[AirbyteTracedException]]) -> AirbyteTracedException:
+    """The run's one closing error: which streams are incomplete and why the first is."""
+    types = {failure.failure_type for reasons in failures.values() for failure in reasons}
+    kind = next(
+        (kind for kind in (FailureType.config_error, FailureType.system_error) if kind in types),
+        FailureType.transient_error,
+    )
+    first = next(failure for reasons in failures.values() for failure in reasons if failure.failure_type is kind)
+    message = f"{len(failures)} streams are incomplete ({', '.join(failures)}). {first.message}"
+    return AirbyteTracedException(message=message, internal_message=first.internal_message, failure_type=kind)

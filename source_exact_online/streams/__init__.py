@@ -1,0 +1,1 @@
+"""Streams: the catalogue, partitions (stream x division), cursors and the scheduler that reads them."""

@@ -1,0 +1,209 @@
+"""The pages of one listing in one division.
+
+Usually a listing feeds one stream. Where it holds the rows of two (headers and lines in one feed) it feeds both, so
+that its pages are asked for once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from source_exact_online.api import odata
+from source_exact_online.api.client import Call, ExactClient, Later
+from source_exact_online.api.errors import Action, ApiError, Subject, Verdict, refused_columns
+from source_exact_online.api.odata import Row
+from source_exact_online.api.services import services
+from source_exact_online.streams import cursor
+from source_exact_online.streams.consumer import Consumer, RefusedColumns
+from source_exact_online.streams.partition import Step
+from source_exact_online.streams.query import Query, Settings, modified_of, version_of
+from source_exact_online.streams.state import Pass, Position
+
+logger = logging.getLogger("airbyte.exact_online")
+
+RECENT_MS = 24 * 3_600_000
+"""Age up to which a division's finished full refresh counts for a run that goes on where another broke off."""
+
+
+class ListingPartition:
+    """A listing of one division, or of the login, that feeds one or two streams."""
+
+    def __init__(
+        self,
+        client: ExactClient,
+        settings: Settings,
+        refused: RefusedColumns,
+        division: int,
+        consumers: Sequence[Consumer],
+        *,
+        keeps: Callable[[Row], bool] | None = None,
+    ) -> None:
+        """Partition of some consumers that share one path.
+
+        Args:
+            client: the API.
+            settings: the part of the configuration that matters here.
+            refused: columns refused so far, shared by all partitions.
+            division: division in the URL.
+            consumers: streams to feed.
+            keeps: which rows to take at all; every one if None.
+        """
+        self._client = client
+        self._refused = refused
+        self._consumers = consumers
+        self._keeps = keeps
+        self._query = Query(client, settings, refused, division, consumers)
+        self._path = consumers[0].definition.path
+        self._pass: Pass | None = None
+        self._call: Call | None = None
+        self._looking_up = False
+        self._resumed = False
+        self._reached: list[Position] = []
+        self.brings_rows = True
+        self.division = division
+        self.streams = [consumer.definition.name for consumer in consumers]
+        self.subject = Subject(" and ".join(self.streams), consumers[0].definition.scope, division)
+
+    def step(self) -> Step:
+        """Fetch and convert at most one page."""
+        try:
+            call = self._call = self._call or self._first_call()
+            if call is None:
+                return Step(finished=True)
+            outcome = call.attempt()
+        except ApiError as error:
+            self._call = self._remedy(error.verdict)
+            if self._call is None:
+                raise
+            return Step()
+        if isinstance(outcome, Later):
+            return Step(later=outcome)
+        if self._looking_up:
+            self._looking_up = False
+            self._query.take_look_up(outcome.rows)
+            self._call = self._client.call(self._query.first_page(), self.subject)
+            return Step()
+        self._resumed = False
+        return self._take(outcome)
+
+    def checkpoint(self) -> list[tuple[str, str, Position]]:
+        """Positions that hold once the last step's records have been emitted."""
+        reached, self._reached = self._reached, []
+        return [
+            (consumer.definition.name, consumer.key, position)
+            for consumer, position in zip(self._consumers, reached, strict=False)
+        ]
+
+    def _first_call(self) -> Call | None:
+        """First request: the page at which an interrupted pass goes on, or the begin of a pass; None if all is done."""
+        resumed = self._resumable()
+        if resumed is None:
+            return self._begin()
+        if resumed.next_url is None:
+            return None
+        self._pass, self._resumed = resumed, True
+        return self._client.call(resumed.next_url, self.subject)
+
+    def _resumable(self) -> Pass | None:
+        """The pass that all consumers were in when the last sync ended, at the page the slowest had reached.
+
+        It is not resumed if the columns have changed since: rows already delivered would lack the new ones.
+        """
+        passes: list[Pass] = []
+        for consumer in self._consumers:
+            under_way = consumer.position.under_way
+            if under_way is None or under_way.full is not consumer.full:
+                return None
+            passes.append(under_way)
+        if len({(one.began, one.full) for one in passes}) > 1:
+            return None
+        slowest = min(passes, key=lambda one: (one.next_url is None, one.pages))
+        if slowest.next_url is None:
+            recent = self._client.server_clock.now_ms() - slowest.began < RECENT_MS
+            return slowest if slowest.full and recent else None
+        same_columns = set(odata.selected(slowest.next_url)) == set(self._query.columns)
+        return slowest if same_columns and odata.same_origin(self._client.base_url, slowest.next_url) else None
+
+    def _begin(self) -> Call:
+        """Begin a pass: with a row version look-up where one is needed, else with the first page."""
+        full = all(consumer.full for consumer in self._consumers)
+        self._pass = Pass(began=int(self._client.server_clock.now_ms()), full=full)
+        if (url := self._query.look_up()) is not None:
+            self._looking_up = True
+            return self._client.call(url, services().sync_timestamp.subject(self.division))
+        return self._client.call(self._query.first_page(), self.subject)
+
+    def _take(self, page: odata.Page) -> Step:
+        """Turn a page into records, and note the positions it leads to."""
+        if self._pass is None:
+            raise RuntimeError("a page arrived outside a pass")
+        rows = [row for row in page.rows if self._keeps is None or self._keeps(row)]
+        step = Step(finished=page.next_url is None)
+        for consumer in self._consumers:
+            consumer.leave_out(self._refused.of(self._path))
+            step.records[consumer.definition.name] = [
+                consumer.record(row, self.division) for row in rows if self._query.delivers(consumer, row)
+            ]
+        self._pass = replace(
+            self._pass,
+            next_url=page.next_url,
+            pages=self._pass.pages + 1,
+            highest_modified=_highest(self._pass.highest_modified, rows, modified_of),
+            highest_version=_highest(self._pass.highest_version, rows, version_of),
+        )
+        self._reached = [self._position(consumer, self._pass) for consumer in self._consumers]
+        if page.next_url is not None:
+            self._call = self._client.call(page.next_url, self.subject)
+        return step
+
+    @staticmethod
+    def _position(consumer: Consumer, reached: Pass) -> Position:
+        """Position of a consumer after a page: in mid-pass, or past it.
+
+        A stream hears of deletions from the begin of its first pass on.
+        """
+        reached = replace(reached, full=consumer.full)
+        position = Position() if consumer.full else consumer.position
+        if consumer.hears_of_deletions and position.deletions_read is None:
+            position = replace(position, deletions_read=reached.began)
+        if reached.next_url is not None:
+            return replace(position, under_way=reached)
+        return cursor.finished(position, reached)
+
+    def _remedy(self, verdict: Verdict) -> Call | None:
+        """Another way to ask for what Exact refused, if there is one that is no mere repetition."""
+        if self._looking_up:
+            if verdict.action not in (Action.SKIP, Action.DROP_COLUMN):
+                return None
+            self._looking_up = False
+            logger.warning("%s Reading %s from its beginning.", verdict.message, self._path)
+            return self._client.call(self._query.first_page(), self.subject)
+        if verdict.action is Action.DROP_COLUMN:
+            if self._resumed:
+                self._resumed = False
+                logger.warning("%s cannot be resumed in mid-list (%s); reading it again.", self._path, verdict.detail)
+                return self._begin()
+            return self._begin() if self._drop_columns(verdict.detail) else None
+        if verdict.action is Action.ADD_FILTER and self._query.demand_filter():
+            return self._begin()
+        if verdict.action is Action.DROP_FILTER and self._query.drop_filter():
+            logger.warning("%s Reading all rows of %s instead.", verdict.message, self._path)
+            return self._begin()
+        return None
+
+    def _drop_columns(self, detail: str) -> bool:
+        """Leave out the columns that Exact's text names, or that another division's answer named meanwhile."""
+        asked = odata.selected(self._call.url) if self._call else ()
+        known = set(asked) & self._refused.of(self._path)
+        columns = refused_columns(detail, asked, self._query.indispensable)
+        self._refused.add(self._path, columns, detail)
+        return bool(columns or known)
+
+
+def _highest(so_far: int | None, rows: Sequence[Row], value_of: Callable[[Row], int | None]) -> int | None:
+    values = [value for row in rows if (value := value_of(row)) is not None]
+    if so_far is not None:
+        values.append(so_far)
+    return max(values, default=None)

@@ -1,0 +1,56 @@
+"""What the scheduler knows of a partition: one listing in one division, read a page at a time.
+
+A partition is the unit of reading, of state, of quota and of failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from source_exact_online.api.client import Later
+from source_exact_online.api.errors import Subject
+from source_exact_online.api.odata import Row
+from source_exact_online.streams.state import Position
+
+
+@dataclass(slots=True)
+class Step:
+    """What one step of a partition brought.
+
+    Attributes:
+        records: records by stream, in the order of the page.
+        later: the step could not be made yet.
+        finished: the partition has no more pages.
+    """
+
+    records: dict[str, list[Row]] = field(default_factory=dict)
+    later: Later | None = None
+    finished: bool = False
+
+
+class Partition(Protocol):
+    """What the scheduler asks of a partition, be it a listing or the deletion log."""
+
+    @property
+    def division(self) -> int:
+        """Division whose quota its calls count for."""
+
+    @property
+    def subject(self) -> Subject:
+        """What it reads, for messages."""
+
+    @property
+    def streams(self) -> Sequence[str]:
+        """Streams it feeds."""
+
+    @property
+    def brings_rows(self) -> bool:
+        """Whether reading it to the end means that its streams can be read in the division."""
+
+    def step(self) -> Step:
+        """Fetch and convert at most one page. Runs in a worker thread, never two at a time."""
+
+    def checkpoint(self) -> list[tuple[str, str, Position]]:
+        """Positions (stream, key, position) that hold once the last step's records have been emitted."""

@@ -1,0 +1,163 @@
+"""From the configured catalogue to partitions: what to read, where from, and in which order."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from airbyte_cdk.models import ConfiguredAirbyteCatalog, ConfiguredAirbyteStream, FailureType, SyncMode
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_exact_online.api.client import ExactClient
+from source_exact_online.api.divisions import Division
+from source_exact_online.api.odata import Row
+from source_exact_online.streams.catalog import StreamDefinition, catalog
+from source_exact_online.streams.consumer import Consumer, RefusedColumns
+from source_exact_online.streams.deletions import DeletionLog, Mourner
+from source_exact_online.streams.listing import ListingPartition
+from source_exact_online.streams.query import Settings
+from source_exact_online.streams.schemas import DELETED_AT, column_order
+from source_exact_online.streams.state import Position, StreamState
+from source_exact_online.streams.sync import Job
+
+logger = logging.getLogger("airbyte.exact_online")
+
+LOGIN = "login"
+"""Name of the one partition of a stream whose listing is the login's, in place of a division's number."""
+
+
+def chosen_streams(configured: ConfiguredAirbyteCatalog) -> list[ConfiguredAirbyteStream]:
+    """Streams of a configured catalogue.
+
+    Raises:
+        AirbyteTracedException: one of them is not in the catalogue.
+    """
+    unknown = [stream.stream.name for stream in configured.streams if stream.stream.name not in catalog()]
+    if unknown:
+        raise AirbyteTracedException(
+            message=f"This connector has no stream {', '.join(unknown)}: refresh the source schema of the connection.",
+            failure_type=FailureType.config_error,
+        )
+    return list(configured.streams)
+
+
+class Planner:
+    """Builds the partitions of one sync."""
+
+    def __init__(
+        self,
+        client: ExactClient,
+        settings: Settings,
+        states: Mapping[str, StreamState],
+        *,
+        anchor: int,
+        read_deletions: bool,
+        is_wanted: Callable[[object], bool],
+    ) -> None:
+        """Planner of a sync.
+
+        Args:
+            client: the API.
+            settings: what partitions need of the configuration.
+            states: state of each configured stream.
+            anchor: division in the URL of listings that belong to the login.
+            read_deletions: whether tombstones are wanted.
+            is_wanted: whether a division is among those to read.
+        """
+        self._client = client
+        self._settings = settings
+        self._states = states
+        self._anchor = anchor
+        self._read_deletions = read_deletions
+        self._is_wanted = is_wanted
+        self._refused = RefusedColumns()
+
+    def jobs(self, streams: Iterable[ConfiguredAirbyteStream], divisions: Sequence[Division]) -> list[Job]:
+        """Partitions of the configured streams, those that a deletion log goes before included.
+
+        Streams are spread over the divisions before they are repeated, so that the first calls already teach the
+        quotas of all divisions.
+        """
+        listings: dict[tuple[str, bool], list[ConfiguredAirbyteStream]] = {}
+        for stream in streams:
+            definition = catalog()[stream.stream.name]
+            listings.setdefault((definition.path, definition.per_login), []).append(stream)
+        jobs: list[Job] = []
+        logs = {division.code: self._log(listings.values(), division) for division in divisions}
+        for (_, per_login), members in listings.items():
+            if per_login:
+                jobs.append(Job(self._listing(members, Division(self._anchor), LOGIN)))
+                continue
+            for division in divisions:
+                job = Job(self._listing(members, division, str(division.code)))
+                jobs.append(job)
+                log = logs[division.code]
+                if log is not None and set(log.partition.streams) & set(job.partition.streams):
+                    log.after.append(job)
+        return [*(log for log in logs.values() if log is not None), *jobs]
+
+    def _listing(self, members: Sequence[ConfiguredAirbyteStream], division: Division, key: str) -> ListingPartition:
+        consumers = [self._consumer(member, key) for member in members]
+        if key != LOGIN:
+            for consumer in consumers:
+                self._follow_move(consumer.state, key, division)
+        keeps = self._is_of_wanted_division(consumers[0].definition) if key == LOGIN else None
+        return ListingPartition(self._client, self._settings, self._refused, division.code, consumers, keeps=keeps)
+
+    def _is_of_wanted_division(self, definition: StreamDefinition) -> Callable[[Row], bool]:
+        return lambda row: self._is_wanted(row.get(definition.division_from or "Division"))
+
+    def _consumer(self, configured: ConfiguredAirbyteStream, key: str) -> Consumer:
+        definition = catalog()[configured.stream.name]
+        return Consumer(
+            definition=definition,
+            columns=selected_columns(definition, configured),
+            full=is_full(definition, configured),
+            state=self._states[definition.name],
+            key=key,
+        )
+
+    def _log(self, listings: Iterable[Sequence[ConfiguredAirbyteStream]], division: Division) -> Job | None:
+        """The deletion log of a division, for the streams that have been read there before."""
+        if not self._read_deletions:
+            return None
+        mourners = []
+        for configured in (member for members in listings for member in members):
+            definition = catalog()[configured.stream.name]
+            state, key = self._states[definition.name], str(division.code)
+            if definition.entity_type is None or is_full(definition, configured):
+                continue
+            self._follow_move(state, key, division)
+            if key in state.positions and state.positions[key].deletions_read is not None:
+                mourners.append(Mourner(definition, state, key))
+        return Job(DeletionLog(self._client, division, mourners)) if mourners else None
+
+    @staticmethod
+    def _follow_move(state: StreamState, key: str, division: Division) -> None:
+        """Note the date at which the division came to its database, and give up row versions of an earlier one."""
+        if not division.move_known:
+            return
+        position = state.positions.get(key, Position())
+        if position.moved_known and position.moved == division.moved:
+            return
+        if position.moved_known:
+            logger.warning(
+                "Division %s was moved to another database: reading %s again from its last Modified.",
+                division.code,
+                state.stream,
+            )
+            state.positions[key] = position.after_move(division.moved)
+        else:
+            state.positions[key] = position.with_move(division.moved)
+
+
+def is_full(definition: StreamDefinition, configured: ConfiguredAirbyteStream) -> bool:
+    """Whether a stream is read in full: as configured, or because it has no cursor."""
+    return configured.sync_mode is SyncMode.full_refresh or definition.cursor is None
+
+
+def selected_columns(definition: StreamDefinition, configured: ConfiguredAirbyteStream) -> tuple[str, ...]:
+    """Properties of a stream's records: the configured ones, keys and cursors. An empty selection means all."""
+    wanted = set((configured.stream.json_schema or {}).get("properties", {}))
+    columns = column_order(definition.name, wanted | set(definition.always_read)) if wanted else ()
+    return tuple(name for name in columns or column_order(definition.name) if name != DELETED_AT)

@@ -1,0 +1,179 @@
+"""What a listing asks for: columns, filter, and the row version look-up that may go before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from source_exact_online.api import odata, wall_clock
+from source_exact_online.api.client import ExactClient
+from source_exact_online.api.odata import Row
+from source_exact_online.api.services import services
+from source_exact_online.streams import cursor
+from source_exact_online.streams.catalog import Rows, Transport
+from source_exact_online.streams.consumer import Consumer, RefusedColumns
+
+_LONG_AGO = datetime(1753, 1, 1)  # noqa: DTZ001 - wall clock; the earliest date SQL Server knows
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What of the configuration a listing needs.
+
+    Attributes:
+        lookback_ms: overlap of ``Modified`` cursors.
+        start: rows with an earlier ``Modified`` are not read; milliseconds on Exact's wall clock.
+    """
+
+    lookback_ms: int
+    start: int | None
+
+
+class Query:
+    """The requests of one listing in one division, for all streams that it feeds."""
+
+    def __init__(
+        self,
+        client: ExactClient,
+        settings: Settings,
+        refused: RefusedColumns,
+        division: int,
+        consumers: Sequence[Consumer],
+    ) -> None:
+        """Query of some consumers that share one path.
+
+        Args:
+            client: the API.
+            settings: the part of the configuration that matters here.
+            refused: columns refused so far.
+            division: division in the URL.
+            consumers: streams to feed.
+        """
+        self._client = client
+        self._settings = settings
+        self._refused = refused
+        self._division = division
+        self._consumers = consumers
+        self._definition = consumers[0].definition
+        self._looked_up: int | None = None
+        self._filtered = True
+        self._filter_demanded = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns to ask for: those of all consumers, and what cursors and the sorting of rows need."""
+        names: dict[str, None] = {}
+        for consumer in self._consumers:
+            names.update(dict.fromkeys(name for name in consumer.columns if name != "Division"))
+        names.update(dict.fromkeys(self._needed))
+        refused = self._refused.of(self._definition.path)
+        return tuple(name for name in names if name not in refused)
+
+    @property
+    def indispensable(self) -> frozenset[str]:
+        """Columns that cannot be left out, even if Exact refuses them."""
+        return frozenset(self._needed).union(*(consumer.definition.always_read for consumer in self._consumers))
+
+    @property
+    def _needed(self) -> tuple[str, ...]:
+        version = ("Timestamp",) if self._definition.transport is Transport.FEED else ()
+        return (*version, "LineNumber") if self._definition.rows is not Rows.ALL else version
+
+    def first_page(self) -> str:
+        """URL of the listing's first page."""
+        options = {"$select": ",".join(self.columns)}
+        if (condition := self._condition()) is not None:
+            options["$filter"] = condition
+        return self._client.url(self._definition.path, self._division, options)
+
+    def look_up(self) -> str | None:
+        """URL that finds the row version to begin at, for a feed that has to begin at a moment; None if it need not."""
+        name = self._definition.sync_timestamp
+        new = [consumer for consumer in self._consumers if consumer.version is None]
+        moments = [moment for consumer in new if (moment := self._begin(consumer)) is not None]
+        if self._definition.transport is not Transport.FEED or name is None or not new or len(moments) < len(new):
+            return None
+        service = services().sync_timestamp
+        options = {
+            "modified": odata.datetime_literal(wall_clock.from_milliseconds(min(moments))),
+            "endPoint": f"'{name}'",
+            "$select": ",".join(service.columns),
+        }
+        return self._client.url(service.path, self._division, options)
+
+    def take_look_up(self, rows: Sequence[Row]) -> None:
+        """Begin after the version before the one that was looked up, so that its row is included.
+
+        No row in the answer is taken to mean no knowledge: the feed is then read from its beginning.
+        """
+        try:
+            self._looked_up = max(int(rows[0]["TimeStampAsBigInt"]) - 1, cursor.FIRST_VERSION)
+        except (IndexError, KeyError, TypeError, ValueError):
+            self._looked_up = None
+
+    def demand_filter(self) -> bool:
+        """Filter even where all rows are wanted; returns whether that changes the request."""
+        if self._definition.transport is not Transport.LIST or self._condition() is not None:
+            return False
+        self._filter_demanded = True
+        return True
+
+    def drop_filter(self) -> bool:
+        """Ask for all rows and pick the wanted ones here; returns whether that changes the request."""
+        if self._definition.transport is not Transport.LIST or not self._filtered:
+            return False
+        self._filtered = False
+        return True
+
+    def delivers(self, consumer: Consumer, row: Row) -> bool:
+        """Whether a consumer wants a row that the request let through."""
+        if not consumer.takes(row):
+            return False
+        if self._definition.transport is Transport.FEED:
+            version = consumer.version
+            if version is not None and int(row["Timestamp"]) <= version:
+                return False
+            start = self._settings.start
+        elif self._definition.transport is Transport.LIST and not self._filtered:
+            start = self._begin(consumer)
+        else:
+            return True
+        return start is None or (modified := modified_of(row)) is None or modified >= start
+
+    def _condition(self) -> str | None:
+        if self._definition.transport is Transport.FEED:
+            return f"Timestamp gt {self._first_version()}L"
+        if self._definition.transport is Transport.SNAPSHOT or not self._filtered:
+            return None
+        begins = [self._begin(consumer) for consumer in self._consumers]
+        known = [begin for begin in begins if begin is not None]
+        if len(known) == len(begins):
+            return f"Modified ge {odata.datetime_literal(wall_clock.from_milliseconds(min(known)))}"
+        if self._definition.filter_required or self._filter_demanded:
+            return f"Modified ge {odata.datetime_literal(_LONG_AGO)}"
+        return None
+
+    def _first_version(self) -> int:
+        first = self._looked_up or cursor.FIRST_VERSION
+        return min(first if consumer.version is None else consumer.version for consumer in self._consumers)
+
+    def _begin(self, consumer: Consumer) -> int | None:
+        """First ``Modified`` a consumer wants, in milliseconds on Exact's wall clock; None if it wants all rows."""
+        start = self._settings.start
+        begin = None if consumer.full else cursor.filter_from(consumer.position, self._settings.lookback_ms)
+        if begin is None or start is None:
+            return start if begin is None else begin
+        return max(begin, start)
+
+
+def modified_of(row: Row) -> int | None:
+    """``Modified`` of a row, milliseconds on Exact's wall clock; None where it is null or was not asked for."""
+    value = row.get("Modified")
+    return wall_clock.milliseconds(value) if value else None
+
+
+def version_of(row: Row) -> int | None:
+    """Row version of a row; None where it has none."""
+    value = row.get("Timestamp")
+    return int(value) if value is not None else None

@@ -1,0 +1,303 @@
+"""The state of a sync: what Airbyte keeps for us between two runs, per stream and division."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from airbyte_cdk.models import (
+    AirbyteMessage,
+    AirbyteStateBlob,
+    AirbyteStateMessage,
+    AirbyteStateType,
+    AirbyteStreamState,
+    FailureType,
+    StreamDescriptor,
+    Type,
+)
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_exact_online.api import wall_clock
+
+logger = logging.getLogger("airbyte.exact_online")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+VERSION = 1
+"""Version of the state's form."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A listing that has begun and not ended: where it goes on.
+
+    Attributes:
+        began: when it began, epoch milliseconds of Exact's clock.
+        full: whether it belongs to a full refresh.
+        next_url: page to go on from; None once the pass is done (kept only for full refreshes).
+        pages: pages read so far.
+        highest_modified: highest ``Modified`` seen, milliseconds on Exact's wall clock.
+        highest_version: highest row version seen.
+    """
+
+    began: int
+    full: bool
+    next_url: str | None = None
+    pages: int = 0
+    highest_modified: int | None = None
+    highest_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far one stream is in one division.
+
+    Attributes:
+        modified: highest ``Modified`` delivered, or the begin of the pass if that was earlier; milliseconds on Exact's
+            wall clock, as that is what Exact's filters compare.
+        version: highest row version delivered, for feeds.
+        since: begin of the first pass that ended at this `modified`, epoch milliseconds.
+        seen: begin of the last pass that ended at this `modified`, epoch milliseconds.
+        deletions_version: highest row version read from the deletion log.
+        deletions_read: when the deletion log was last read, or the begin of the first pass, epoch milliseconds.
+        moved: ``DivisionMoveDate`` of the division as last seen, None if it had never moved.
+        moved_known: whether `moved` was ever seen.
+        under_way: listing that has begun and not ended.
+    """
+
+    modified: int | None = None
+    version: int | None = None
+    since: int | None = None
+    seen: int | None = None
+    deletions_version: int | None = None
+    deletions_read: int | None = None
+    moved: str | None = None
+    moved_known: bool = False
+    under_way: Pass | None = None
+
+    def dump(self) -> dict[str, Any]:
+        """JSON form. Row versions are text: JavaScript on the way would round those beyond 2^53."""
+        document: dict[str, Any] = {
+            "Modified": _text(self.modified),
+            "Timestamp": _digits(self.version),
+            "unchanged_since": _instant_text(self.since),
+            "read_at": _instant_text(self.seen),
+            "deletions": _without_none(
+                {"Timestamp": _digits(self.deletions_version), "read_at": _instant_text(self.deletions_read)}
+            ),
+            "pass": None if self.under_way is None else _dump_pass(self.under_way),
+        }
+        if self.moved_known:
+            document["moved"] = self.moved or ""
+        return {name: value for name, value in document.items() if value not in (None, {})}
+
+    @classmethod
+    def load(cls, document: object) -> Position:
+        """Read the JSON form back.
+
+        Raises:
+            ValueError: it does not have that form.
+        """
+        fields = _mapping(document)
+        deletions = _mapping(fields.get("deletions", {}))
+        moved = fields.get("moved")
+        if moved is not None and not isinstance(moved, str):
+            raise ValueError("'moved' is not text")
+        try:
+            return cls(
+                modified=_milliseconds(fields.get("Modified")),
+                version=_integer(fields.get("Timestamp")),
+                since=_instant(fields.get("unchanged_since")),
+                seen=_instant(fields.get("read_at")),
+                deletions_version=_integer(deletions.get("Timestamp")),
+                deletions_read=_instant(deletions.get("read_at")),
+                moved=moved or None,
+                moved_known=moved is not None,
+                under_way=_load_pass(fields.get("pass")),
+            )
+        except OverflowError as error:
+            raise ValueError(str(error)) from error
+
+    def with_move(self, moved: str | None) -> Position:
+        """The same position, with the date at which the division came to its database."""
+        return replace(self, moved=moved, moved_known=True)
+
+    def after_move(self, moved: str | None) -> Position:
+        """Position in a division that came to another database, where all row versions were given out anew."""
+        return replace(self, version=None, deletions_version=None, under_way=None, moved=moved, moved_known=True)
+
+
+def _dump_pass(under_way: Pass) -> dict[str, Any]:
+    return _without_none(
+        {
+            "began": _instant_text(under_way.began),
+            "sync_mode": "full_refresh" if under_way.full else "incremental",
+            "next": under_way.next_url,
+            "pages": under_way.pages,
+            "Modified": _text(under_way.highest_modified),
+            "Timestamp": _digits(under_way.highest_version),
+        }
+    )
+
+
+def _load_pass(document: object) -> Pass | None:
+    if document is None:
+        return None
+    fields = _mapping(document)
+    began = _instant(fields.get("began"))
+    next_url = fields.get("next")
+    pages = fields.get("pages", 0)
+    sync_mode = fields.get("sync_mode")
+    if began is None or not isinstance(next_url, str | None) or not isinstance(pages, int):
+        raise ValueError("'pass' is damaged")
+    if sync_mode not in ("full_refresh", "incremental"):
+        raise ValueError("'sync_mode' is neither full_refresh nor incremental")
+    return Pass(
+        began=began,
+        full=sync_mode == "full_refresh",
+        next_url=next_url,
+        pages=pages,
+        highest_modified=_milliseconds(fields.get("Modified")),
+        highest_version=_integer(fields.get("Timestamp")),
+    )
+
+
+def _mapping(document: object) -> Mapping[str, object]:
+    if not isinstance(document, Mapping):
+        raise ValueError(f"{document!r} is not an object")
+    return document
+
+
+def _without_none(document: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if value is not None}
+
+
+def _text(wall_ms: int | None) -> str | None:
+    return None if wall_ms is None else wall_clock.to_text(wall_ms)
+
+
+def _milliseconds(text: object) -> int | None:
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        raise ValueError(f"{text!r} is not a time")
+    return wall_clock.from_text(text)
+
+
+def _instant_text(epoch_ms: int | None) -> str | None:
+    if epoch_ms is None:
+        return None
+    return (_EPOCH + timedelta(milliseconds=epoch_ms)).isoformat(timespec="milliseconds")
+
+
+def _instant(text: object) -> int | None:
+    if text is None:
+        return None
+    instant = datetime.fromisoformat(text) if isinstance(text, str) else None
+    if instant is None or instant.tzinfo is None:
+        raise ValueError(f"{text!r} is not an instant")
+    return round((instant - _EPOCH) / timedelta(milliseconds=1))
+
+
+def _digits(number: int | None) -> str | None:
+    return None if number is None else str(number)
+
+
+def _integer(value: object) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError(f"{value!r} is not a row version")
+    return int(value)
+
+
+@dataclass(slots=True)
+class StreamState:
+    """The state of one stream: positions by division, those of divisions not read now included."""
+
+    stream: str
+    positions: dict[str, Position] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, stream: str, document: Mapping[str, Any]) -> StreamState:
+        """Read a stream's state.
+
+        A state of another form is ignored with a warning, and so is a damaged position of one division: reading too
+        much is safe, skipping rows is not.
+
+        Raises:
+            AirbyteTracedException: the state was written by a newer version of the connector.
+        """
+        state = cls(stream)
+        if not document:
+            return state
+        version = document.get("version")
+        if isinstance(version, int) and version > VERSION:
+            raise AirbyteTracedException(
+                message=f"The state of stream {stream} was written by a newer version of this connector: upgrade the "
+                "connector, or reset the stream.",
+                failure_type=FailureType.config_error,
+            )
+        divisions = document.get("divisions")
+        if version != VERSION or not isinstance(divisions, Mapping):
+            logger.warning("The state of stream %s was not written by this connector; reading from the start.", stream)
+            return state
+        loaded = {division: _load_position(stream, division, position) for division, position in divisions.items()}
+        state.positions = {division: position for division, position in loaded.items() if position is not None}
+        return state
+
+    def forget_finished_passes(self) -> None:
+        """Drop what only a broken-off full refresh has to know: which divisions it had done with."""
+        done = [
+            key for key, position in self.positions.items() if position.under_way and not position.under_way.next_url
+        ]
+        for key in done:
+            del self.positions[key]
+
+    def message(self) -> AirbyteMessage:
+        """STATE message of the stream."""
+        divisions = {division: position.dump() for division, position in self.positions.items()}
+        return AirbyteMessage(
+            type=Type.STATE,
+            state=AirbyteStateMessage(
+                type=AirbyteStateType.STREAM,
+                stream=AirbyteStreamState(
+                    stream_descriptor=StreamDescriptor(name=self.stream),
+                    stream_state=AirbyteStateBlob({"version": VERSION, "divisions": divisions}),
+                ),
+            ),
+        )
+
+
+def _load_position(stream: str, division: str, document: object) -> Position | None:
+    try:
+        return Position.load(document)
+    except ValueError as error:
+        logger.warning(
+            "The state of stream %s in division %s is damaged (%s); reading it from the start.", stream, division, error
+        )
+        return None
+
+
+def load_states(messages: Iterable[AirbyteStateMessage] | None, streams: Iterable[str]) -> dict[str, StreamState]:
+    """States of some streams out of what Airbyte passes in; an empty state for a stream that has none.
+
+    Raises:
+        AirbyteTracedException: a state is of a newer version of the connector.
+    """
+    documents: dict[str, Mapping[str, Any]] = {}
+    for message in messages or ():
+        if message.global_ is not None:
+            parts = message.global_.stream_states
+        elif message.stream is not None:
+            parts = [message.stream]
+        else:
+            logger.warning("A state message without streams was ignored; reading from the start.")
+            continue
+        for part in parts:
+            blob = part.stream_state
+            documents[part.stream_descriptor.name] = dict(vars(blob)) if blob is not None else {}
+    return {stream: StreamState.load(stream, documents.get(stream, {})) for stream in streams}
