@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import logging
 import os
@@ -14,15 +15,14 @@ from typing import NoReturn
 import orjson
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.logger import PRINT_BUFFER
-from airbyte_cdk.models import AirbyteMessageSerializer, FailureType
+from airbyte_cdk.models import AirbyteMessageSerializer, FailureType, Status
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_exact_online.api import login
 from source_exact_online.source import SourceExactOnline
 
 logger = logging.getLogger("airbyte.exact_online")
-
-FAILED_STATUS = '"connectionStatus":{"status":"FAILED"'
 
 
 def run() -> NoReturn:
@@ -41,14 +41,15 @@ def run() -> NoReturn:
 
 def _speak(source: SourceExactOnline, arguments: Sequence[str]) -> int:
     """Run one of Airbyte's verbs; returns the exit code."""
-    signal.signal(signal.SIGTERM, _end)
+    printer = Printer()
+    signal.signal(signal.SIGTERM, printer.end)
     entrypoint = AirbyteEntrypoint(source)
     parsed = AirbyteEntrypoint.parse_args(list(arguments))
     if not parsed.command:
         AirbyteEntrypoint.parse_args(["--help"])
     try:
         with PRINT_BUFFER:
-            return _print_all(_messages(entrypoint, parsed))
+            return printer.print_all(_messages(entrypoint, parsed))
     except BrokenPipeError:
         # Whoever read our output is gone. Python would complain about stdout once more when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -72,13 +73,32 @@ def _messages(entrypoint: AirbyteEntrypoint, parsed: object) -> Iterator[str]:
         raise SystemExit(1) from None
 
 
-def _print_all(lines: Iterator[str]) -> int:
-    code = 0
-    for line in lines:
-        if FAILED_STATUS in line and '"type":"CONNECTION_STATUS"' in line:
-            code = 1
-        print(f"{line}\n", end="")
-    return code
+class Printer:
+    """Prints messages line by line and never ends in the middle of one."""
+
+    def __init__(self) -> None:
+        self._printing = False
+        self._ending: int | None = None
+
+    def print_all(self, lines: Iterator[str]) -> int:
+        """Print the messages of a run; returns the exit code."""
+        code = 0
+        for line in lines:
+            if line.startswith('{"type":"CONNECTION_STATUS"'):
+                status = orjson.loads(line)["connectionStatus"]["status"]
+                code = 0 if status == Status.SUCCEEDED.value else 1
+            self._printing = True
+            print(f"{line}\n", end="")
+            self._printing = False
+            if self._ending is not None:
+                raise SystemExit(self._ending)
+        return code
+
+    def end(self, signum: int, frame: FrameType | None) -> None:
+        """SIGTERM ends the run like Ctrl-C: whatever was emitted stands, and a token refresh under way may finish."""
+        self._ending = 128 + signum
+        if not self._printing:
+            raise SystemExit(self._ending)
 
 
 def _traced(error: Exception) -> AirbyteTracedException:
@@ -94,16 +114,7 @@ def _traced(error: Exception) -> AirbyteTracedException:
     return AirbyteTracedException(message=message, internal_message=repr(error), failure_type=failure, exception=error)
 
 
-def _end(signum: int, frame: FrameType | None) -> NoReturn:
-    """SIGTERM ends the run like Ctrl-C: whatever was emitted stands, and a token refresh under way may finish."""
-    raise SystemExit(128 + signum)
-
-
 def _login(arguments: Sequence[str]) -> int:
-    import argparse
-
-    from source_exact_online.api import login
-
     parser = argparse.ArgumentParser(prog="source-exact-online login", description=login.__doc__)
     login.add_arguments(parser)
     return login.run(parser.parse_args(arguments))

@@ -130,7 +130,12 @@ class SourceExactOnline(AbstractSource):
             raise _incomplete(sync.failures)
 
     def settle(self) -> None:
-        """Let a token refresh that is under way finish, so that its answer is not lost when the process ends."""
+        """Let a token refresh that is under way finish, so that its answer is not lost when the process ends.
+
+        Whoever merely waits is woken: nothing is lost there.
+        """
+        if isinstance(self._clock, SystemClock):
+            self._clock.interrupt()
         if self._authenticator is not None:
             self._authenticator.settle()
 

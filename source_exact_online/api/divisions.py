@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_exact_online.api.call import fetch, fetch_all
 from source_exact_online.api.client import ExactClient
 from source_exact_online.api.errors import Action, ApiError
 from source_exact_online.api.services import services
@@ -52,7 +53,7 @@ class Readable:
 def current_division(client: ExactClient) -> int:
     """Division that the user last opened. Good for a first look, never as the division to read."""
     me = services().me
-    page = client.fetch(client.url(me.path, None, {"$select": ",".join(me.columns)}), me.subject(None))
+    page = fetch(client, client.url(me.path, None, {"$select": ",".join(me.columns)}), me.subject(None))
     code = page.rows[0].get("CurrentDivision") if page.rows else None
     if not isinstance(code, int):
         raise AirbyteTracedException(
@@ -86,7 +87,7 @@ def readable_divisions(client: ExactClient, configured: tuple[int, ...] = ()) ->
         for index, service in enumerate(services().divisions):
             url = client.url(service.path, anchor, {"$select": ",".join(service.columns)})
             try:
-                rows = client.fetch_all(url, service.subject(anchor))
+                rows = fetch_all(client, url, service.subject(anchor))
             except ApiError as error:
                 if error.verdict.action not in (Action.SKIP, Action.DROP_COLUMN):
                     raise
@@ -119,7 +120,7 @@ def inaccessible(client: ExactClient, division: int) -> str | None:
     service = services().divisions[-1]
     url = client.url(service.path, division, {"$select": service.columns[0], "$top": "1"})
     try:
-        client.fetch(url, service.subject(division))
+        fetch(client, url, service.subject(division))
     except ApiError as error:
         if error.verdict.action is Action.SKIP and error.verdict.concerns_division:
             return error.verdict.message

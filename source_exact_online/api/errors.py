@@ -41,6 +41,7 @@ class Rule:
     """One row of the table."""
 
     name: str
+    answered: bool
     statuses: frozenset[int]
     reason: re.Pattern[str] | None
     text: re.Pattern[str] | None
@@ -52,7 +53,8 @@ class Rule:
     def matches(self, status: int, reason: str, text: str) -> bool:
         """Whether all conditions of the row hold."""
         return (
-            (not self.statuses or status in self.statuses)
+            self.answered
+            and (not self.statuses or status in self.statuses)
             and (self.reason is None or self.reason.search(reason) is not None)
             and (self.text is None or self.text.search(text) is not None)
         )
@@ -109,6 +111,7 @@ def rules() -> tuple[Rule, ...]:
     return tuple(
         Rule(
             name=row["name"],
+            answered=row.get("answered", True),
             statuses=frozenset(row.get("statuses", ())),
             reason=re.compile(row["reason"]) if "reason" in row else None,
             text=re.compile(row["text"], re.IGNORECASE) if "text" in row else None,
@@ -130,9 +133,9 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, subject: Subject
     return _verdict(rule, detail, subject)
 
 
-def judge_failure(detail: str, subject: Subject) -> Verdict:
-    """Verdict on a request that got no usable answer: connection lost, time-out, a body cut short."""
-    return _verdict(next(rule for rule in rules() if rule.name == "server fault"), detail, subject)
+def judge_failure(name: str, detail: str, subject: Subject) -> Verdict:
+    """Verdict on a request that no error answer decided, by the name of its row in the table."""
+    return _verdict(next(rule for rule in rules() if rule.name == name), detail, subject)
 
 
 def _verdict(rule: Rule, detail: str, subject: Subject) -> Verdict:

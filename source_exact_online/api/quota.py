@@ -107,6 +107,7 @@ class Exhausted:
         reset_ms: the end, epoch milliseconds of Exact's clock.
         limit: calls the window allowed.
         told: whether headers told all that; else it is a guess after a refusal without any.
+        refused: whether Exact refused a call; else the call was not even sent.
     """
 
     wait_seconds: float
@@ -114,6 +115,7 @@ class Exhausted:
     reset_ms: float
     limit: int
     told: bool = True
+    refused: bool = False
 
 
 @dataclass(slots=True)
@@ -166,7 +168,9 @@ class Budget:
             if reset_ms is not None and reset_ms > now_ms:
                 window.reset_ms, window.told = reset_ms, True
             told = minute_left is not None or day_left is not None
-            return Exhausted((window.reset_ms - now_ms) / 1000, daily, window.reset_ms, window.limit, told)
+            return Exhausted(
+                (window.reset_ms - now_ms) / 1000, daily, window.reset_ms, window.limit, told, refused=True
+            )
 
 
 class Quotas:

@@ -56,13 +56,21 @@ def milliseconds(value: str) -> int:
     Raises:
         ValueError: the text is not such a date.
     """
+    try:
+        return int(value[6:-2])
+    except ValueError:
+        return _unusual_milliseconds(value)
+
+
+def _unusual_milliseconds(value: str) -> int:
+    """Forms that OData allows and Exact was not seen to use: an offset in minutes behind the number, ISO 8601."""
     if value[:6] == "/Date(" and value[-2:] == ")/":
         body = value[6:-2]
-        sign = max(body.find("+", 1), body.find("-", 1))
-        return int(body if sign < 0 else body[:sign])
+        return int(body[: max(body.find("+", 1), body.find("-", 1))])
     return to_milliseconds(datetime.fromisoformat(value.removesuffix("Z")).replace(tzinfo=None))
 
 
+@lru_cache(maxsize=16_384)
 def utc_text(value: str) -> str:
     """Instant in Exact's JSON to UTC text: ``2024-03-31T01:30:00.123+00:00``."""
     wall = milliseconds(value)
@@ -73,6 +81,7 @@ def utc_text(value: str) -> str:
     return f"{_day(days)}T{hour:02}:{minute:02}:{second:02}.{millis:03}+00:00"
 
 
+@lru_cache(maxsize=16_384)
 def wall_text(value: str) -> str:
     """Date in Exact's JSON to text without zone, unshifted: ``2024-01-31T00:00:00``."""
     days, rest = divmod(milliseconds(value), _DAY_MS)

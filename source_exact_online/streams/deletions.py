@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from source_exact_online.api import wall_clock
-from source_exact_online.api.client import Call, ExactClient, Later
+from source_exact_online.api.call import Call, Later
+from source_exact_online.api.client import ExactClient
 from source_exact_online.api.divisions import Division
 from source_exact_online.api.errors import Action, ApiError, Subject
 from source_exact_online.api.odata import Row
@@ -75,7 +76,7 @@ class DeletionLog:
         if self._call is None:
             self._warn_of_gaps()
             self._began = int(self._client.server_clock.now_ms())
-            self._call = self._client.call(self._first_url(), self.subject)
+            self._call = Call(self._client, self._first_url(), self.subject)
         try:
             outcome = self._call.attempt()
         except ApiError as error:
@@ -93,7 +94,7 @@ class DeletionLog:
         self._highest = max([*versions, *([] if self._highest is None else [self._highest])], default=None)
         self._finished = outcome.next_url is None
         if outcome.next_url is not None:
-            self._call = self._client.call(outcome.next_url, self.subject)
+            self._call = Call(self._client, outcome.next_url, self.subject)
         records = {mourner.definition.name: self._tombstones(mourner, outcome.rows) for mourner in self._mourners}
         return Step(records=records, finished=self._finished)
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from source_exact_online.api import odata
-from source_exact_online.api.client import Call, ExactClient, Later
+from source_exact_online.api.call import Call, Later
+from source_exact_online.api.client import ExactClient
 from source_exact_online.api.errors import Action, ApiError, Subject, Verdict, refused_columns
 from source_exact_online.api.odata import Row
 from source_exact_online.api.services import services
@@ -83,7 +84,7 @@ class ListingPartition:
         if self._looking_up:
             self._looking_up = False
             self._query.take_look_up(outcome.rows)
-            self._call = self._client.call(self._query.first_page(), self.subject)
+            self._call = Call(self._client, self._query.first_page(), self.subject)
             return Step()
         self._resumed = False
         return self._take(outcome)
@@ -104,7 +105,7 @@ class ListingPartition:
         if resumed.next_url is None:
             return None
         self._pass, self._resumed = resumed, True
-        return self._client.call(resumed.next_url, self.subject)
+        return Call(self._client, resumed.next_url, self.subject)
 
     def _resumable(self) -> Pass | None:
         """The pass that all consumers were in when the last sync ended, at the page the slowest had reached.
@@ -132,8 +133,8 @@ class ListingPartition:
         self._pass = Pass(began=int(self._client.server_clock.now_ms()), full=full)
         if (url := self._query.look_up()) is not None:
             self._looking_up = True
-            return self._client.call(url, services().sync_timestamp.subject(self.division))
-        return self._client.call(self._query.first_page(), self.subject)
+            return Call(self._client, url, services().sync_timestamp.subject(self.division))
+        return Call(self._client, self._query.first_page(), self.subject)
 
     def _take(self, page: odata.Page) -> Step:
         """Turn a page into records, and note the positions it leads to."""
@@ -155,7 +156,7 @@ class ListingPartition:
         )
         self._reached = [self._position(consumer, self._pass) for consumer in self._consumers]
         if page.next_url is not None:
-            self._call = self._client.call(page.next_url, self.subject)
+            self._call = Call(self._client, page.next_url, self.subject)
         return step
 
     @staticmethod
@@ -179,7 +180,7 @@ class ListingPartition:
                 return None
             self._looking_up = False
             logger.warning("%s Reading %s from its beginning.", verdict.message, self._path)
-            return self._client.call(self._query.first_page(), self.subject)
+            return Call(self._client, self._query.first_page(), self.subject)
         if verdict.action is Action.DROP_COLUMN:
             if self._resumed:
                 self._resumed = False

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from source_exact_online.api.client import Later
+from source_exact_online.api.call import Later
 from source_exact_online.api.errors import Subject
 from source_exact_online.api.odata import Row
 from source_exact_online.streams.state import Position

@@ -132,7 +132,7 @@ class Query:
             return False
         if self._definition.transport is Transport.FEED:
             version = consumer.version
-            if version is not None and int(row["Timestamp"]) <= version:
+            if version is not None and (found := version_of(row)) is not None and found <= version:
                 return False
             start = self._settings.start
         elif self._definition.transport is Transport.LIST and not self._filtered:

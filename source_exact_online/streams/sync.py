@@ -18,7 +18,7 @@ from itertools import count
 from airbyte_cdk.models import AirbyteMessage, FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_exact_online.api.client import Later
+from source_exact_online.api.call import Later
 from source_exact_online.api.clock import Clock
 from source_exact_online.api.errors import Action, ApiError
 from source_exact_online.api.wait import HEARTBEAT_SECONDS

@@ -1,0 +1,146 @@
+"""One page asked for, over as many attempts as it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from airbyte_cdk.models import FailureType
+
+from source_exact_online.api import errors, odata
+from source_exact_online.api.backoff import MAX_ATTEMPTS, FaultBackoff
+from source_exact_online.api.client import ExactClient, TokenRefused
+from source_exact_online.api.errors import Action, ApiError, Subject, Verdict
+from source_exact_online.api.quota import Exhausted
+from source_exact_online.api.usage import Cost
+from source_exact_online.api.wait import day_end_message, sleep_with_heartbeat
+
+WINDOW_MARGIN = 0.05
+"""Seconds added to the end of a quota window, so that the next call falls into the new one."""
+
+LONGEST_QUOTA_WAIT = 600.0
+"""Seconds that are waited for a day's quota to start afresh; if it takes longer, the partition ends."""
+
+HEADERLESS_REFUSALS = 5
+"""429 answers without quota headers in a row before a partition gives up."""
+
+TOKENS_TO_TRY = 3
+"""Access tokens that one request tries; several are only refused in a row where tokens live for seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """A request that cannot be answered now.
+
+    Attributes:
+        seconds: how long to wait before the next attempt.
+        reason: what is waited for, for a log line.
+        quota: the spent quota, if it is one.
+    """
+
+    seconds: float
+    reason: str
+    quota: Exhausted | None = None
+
+
+class Call:
+    """One page asked for. At most one attempt is under way at a time; waiting between them is the caller's."""
+
+    def __init__(self, client: ExactClient, url: str, subject: Subject, backoff: FaultBackoff | None = None) -> None:
+        self.url = url
+        self.subject = subject
+        self._client = client
+        self._backoff = backoff or FaultBackoff()
+        self._faults = 0
+        self._refusals = 0
+        self._tokens_refused = 0
+
+    def attempt(self) -> odata.Page | Later:
+        """Try once.
+
+        Returns:
+            The page, or how long to wait before trying again.
+
+        Raises:
+            ApiError: the request has finally failed.
+            AirbyteTracedException: there is no access token to be had.
+        """
+        answer = self._client.send(self.url, self.subject)
+        if isinstance(answer, odata.Page):
+            self._client.usage.add(self.subject, Cost(rows=len(answer.rows)))
+            return answer
+        if isinstance(answer, TokenRefused):
+            return self._renew(answer.token)
+        later = self._quota(answer) if isinstance(answer, Exhausted) else self._verdict(answer)
+        self._client.usage.add(self.subject, Cost(waited=later.seconds))
+        return later
+
+    def _verdict(self, verdict: Verdict) -> Later:
+        if verdict.action is Action.WAIT:
+            return self._headerless()
+        if verdict.action is not Action.RETRY:
+            raise ApiError(verdict)
+        self._faults += 1
+        self._client.usage.add(self.subject, Cost(faults=1))
+        if self._faults >= MAX_ATTEMPTS:
+            raise ApiError(verdict)
+        return Later(self._backoff.backoff_time(None, self._faults), f"{verdict.rule} ({verdict.detail})")
+
+    def _quota(self, quota: Exhausted) -> Later:
+        if quota.refused:
+            self._client.usage.add(self.subject, Cost(refused=1))
+        seconds = max(0.0, quota.wait_seconds) + WINDOW_MARGIN
+        if quota.daily and seconds > LONGEST_QUOTA_WAIT:
+            message = day_end_message(quota.limit, self.subject.division, quota.reset_ms)
+            raise ApiError(Verdict(Action.FAIL, FailureType.transient_error, message, message, "day quota spent"))
+        if not quota.told:
+            return self._headerless(seconds)
+        window = "day" if quota.daily else "minute"
+        return Later(seconds, f"the {window}'s call quota of division {self.subject.division}", quota)
+
+    def _headerless(self, to_the_minute: float = 60.0) -> Later:
+        """After a 429 that does not tell its window: first to the end of the minute, then longer each time.
+
+        In the end it may be the block that follows upon too many refused calls, which lasts an hour or more.
+        """
+        self._refusals += 1
+        if self._refusals >= HEADERLESS_REFUSALS:
+            detail = f"HTTP 429 without quota headers, {self._refusals} times"
+            raise ApiError(errors.judge_failure("blocked", detail, self.subject))
+        return Later(
+            to_the_minute + 60.0 * (2 ** (self._refusals - 1) - 1), "Exact Online to take calls again (HTTP 429)"
+        )
+
+    def _renew(self, token: str) -> Later:
+        self._tokens_refused += 1
+        if self._tokens_refused > TOKENS_TO_TRY:
+            verdict = errors.judge(401, {}, b"", self.subject)
+            raise ApiError(replace(verdict, action=Action.FAIL))
+        self._client.reject(token)
+        return Later(0.0, "a new access token")
+
+
+def fetch(client: ExactClient, url: str, subject: Subject) -> odata.Page:
+    """Ask for one page and wait as long as it takes; for the few calls made outside the scheduler.
+
+    Raises:
+        ApiError: the request has finally failed.
+    """
+    call = Call(client, url, subject)
+    while isinstance(outcome := call.attempt(), Later):
+        sleep_with_heartbeat(client.clock, outcome.seconds, outcome.reason)
+    return outcome
+
+
+def fetch_all(client: ExactClient, url: str, subject: Subject) -> list[odata.Row]:
+    """Rows of all pages of a listing.
+
+    Raises:
+        ApiError: a request has finally failed.
+    """
+    rows: list[odata.Row] = []
+    following: str | None = url
+    while following:
+        page = fetch(client, following, subject)
+        rows.extend(page.rows)
+        following = page.next_url
+    return rows

@@ -1,0 +1,72 @@
+"""What a run cost: calls, rows, waits and refusals by stream and division."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from source_exact_online.api.errors import Subject
+
+
+@dataclass(slots=True)
+class Cost:
+    """Cost of one stream in one division.
+
+    Attributes:
+        calls: requests sent.
+        rows: rows received.
+        waited: seconds spent waiting, quota and back-off together.
+        refused: answers 429.
+        faults: answers that were no answers, such as 5xx and broken connections.
+    """
+
+    calls: int = 0
+    rows: int = 0
+    waited: float = 0.0
+    refused: int = 0
+    faults: int = 0
+
+    def add(self, other: Cost) -> None:
+        """Add another cost to this one."""
+        self.calls += other.calls
+        self.rows += other.rows
+        self.waited += other.waited
+        self.refused += other.refused
+        self.faults += other.faults
+
+
+class Usage:
+    """Costs of a run. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._costs: dict[tuple[str, int | None], Cost] = {}
+
+    def add(self, subject: Subject, cost: Cost) -> None:
+        """Add to the cost of a subject."""
+        with self._lock:
+            self._costs.setdefault((subject.stream, subject.division), Cost()).add(cost)
+
+    def by_division(self) -> dict[int, Cost]:
+        """Total cost of each division."""
+        totals: dict[int, Cost] = {}
+        with self._lock:
+            for (_, division), cost in self._costs.items():
+                if division is not None:
+                    totals.setdefault(division, Cost()).add(cost)
+        return totals
+
+    def table(self) -> list[str]:
+        """Lines of a table for the log: a line per stream and division."""
+        with self._lock:
+            costs = sorted(self._costs.items(), key=lambda item: (item[0][1] or 0, item[0][0]))
+        width = max([len(stream) for (stream, _), _ in costs], default=6)
+        lines = [
+            f"{'stream':{width}} {'division':>9} {'calls':>7} {'rows':>11} {'429s':>5} {'faults':>6} {'waited':>8}"
+        ]
+        lines.extend(
+            f"{stream:{width}} {division or '-':>9} {cost.calls:>7,} {cost.rows:>11,} {cost.refused:>5} {cost.faults:>6} "
+            f"{cost.waited:>6.0f} s"
+            for (stream, division), cost in costs
+        )
+        return lines
