@@ -19,7 +19,6 @@ from airbyte_cdk.models import AirbyteMessageSerializer, FailureType, Status
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_exact_online.api import login
 from source_exact_online.source import SourceExactOnline
 
 logger = logging.getLogger("airbyte.exact_online")
@@ -115,6 +114,8 @@ def _traced(error: Exception) -> AirbyteTracedException:
 
 
 def _login(arguments: Sequence[str]) -> int:
+    from source_exact_online.api import login
+
     parser = argparse.ArgumentParser(prog="source-exact-online login", description=login.__doc__)
     login.add_arguments(parser)
     return login.run(parser.parse_args(arguments))

@@ -156,8 +156,8 @@ class Refresher:
             return pause, "until Exact Online gives a new access token"
         if self._clock.monotonic() < self._faulty_until:
             raise _transient_error("Exact Online's token endpoint did not work a moment ago. Try again later.")
-        self._chain.begin_refresh()
-        answer = self._endpoint.refresh(tokens.refresh_token)
+        self._chain.begin_refresh(tokens)
+        answer = self._endpoint.refresh(tokens.refresh_token, self._chain.catch)
         if isinstance(answer, Granted):
             return self._take(answer.tokens, tokens)
         if isinstance(answer, Lost):
@@ -172,7 +172,7 @@ class Refresher:
         return self._fault(answer, attempts)
 
     def _take(self, new: Tokens, old: Tokens) -> Tokens | tuple[float, str]:
-        self._chain.save(new, spent=old.refresh_token)
+        self._chain.save(new)
         logger.info("Exact Online gave a new access token; it is good until %s.", _utc(new.expires_at))
         replaces_refused = self._refused_early and old.access_token == self._refused_access_token
         self._successor = new.access_token if replaces_refused else ""

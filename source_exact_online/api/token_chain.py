@@ -22,7 +22,8 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.api.clock import Clock
 from source_exact_online.api.login_settings import LoginSettings
-from source_exact_online.api.token_store import StoredLogin, TokenStore, succeed
+from source_exact_online.api.token_record import Owner, StoredLogin
+from source_exact_online.api.token_store import TokenStore
 from source_exact_online.api.tokens import IDLE_WARNING, Tokens, parse_moment
 
 logger = logging.getLogger("airbyte.exact_online")
@@ -68,13 +69,12 @@ class TokenChain:
         self._store = None
         if settings.token_file is not None:
             host = urlsplit(settings.base_url).hostname or ""
-            self._store = TokenStore(settings.token_file, settings.client_id, settings.site, host)
+            self._store = TokenStore(settings.token_file, Owner(settings.client_id, settings.site, host))
         self._stored: StoredLogin | None = None
         self._configured = self._credentials().get("refresh_token") or ""
         self._own: Tokens | None = None
         self._unsaved: Tokens | None = None
         self._unannounced = False
-        self._spent = ""
         self._warned = False
         mask(settings.client_secret, self._configured, self._credentials().get("access_token") or "")
 
@@ -86,7 +86,7 @@ class TokenChain:
     @property
     def refresh_was_cut_short(self) -> bool:
         """Whether an earlier run died, or was left without an answer, while it asked for tokens."""
-        return self._store is not None and self._store.refresh_cut_short_at is not None
+        return self._store is not None and self._store.refresh_cut_short
 
     def is_own(self, tokens: Tokens) -> bool:
         """Whether these tokens were obtained and made durable by this connector, not just configured."""
@@ -135,38 +135,50 @@ class TokenChain:
         self._warn_of_age(tokens)
         return tokens
 
-    def begin_refresh(self) -> None:
-        """Makes sure that new tokens can be made durable, before the old refresh token is spent.
+    def begin_refresh(self, tokens: Tokens) -> None:
+        """Makes sure that new tokens can be made durable, before the old refresh token is spent. Under `locked`.
+
+        Args:
+            tokens: those whose refresh token is about to be traded.
 
         Raises:
             AirbyteTracedException: the token file cannot be written (config error).
             OSError: nobody reads our output any more.
         """
         if self._store is not None:
-            self._store.begin_refresh(self._clock.now())
+            self._store.begin_refresh(self._stored, self._configured, tokens.refresh_token, self._clock.now())
         if self._on_control is None:
             logger.info("Asking Exact Online for a new access token.")
             sys.stdout.flush()  # fails if nobody reads it any more: then the refresh token is better not spent
+
+    def catch(self, chunk: bytes, first: bool) -> None:
+        """Takes a part of the answer in the moment it arrives.
+
+        Args:
+            chunk: of the body.
+            first: whether the answer begins with it.
+        """
+        if self._store is not None:
+            self._store.catch(self._clock.now(), chunk, first)
 
     def end_refresh(self) -> None:
         """The refresh brought no tokens, and none got lost on the way."""
         if self._store is not None:
             self._store.end_refresh()
 
-    def save(self, tokens: Tokens, spent: str) -> None:
+    def save(self, tokens: Tokens) -> None:
         """Makes new tokens durable in the token file, and puts them into the configuration. Under `locked`.
 
         `announce` has to follow before the tokens are used.
 
         Args:
             tokens: the new pair.
-            spent: refresh token that bought it.
 
         Raises:
             AirbyteTracedException: the token file could not be written (config error).
         """
         mask(tokens.refresh_token, tokens.access_token)
-        self._unsaved, self._spent = tokens, spent
+        self._unsaved = tokens
         self._write(tokens)
 
     def announce(self) -> None:
@@ -200,12 +212,10 @@ class TokenChain:
     def _write_file(self, tokens: Tokens) -> OSError | None:
         if self._store is None:
             return None
-        login = succeed(self._stored, self._configured, self._spent, tokens)
         try:
-            self._store.save(login)
+            self._stored = self._store.save(self._stored, tokens)
         except OSError as error:
             return error
-        self._stored = login
         return None
 
     def _write_config(self, tokens: Tokens) -> None:

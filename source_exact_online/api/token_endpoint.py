@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import requests
@@ -44,6 +44,8 @@ class Lost:
 
 Answer = Granted | Refused | Unsent | Lost
 
+Catch = Callable[[bytes, bool], None]
+
 
 class TokenEndpoint:
     """Exact Online's token endpoint at one site, for one app.
@@ -73,9 +75,15 @@ class TokenEndpoint:
         self._session = session
         self._timeout = timeout
 
-    def refresh(self, refresh_token: str) -> Answer:
-        """Trades a refresh token for a new pair."""
-        return self._post({"grant_type": "refresh_token", "refresh_token": refresh_token}, refresh_token)
+    def refresh(self, refresh_token: str, catch: Catch | None = None) -> Answer:
+        """Trades a refresh token for a new pair.
+
+        Args:
+            refresh_token: as it was received, not URL-encoded.
+            catch: gets each part of the answer's body in the moment it arrives, and whether it is the first.
+        """
+        form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+        return self._post(form, refresh_token, catch or _nobody)
 
     def exchange(self, code: str, redirect_uri: str) -> Answer:
         """Trades the code of a consent for the first pair.
@@ -84,9 +92,10 @@ class TokenEndpoint:
             code: URL-decoded.
             redirect_uri: exactly as registered and as used in the consent URL.
         """
-        return self._post({"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}, "")
+        form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
+        return self._post(form, "", _nobody)
 
-    def _post(self, form: Mapping[str, str], spent_refresh_token: str) -> Answer:
+    def _post(self, form: Mapping[str, str], spent_refresh_token: str, catch: Catch) -> Answer:
         session = self._session or requests.Session()
         sent_at = self._clock.now()
         try:
@@ -99,7 +108,7 @@ class TokenEndpoint:
                 stream=True,
                 auth=_no_auth,
             )
-            body, cut = _read(response)
+            body, cut = _read(response, catch)
         except requests.RequestException as error:
             reason = type(error).__name__
             return Unsent(reason) if _nothing_was_sent(error) else Lost(reason)
@@ -120,11 +129,16 @@ def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _read(response: requests.Response) -> tuple[bytes, bool]:
+def _nobody(_chunk: bytes, _first: bool) -> None:
+    """Catches nothing."""
+
+
+def _read(response: requests.Response, catch: Catch) -> tuple[bytes, bool]:
     """Body as far as it arrived, and whether it was cut off."""
     body = bytearray()
     try:
         for chunk in _chunks(response):
+            catch(chunk, not body)
             body += chunk
             if len(body) > LONGEST_BODY:
                 break

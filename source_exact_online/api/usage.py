@@ -61,12 +61,20 @@ class Usage:
         with self._lock:
             costs = sorted(self._costs.items(), key=lambda item: (item[0][1] or 0, item[0][0]))
         width = max([len(stream) for (stream, _), _ in costs], default=6)
-        lines = [
-            f"{'stream':{width}} {'division':>9} {'calls':>7} {'rows':>11} {'429s':>5} {'faults':>6} {'waited':>8}"
+        head = ("stream", "division", "calls", "rows", "429s", "faults", "waited")
+        body = [
+            (
+                stream,
+                str(division or "-"),
+                f"{c.calls:,}",
+                f"{c.rows:,}",
+                str(c.refused),
+                str(c.faults),
+                f"{c.waited:.0f} s",
+            )
+            for (stream, division), c in costs
         ]
-        lines.extend(
-            f"{stream:{width}} {division or '-':>9} {cost.calls:>7,} {cost.rows:>11,} {cost.refused:>5} {cost.faults:>6} "
-            f"{cost.waited:>6.0f} s"
-            for (stream, division), cost in costs
-        )
-        return lines
+        return [
+            f"{name:{width}} {division:>9} {calls:>7} {rows:>11} {refused:>5} {faults:>6} {waited:>8}"
+            for name, division, calls, rows, refused, faults, waited in [head, *body]
+        ]
