@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import re
@@ -20,6 +21,9 @@ from source_exact_online.api.auth import LoginSettings
 
 SITES = ("nl", "be", "de", "fr", "es", "co.uk", "com")
 TOKEN_FILE_VARIABLE = "EXACT_ONLINE_TOKEN_FILE"
+
+LONGEST_LOOKBACK_MINUTES = 100 * 366 * 24 * 60
+"""A century: more than any division has lived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ def parse_config(raw: Mapping[str, Any], now: datetime, environment: Mapping[str
         divisions=divisions,
         exclude_divisions=excluded,
         start_date=_start_date(raw.get("start_date"), now),
-        lookback=timedelta(minutes=raw.get("lookback_window_minutes", 120)),
+        lookback=timedelta(minutes=min(raw.get("lookback_window_minutes", 120), LONGEST_LOOKBACK_MINUTES)),
         read_deletions=raw.get("read_deletions", True),
         num_workers=raw.get("num_workers", 10),
         daily_calls_reserve=raw.get("daily_calls_reserve", 0),
@@ -103,9 +107,11 @@ def _base_url(configured: str | None, site: str) -> str:
     official = f"https://start.exactonline.{site}"
     if not configured or configured.rstrip("/") == official:
         return official
-    url = urlsplit(configured.rstrip("/"))
-    if url.scheme in ("http", "https") and not (url.path or url.query or url.username) and _is_loopback(url.hostname):
-        return configured.rstrip("/")
+    with contextlib.suppress(ValueError):
+        url = urlsplit(configured.rstrip("/"))
+        plain = not (url.path or url.query or url.fragment or url.username or url.password) and url.port != 0
+        if url.scheme in ("http", "https") and plain and _is_loopback(url.hostname):
+            return configured.rstrip("/")
     raise config_error(f"base_url must be {official} or a loopback address: a token never goes anywhere else.")
 
 

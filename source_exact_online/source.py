@@ -28,6 +28,7 @@ from source_exact_online.config import Config, config_error, parse_config
 from source_exact_online.streams.catalog import catalog
 from source_exact_online.streams.output import Output
 from source_exact_online.streams.plan import Planner, chosen_streams
+from source_exact_online.streams.progress import Progress
 from source_exact_online.streams.query import Settings
 from source_exact_online.streams.state import load_states
 from source_exact_online.streams.stream import ExactStream
@@ -124,7 +125,8 @@ class SourceExactOnline(AbstractSource):
             is_wanted=wanted.__contains__,
         )
         jobs = planner.jobs(chosen, divisions.chosen)
-        sync = Sync(self._clock, jobs, states, Output(self._clock), workers=settings.num_workers)
+        progress = Progress(self._clock, client.usage, client.quotas)
+        sync = Sync(self._clock, jobs, states, Output(self._clock), progress, workers=settings.num_workers)
         yield from sync.messages()
         if sync.failures:
             raise _incomplete(sync.failures)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, MutableMapping
 from datetime import datetime, timezone
 from typing import Any
@@ -13,7 +14,7 @@ from airbyte_cdk.sources.streams.http.requests_native_auth import SingleUseRefre
 from airbyte_cdk.utils.datetime_helpers import AirbyteDateTime
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_exact_online.api.clock import Clock, SystemClock
+from source_exact_online.api.clock import Clock, SleepInterruptedError, SystemClock
 from source_exact_online.api.login_settings import LoginSettings
 from source_exact_online.api.refresher import Refresher
 from source_exact_online.api.token_chain import TokenChain
@@ -56,6 +57,8 @@ class ExactAuthenticator(SingleUseRefreshTokenOauth2Authenticator):
         self._refresher = Refresher(self._chain, endpoint, clock, settings.site)
         self._origin = _origin(settings.base_url)
         self._current: Tokens | None = None
+        self._background: threading.Thread | None = None
+        self._closing = False
         super().__init__(
             connector_config,
             token_refresh_endpoint=endpoint.url,
@@ -93,6 +96,20 @@ class ExactAuthenticator(SingleUseRefreshTokenOauth2Authenticator):
             self._refresher.refuse(held)
             self._renew()
 
+    def settle(self, seconds: float = 15.0) -> None:
+        """Lets a refresh under way finish, and none begin any more: its answer must not get lost with the process.
+
+        To be called before the process ends, after the clock was interrupted, so that nobody merely waits.
+
+        Args:
+            seconds: how long to wait at most for the thread that refreshes.
+        """
+        self._closing = True
+        if self._background is not None:
+            self._background.join(seconds)
+        if self._token_refresh_lock.acquire(timeout=seconds):
+            self._token_refresh_lock.release()
+
     def get_auth_header(self) -> dict[str, str]:
         """The Authorization header."""
         return {"Authorization": f"Bearer {self.get_access_token()}"}
@@ -110,11 +127,6 @@ class ExactAuthenticator(SingleUseRefreshTokenOauth2Authenticator):
             )
         request.headers.update(self.get_auth_header())
         return request
-
-    def settle(self, seconds: float = 15.0) -> None:
-        """Waits until a refresh that is under way has ended and its answer is durable, so that the process may end."""
-        if self._token_refresh_lock.acquire(timeout=seconds):
-            self._token_refresh_lock.release()
 
     # What follows are the CDK's own names for the same things.
 
@@ -143,8 +155,29 @@ class ExactAuthenticator(SingleUseRefreshTokenOauth2Authenticator):
         return AirbyteDateTime.from_datetime(parse_moment(text) or datetime(1970, 1, 1, tzinfo=timezone.utc))
 
     def _renew(self) -> Tokens:
-        self._current = tokens = self._refresher.renew()
+        if self._closing:
+            raise SleepInterruptedError
+        on_main_thread = threading.current_thread() is threading.main_thread()
+        self._current = tokens = self._apart() if on_main_thread else self._refresher.renew()
         return tokens
+
+    def _apart(self) -> Tokens:
+        """Renews on a thread of its own: a signal ends the main thread, not the token call; see `settle`."""
+        results: list[Tokens] = []
+        errors: list[BaseException] = []
+
+        def renew() -> None:
+            try:
+                results.append(self._refresher.renew())
+            except BaseException as error:
+                errors.append(error)
+
+        self._background = threading.Thread(target=renew, name="token refresh", daemon=True)
+        self._background.start()
+        self._background.join()
+        if errors:
+            raise errors[0]
+        return results[0]
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

@@ -23,9 +23,6 @@ LONGEST_QUOTA_WAIT = 600.0
 HEADERLESS_REFUSALS = 5
 """429 answers without quota headers in a row before a partition gives up."""
 
-TOKENS_TO_TRY = 3
-"""Access tokens that one request tries; several are only refused in a row where tokens live for seconds."""
-
 
 @dataclass(frozen=True, slots=True)
 class Later:
@@ -112,9 +109,8 @@ class Call:
 
     def _renew(self, token: str) -> Later:
         self._tokens_refused += 1
-        if self._tokens_refused > TOKENS_TO_TRY:
-            verdict = errors.judge(401, {}, b"", self.subject)
-            raise ApiError(replace(verdict, action=Action.FAIL))
+        if self._tokens_refused > 1:
+            raise ApiError(replace(errors.judge(401, {}, b"", self.subject), action=Action.FAIL))
         self._client.reject(token)
         return Later(0.0, "a new access token")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import logging
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from airbyte_cdk.models import FailureType
@@ -11,9 +12,8 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_exact_online.api.call import fetch, fetch_all
 from source_exact_online.api.client import ExactClient
 from source_exact_online.api.errors import Action, ApiError
+from source_exact_online.api.odata import Row
 from source_exact_online.api.services import services
-
-logger = logging.getLogger("airbyte.exact_online")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,39 +77,42 @@ def readable_divisions(client: ExactClient, configured: tuple[int, ...] = ()) ->
     Raises:
         AirbyteTracedException: login or licence do not work at all.
     """
-    anchor = configured[0] if configured else current_division(client)
     refusals: list[str] = []
-    for anchor_again in (False, True):
-        if anchor_again:
-            if not configured or (current := current_division(client)) == anchor:
-                break
-            anchor = current
+    for anchor in _anchors(client, configured):
         for index, service in enumerate(services().divisions):
             url = client.url(service.path, anchor, {"$select": ",".join(service.columns)})
             try:
                 rows = fetch_all(client, url, service.subject(anchor))
             except ApiError as error:
-                if error.verdict.action not in (Action.SKIP, Action.DROP_COLUMN):
-                    raise
+                passes = error.verdict.failure is FailureType.transient_error
+                if (passes and not configured) or (not passes and error.verdict.action is Action.FAIL):
+                    raise  # going on without the list would leave out divisions that nobody has named
                 refusals.append(error.verdict.message)
                 continue
-            found = {
-                row["Code"]: Division(
-                    row["Code"], row.get("Description") or "", row.get("DivisionMoveDate"), "DivisionMoveDate" in row
-                )
-                for row in rows
-                if isinstance(row.get("Code"), int)
-            }
+            found = {row["Code"]: _division(row) for row in rows if isinstance(row.get("Code"), int)}
             if found:
                 return Readable(found, index == 0, anchor, refusals[0] if refusals else None)
     known = configured or (anchor,)
     reason = refusals[0] if refusals else "Exact Online lists no administrations for this login."
-    warning = f"{reason} Reading {_named(known)} without the list of administrations."
+    warning = f"{reason} Reading division {', '.join(map(str, known))} without the list of administrations."
     return Readable({code: Division(code) for code in known}, False, anchor, warning)
 
 
-def _named(codes: tuple[int, ...]) -> str:
-    return "division " + ", ".join(map(str, codes))
+def _anchors(client: ExactClient, configured: tuple[int, ...]) -> Iterator[int]:
+    """Divisions to put into the URL of a listing of all: the first configured one, else the user's current one."""
+    if not configured:
+        yield current_division(client)
+        return
+    yield configured[0]
+    with contextlib.suppress(ApiError):
+        current = current_division(client)
+        if current != configured[0]:
+            yield current
+
+
+def _division(row: Row) -> Division:
+    name, moved = row.get("Description") or "", row.get("DivisionMoveDate")
+    return Division(row["Code"], name, moved, "DivisionMoveDate" in row)
 
 
 def inaccessible(client: ExactClient, division: int) -> str | None:

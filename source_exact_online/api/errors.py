@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -112,7 +113,7 @@ def rules() -> tuple[Rule, ...]:
         Rule(
             name=row["name"],
             answered=row.get("answered", True),
-            statuses=frozenset(row.get("statuses", ())),
+            statuses=_statuses(row.get("statuses", ())),
             reason=re.compile(row["reason"]) if "reason" in row else None,
             text=re.compile(row["text"], re.IGNORECASE) if "text" in row else None,
             action=Action(row["action"]),
@@ -122,6 +123,12 @@ def rules() -> tuple[Rule, ...]:
         )
         for row in table
     )
+
+
+def _statuses(entries: Iterable[int | str]) -> frozenset[int]:
+    """Statuses of a row, in which ``402-499`` stands for a range."""
+    ranges = (str(entry).partition("-") for entry in entries)
+    return frozenset(status for first, _, last in ranges for status in range(int(first), int(last or first) + 1))
 
 
 def judge(status: int, headers: Mapping[str, str], body: bytes, subject: Subject) -> Verdict:
@@ -154,7 +161,7 @@ def message_of(body: bytes) -> str:
         value = orjson.loads(body)["error"]["message"]["value"]
         text = value if isinstance(value, str) else ""
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        text = re.sub(r"<[^>]*>", " ", body[:2000].decode("utf-8", "replace"))
+        text = html.unescape(re.sub(r"<[^>]*>", " ", body[:2000].decode("utf-8", "replace")))
     return " ".join(text.split())[:300]
 
 
@@ -162,13 +169,14 @@ def refused_columns(detail: str, columns: Iterable[str], kept: Collection[str]) 
     """Columns of a ``$select`` that an error text names, keys and cursors (`kept`) aside.
 
     The text is in the user's language, but the name of the column stands in it as it was sent: in quotes where the
-    sentence has quotes, else as a word.
+    sentence has quotes, else as a word. Names with dots are types (``Exact.Web.Api.Models.Account``), not columns.
     """
+    text = re.sub(r"\w+(?:\.\w+)+", " ", detail)
     candidates = [name for name in columns if name not in kept]
-    quoted = {name.rsplit(".", 1)[-1] for name in re.findall(r"['\"\u2018\u201c]([\w.]+)['\"\u2019\u201d]", detail)}
+    quoted = set(re.findall(r"['\"\u2018\u201c](\w+)['\"\u2019\u201d]", text))
     named = tuple(name for name in candidates if name in quoted)
     if named or quoted & set(kept):
         return named
-    words = set(re.findall(r"\w+", detail))
+    words = set(re.findall(r"\w+", text))
     alone = tuple(name for name in candidates if name in words)
     return alone if len(alone) == 1 else ()

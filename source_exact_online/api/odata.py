@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -61,16 +62,22 @@ def selected(url: str) -> tuple[str, ...]:
 
 
 def same_origin(base_url: str, url: str) -> bool:
-    """Whether a URL has the scheme, host and port of the site."""
-    left, right = urlsplit(base_url), urlsplit(url)
-    return (left.scheme, left.hostname, left.port or _PORTS.get(left.scheme)) == (
-        right.scheme,
-        right.hostname,
-        right.port or _PORTS.get(right.scheme),
-    )
+    r"""Whether a URL has the scheme, host and port of the site.
+
+    User names, backslashes and white space make it foreign whatever follows: readers of URLs disagree on the host of
+    such a one (``https://elsewhere\@start.exactonline.nl``), and the token must not go where another reader sees it.
+    """
+    if re.search(r"[\\@\s]", url.partition("?")[0]):
+        return False
+    try:
+        return _origin(url) == _origin(base_url)
+    except ValueError:
+        return False
 
 
-_PORTS = {"http": 80, "https": 443}
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 def parse_page(body: bytes, url: str) -> Page:
@@ -97,7 +104,17 @@ def parse_page(body: bytes, url: str) -> Page:
         data = [data]
     if not isinstance(data, list) or any(not isinstance(row, dict) for row in data):
         raise NotAListingError("member 'd' holds no rows")
-    return Page(data, urljoin(url, next_url) if isinstance(next_url, str) and next_url else None)
+    return Page(data, _following(url, next_url) if isinstance(next_url, str) and next_url else None)
+
+
+def _following(url: str, link: str) -> str:
+    try:
+        following = urljoin(url, link)
+    except ValueError as error:
+        raise NotAListingError(f"the link to the next page is no URL ({error})") from error
+    if following == url:
+        raise NotAListingError("the link to the next page leads to the page itself")
+    return following
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,9 @@ _MINUTE_MS = 60_000
 _DAY_MS = 86_400_000
 _FIRST_GUESS = {"minute": 60, "day": 5000}
 
+FIRST_ANSWER_SECONDS = 0.1
+"""How long to wait before looking again whether the first answer of a division has come."""
+
 
 class ServerClock:
     """What Exact's clock shows, learnt from the ``Date`` header of its answers.
@@ -86,14 +89,17 @@ class Window:
             self.told = False
 
     def settle(self, limit: int | None, remaining: int | None, reset_ms: float | None, now_ms: float) -> None:
-        """Take over what the headers of an answer say; a late answer of a window that has ended is ignored."""
+        """Take over what the headers of an answer say.
+
+        A late answer of an earlier window is ignored; one without a number counts as one call.
+        """
         if limit is not None:
             self.limit = limit
         if remaining is None:
-            return
-        if reset_ms is None or (self.told and reset_ms == self.reset_ms):
+            self.remaining -= 1
+        elif reset_ms is None or (self.told and reset_ms == self.reset_ms):
             self.remaining = min(self.remaining, remaining)
-        elif reset_ms > now_ms or reset_ms > self.reset_ms:
+        elif reset_ms > self.reset_ms or (reset_ms > now_ms and not self.told):
             self.remaining, self.reset_ms, self.told = remaining, reset_ms, True
 
 
@@ -120,13 +126,18 @@ class Exhausted:
 
 @dataclass(slots=True)
 class Budget:
-    """The calls of one division."""
+    """The calls of one division.
+
+    The first call goes alone: limits are a guess until there is an answer, and the day's or the minute's calls may have
+    been used up by an earlier run.
+    """
 
     clock: ServerClock
     reserve_per_day: int = 0
     minute: Window = field(default_factory=lambda: Window(_FIRST_GUESS["minute"], _MINUTE_MS, _FIRST_GUESS["minute"]))
     day: Window = field(default_factory=lambda: Window(_FIRST_GUESS["day"], _DAY_MS, _FIRST_GUESS["day"]))
     in_flight: int = 0
+    learnt: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def reserve(self) -> Exhausted | None:
@@ -137,6 +148,8 @@ class Budget:
                 window.roll(now_ms)
                 if window.remaining - kept - self.in_flight <= 0:
                     return Exhausted((window.reset_ms - now_ms) / 1000, daily, window.reset_ms, window.limit)
+            if self.in_flight and not self.learnt:
+                return Exhausted(FIRST_ANSWER_SECONDS, False, now_ms + FIRST_ANSWER_SECONDS * 1000, self.minute.limit)
             self.in_flight += 1
             return None
 
@@ -145,11 +158,9 @@ class Budget:
         with self.lock:
             self.in_flight = max(0, self.in_flight - 1)
             now_ms = self.clock.now_ms()
+            self.learnt = self.learnt or bool(headers)
             self.minute.settle(*_numbers(headers, MINUTE_HEADERS), now_ms)
             self.day.settle(*_numbers(headers, DAY_HEADERS), now_ms)
-            if not any(name.lower().startswith(DAY_HEADERS.lower()) for name in headers):
-                self.minute.remaining -= 1
-                self.day.remaining -= 1
 
     def refused(self, headers: Mapping[str, str]) -> Exhausted:
         """What a 429 says: which window is spent and when it ends.
@@ -160,7 +171,7 @@ class Budget:
         with self.lock:
             _, minute_left, minute_reset = _numbers(headers, MINUTE_HEADERS)
             _, day_left, day_reset = _numbers(headers, DAY_HEADERS)
-            daily = minute_left is None and day_left is not None
+            daily = day_left is not None and (minute_left is None or day_left <= 0)
             window, reset_ms = (self.day, day_reset) if daily else (self.minute, minute_reset)
             now_ms = self.clock.now_ms()
             window.roll(now_ms)

@@ -103,7 +103,7 @@ class TokenStore:
         if journal is None:
             return stored
         refreshing, tokens = parse_journal(self._pending, journal, self._owner)
-        if stored is not None and refreshing is not None and not _later(refreshing.began_at, stored.tokens):
+        if stored is not None and refreshing is not None and _is_done(refreshing, stored):
             return stored  # the writer died after it had saved the tokens, before it took the journal away
         if refreshing is None or tokens is None:
             self.refresh_cut_short = True
@@ -207,8 +207,11 @@ class TokenStore:
         return file_error(self.path, f"cannot be written ({error.strerror}). Check directory, permissions and space.")
 
 
-def _later(moment: datetime, tokens: Tokens) -> bool:
-    return tokens.received_at is None or moment >= tokens.received_at
+def _is_done(refreshing: Refreshing, stored: StoredLogin) -> bool:
+    """Whether the file already holds the outcome of a refresh."""
+    if refreshing.salt == stored.salt:
+        return refreshing.spent in stored.former
+    return stored.tokens.received_at is not None and refreshing.began_at < stored.tokens.received_at
 
 
 def _create(path: Path) -> int:

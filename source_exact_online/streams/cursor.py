@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 from source_exact_online.api import wall_clock
 from source_exact_online.streams.state import Pass, Position
@@ -19,13 +20,16 @@ def filter_from(position: Position, lookback_ms: int) -> int | None:
     The window before the cursor is read again for rows that were committed late. It shrinks by the time for which the
     cursor has been seen to stand still: a row that became visible after the last pass (`seen`) with a ``Modified``
     before the cursor would have been that much late on top. A cursor inside the hour that the clock shows twice when
-    summer time ends reads that whole hour again.
+    summer time ends reads that whole hour again. In the March night the window is an hour wider on the clock's face,
+    as that hour never was.
     """
     if position.modified is None:
         return None
     stood_still = max(0, (position.seen or 0) - (position.since or 0))
-    start = position.modified - max(0, lookback_ms - stood_still)
+    window = max(0, lookback_ms - stood_still)
     cursor = wall_clock.from_milliseconds(position.modified)
+    elapsed = wall_clock.to_utc(cursor) - timedelta(milliseconds=window)
+    start = min(position.modified - window, wall_clock.to_milliseconds(wall_clock.to_wall(elapsed)))
     if wall_clock.is_ambiguous(cursor):
         start = min(start, position.modified - position.modified % _HOUR_MS)
     return start
@@ -39,7 +43,7 @@ def finished(position: Position, done: Pass) -> Position:
     done, since the next one begins from scratch.
     """
     if done.full:
-        return Position(under_way=replace(done, next_url=None))
+        return replace(position.without_cursors(), under_way=replace(done, next_url=None))
     seen = [value for value in (position.modified, done.highest_modified) if value is not None]
     modified = min(max(seen), wall_clock.of_instant(done.began)) if seen else None
     version = max((value for value in (position.version, done.highest_version) if value is not None), default=None)

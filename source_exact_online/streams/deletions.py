@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 
 from source_exact_online.api import wall_clock
 from source_exact_online.api.call import Call, Later
@@ -118,8 +119,9 @@ class DeletionLog:
         return self._client.url(service.path, self.division, options)
 
     def _tombstones(self, mourner: Mourner, rows: Sequence[Row]) -> list[Row]:
+        heard_at = datetime.fromtimestamp(self._began / 1000, tz=timezone.utc).isoformat(timespec="milliseconds")
         return [
-            _tombstone(mourner, self.division, row)
+            _tombstone(mourner, self.division, row, heard_at)
             for row in rows
             if row.get("EntityType") == mourner.definition.entity_type
             and row.get("EntityKey")
@@ -154,8 +156,9 @@ def _is_new(mourner: Mourner, row: Row) -> bool:
     return wall_clock.milliseconds(row["DeletedDate"]) >= wall_clock.of_instant(position.deletions_read) - _OVERLAP_MS
 
 
-def _tombstone(mourner: Mourner, division: int, row: Row) -> Row:
-    deleted_at = wall_clock.utc_text(row["DeletedDate"]) if row.get("DeletedDate") else None
+def _tombstone(mourner: Mourner, division: int, row: Row, heard_at: str) -> Row:
+    """Record of a deleted row; `heard_at` (UTC) stands in for a date that the log does not tell."""
+    deleted_at = wall_clock.utc_text(row["DeletedDate"]) if row.get("DeletedDate") else heard_at
     record: Row = {"Division": division, mourner.definition.key[0]: row["EntityKey"], DELETED_AT: deleted_at}
     if mourner.definition.cursor == "Modified":
         record["Modified"] = deleted_at

@@ -10,6 +10,8 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from airbyte_cdk.models import FailureType
+
 from source_exact_online.api import odata
 from source_exact_online.api.call import Call, Later
 from source_exact_online.api.client import ExactClient
@@ -77,7 +79,7 @@ class ListingPartition:
         except ApiError as error:
             self._call = self._remedy(error.verdict)
             if self._call is None:
-                raise
+                raise self._judged(error) from None
             return Step()
         if isinstance(outcome, Later):
             return Step(later=outcome)
@@ -118,7 +120,7 @@ class ListingPartition:
             if under_way is None or under_way.full is not consumer.full:
                 return None
             passes.append(under_way)
-        if len({(one.began, one.full) for one in passes}) > 1:
+        if len({one.began for one in passes}) > 1:
             return None
         slowest = min(passes, key=lambda one: (one.next_url is None, one.pages))
         if slowest.next_url is None:
@@ -166,7 +168,7 @@ class ListingPartition:
         A stream hears of deletions from the begin of its first pass on.
         """
         reached = replace(reached, full=consumer.full)
-        position = Position() if consumer.full else consumer.position
+        position = consumer.position.without_cursors() if consumer.full else consumer.position
         if consumer.hears_of_deletions and position.deletions_read is None:
             position = replace(position, deletions_read=reached.began)
         if reached.next_url is not None:
@@ -181,11 +183,11 @@ class ListingPartition:
             self._looking_up = False
             logger.warning("%s Reading %s from its beginning.", verdict.message, self._path)
             return Call(self._client, self._query.first_page(), self.subject)
+        if self._resumed and verdict.action in (Action.DROP_COLUMN, Action.RETRY):
+            self._resumed = False
+            logger.warning("%s cannot be resumed in mid-list (%s); reading it again.", self._path, verdict.detail)
+            return self._begin()
         if verdict.action is Action.DROP_COLUMN:
-            if self._resumed:
-                self._resumed = False
-                logger.warning("%s cannot be resumed in mid-list (%s); reading it again.", self._path, verdict.detail)
-                return self._begin()
             return self._begin() if self._drop_columns(verdict.detail) else None
         if verdict.action is Action.ADD_FILTER and self._query.demand_filter():
             return self._begin()
@@ -193,6 +195,12 @@ class ListingPartition:
             logger.warning("%s Reading all rows of %s instead.", verdict.message, self._path)
             return self._begin()
         return None
+
+    def _judged(self, error: ApiError) -> ApiError:
+        """A listing that Exact forbids in its middle is cut short, not skipped: rows are missing."""
+        if error.verdict.action is not Action.SKIP or self._pass is None or not self._pass.pages:
+            return error
+        return ApiError(replace(error.verdict, action=Action.FAIL, failure=FailureType.transient_error))
 
     def _drop_columns(self, detail: str) -> bool:
         """Leave out the columns that Exact's text names, or that another division's answer named meanwhile."""

@@ -9,11 +9,14 @@ from airbyte_cdk.models import (
     AirbyteMessage,
     AirbyteRecordMessage,
     AirbyteStreamStatus,
+    AirbyteStreamStatusReason,
+    AirbyteStreamStatusReasonType,
     StreamDescriptor,
     Type,
 )
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from airbyte_protocol_dataclasses.models import AirbyteStreamStatusRateLimitedReason  # the CDK does not export it
 
 from source_exact_online.api.clock import Clock
 from source_exact_online.api.odata import Row
@@ -48,6 +51,14 @@ class Output:
         """Status message: the stream has begun."""
         self._saved_at[stream] = self._clock.monotonic()
         return as_airbyte_message(StreamDescriptor(name=stream), AirbyteStreamStatus.STARTED)
+
+    def rate_limited(self, stream: str, reset_ms: float) -> AirbyteMessage:
+        """Status message: the stream waits for a quota that starts afresh at that moment (epoch milliseconds)."""
+        reason = AirbyteStreamStatusReason(
+            type=AirbyteStreamStatusReasonType.RATE_LIMITED,
+            rate_limited=AirbyteStreamStatusRateLimitedReason(quota_reset=int(reset_ms)),
+        )
+        return as_airbyte_message(StreamDescriptor(name=stream), AirbyteStreamStatus.RUNNING, [reason])
 
     def records(self, stream: str, records: Sequence[Row]) -> Iterator[AirbyteMessage]:
         """Record messages, and the status message before the first."""

@@ -26,6 +26,9 @@ logger = logging.getLogger("airbyte.exact_online")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
+_TOLERANCE = timedelta(days=1)
+"""How far ahead of this machine's clock a position may be: clocks differ."""
+
 VERSION = 1
 """Version of the state's form."""
 
@@ -120,6 +123,17 @@ class Position:
             )
         except OverflowError as error:
             raise ValueError(str(error)) from error
+
+    def without_cursors(self) -> Position:
+        """Position to begin a full refresh with: only what is known of the division."""
+        return Position(moved=self.moved, moved_known=self.moved_known)
+
+    def is_later_than(self, moment: datetime) -> bool:
+        """Whether it knows of anything after an aware moment. A cursor in the future would hide rows for good."""
+        instants = (self.since, self.seen, self.deletions_read, self.under_way.began if self.under_way else None)
+        limit = round((moment - _EPOCH) / timedelta(milliseconds=1))
+        wall_limit = wall_clock.of_instant(limit)
+        return (self.modified or 0) > wall_limit or any(instant is not None and instant > limit for instant in instants)
 
     def with_move(self, moved: str | None) -> Position:
         """The same position, with the date at which the division came to its database."""
@@ -222,11 +236,16 @@ class StreamState:
     positions: dict[str, Position] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, stream: str, document: Mapping[str, Any]) -> StreamState:
+    def load(cls, stream: str, document: Mapping[str, Any], now: datetime | None = None) -> StreamState:
         """Read a stream's state.
 
-        A state of another form is ignored with a warning, and so is a damaged position of one division: reading too
-        much is safe, skipping rows is not.
+        A state of another form is ignored with a warning, and so is a position of one division that is damaged or from
+        the future: reading too much is safe, skipping rows is not.
+
+        Args:
+            stream: name of the stream.
+            document: the state.
+            now: current time, aware; without it, no position counts as from the future.
 
         Raises:
             AirbyteTracedException: the state was written by a newer version of the connector.
@@ -245,7 +264,9 @@ class StreamState:
         if version != VERSION or not isinstance(divisions, Mapping):
             logger.warning("The state of stream %s was not written by this connector; reading from the start.", stream)
             return state
-        loaded = {division: _load_position(stream, division, position) for division, position in divisions.items()}
+        loaded = {
+            division: _load_position(stream, division, position, now) for division, position in divisions.items()
+        }
         state.positions = {division: position for division, position in loaded.items() if position is not None}
         return state
 
@@ -272,9 +293,12 @@ class StreamState:
         )
 
 
-def _load_position(stream: str, division: str, document: object) -> Position | None:
+def _load_position(stream: str, division: str, document: object, now: datetime | None) -> Position | None:
     try:
-        return Position.load(document)
+        position = Position.load(document)
+        if now is not None and position.is_later_than(now + _TOLERANCE):
+            raise ValueError("it is from the future")
+        return position
     except ValueError as error:
         logger.warning(
             "The state of stream %s in division %s is damaged (%s); reading it from the start.", stream, division, error
@@ -282,8 +306,15 @@ def _load_position(stream: str, division: str, document: object) -> Position | N
         return None
 
 
-def load_states(messages: Iterable[AirbyteStateMessage] | None, streams: Iterable[str]) -> dict[str, StreamState]:
+def load_states(
+    messages: Iterable[AirbyteStateMessage] | None, streams: Iterable[str], now: datetime | None = None
+) -> dict[str, StreamState]:
     """States of some streams out of what Airbyte passes in; an empty state for a stream that has none.
+
+    Args:
+        messages: what Airbyte passes in.
+        streams: names of the streams.
+        now: current time, aware; without it, no position counts as from the future.
 
     Raises:
         AirbyteTracedException: a state is of a newer version of the connector.
@@ -300,4 +331,4 @@ def load_states(messages: Iterable[AirbyteStateMessage] | None, streams: Iterabl
         for part in parts:
             blob = part.stream_state
             documents[part.stream_descriptor.name] = dict(vars(blob)) if blob is not None else {}
-    return {stream: StreamState.load(stream, documents.get(stream, {})) for stream in streams}
+    return {stream: StreamState.load(stream, documents.get(stream, {}), now) for stream in streams}

@@ -24,6 +24,7 @@ from source_exact_online.api.errors import Action, ApiError
 from source_exact_online.api.wait import HEARTBEAT_SECONDS
 from source_exact_online.streams.output import Output
 from source_exact_online.streams.partition import Partition, Step
+from source_exact_online.streams.progress import Progress
 from source_exact_online.streams.state import StreamState
 
 logger = logging.getLogger("airbyte.exact_online")
@@ -57,7 +58,14 @@ class Sync:
     """One run of `read` over all its partitions."""
 
     def __init__(
-        self, clock: Clock, jobs: Sequence[Job], states: Mapping[str, StreamState], output: Output, *, workers: int
+        self,
+        clock: Clock,
+        jobs: Sequence[Job],
+        states: Mapping[str, StreamState],
+        output: Output,
+        progress: Progress,
+        *,
+        workers: int,
     ) -> None:
         """Prepare a run.
 
@@ -66,11 +74,14 @@ class Sync:
             jobs: partitions to read; those in another job's `after` as well.
             states: state of each stream, updated as the run goes on.
             output: builds the messages.
+            progress: tells people how the run is getting on.
             workers: pages fetched at a time; 1 means no threads.
         """
         self._clock = clock
         self._states = states
         self._output = output
+        self._told = progress
+        self._subjects = [job.partition.subject for job in jobs]
         self._workers = workers
         self._order = count()
         held = {id(later) for job in jobs for later in job.after}
@@ -81,7 +92,6 @@ class Sync:
         for job in jobs:
             for stream in job.partition.streams:
                 self._progress[stream].open += 1
-        self._last_line = clock.monotonic()
 
     @property
     def failures(self) -> dict[str, list[AirbyteTracedException]]:
@@ -95,6 +105,7 @@ class Sync:
             if not progress.open:
                 yield from self._end(stream)
         yield from self._inline() if self._workers == 1 else self._threaded()
+        self._told.close(self._subjects)
 
     # -- two ways to run the same steps ----------------------------------------------------------------------------
 
@@ -153,14 +164,7 @@ class Sync:
         self._report()
 
     def _report(self) -> None:
-        """A line at least once a minute, so that nobody takes a waiting connector for dead."""
-        now = self._clock.monotonic()
-        if now - self._last_line < HEARTBEAT_SECONDS:
-            return
-        self._last_line = now
-        waiting = f", {len(self._delayed)} waiting" if self._delayed else ""
-        open_streams = sum(1 for progress in self._progress.values() if progress.open)
-        logger.info("Reading: %s records so far, %d streams open%s.", f"{self._output.total:,}", open_streams, waiting)
+        self._told.tick(sum(progress.open for progress in self._progress.values()), len(self._delayed))
 
     # -- what a step brings ----------------------------------------------------------------------------------------
 
@@ -173,10 +177,12 @@ class Sync:
             return
         step = future.result()
         if step.later is not None:
-            self._delay(job, step.later)
+            yield from self._delay(job, step.later)
             return
         for stream, records in step.records.items():
             yield from self._output.records(stream, records)
+        if step.records:
+            self._told.page(job.partition.subject, sum(map(len, step.records.values())))
         for stream, division, position in job.partition.checkpoint():
             self._states[stream].positions[division] = position
         for stream in job.partition.streams:
@@ -188,10 +194,13 @@ class Sync:
         else:
             self._ready.append(job)
 
-    def _delay(self, job: Job, later: Later) -> None:
+    def _delay(self, job: Job, later: Later) -> Iterator[AirbyteMessage]:
         if later.seconds >= 1:
             logger.info("%s: waiting %.0f s for %s.", job.partition.subject.stream, later.seconds, later.reason)
         heapq.heappush(self._delayed, (self._clock.monotonic() + later.seconds, next(self._order), job))
+        if later.quota is not None:
+            for stream in job.partition.streams:
+                yield self._output.rate_limited(stream, later.quota.reset_ms)
 
     def _failed(self, job: Job, error: BaseException) -> Iterator[AirbyteMessage]:
         if not isinstance(error, Exception):

@@ -1,0 +1,32 @@
+# docker build -t airbyte/source-exact-online:dev .     (or: make image)
+# Any Debian-like image with Python 3.10 to 3.13, pip and venv serves as base.
+ARG BASE_IMAGE=python:3.11-slim-bookworm
+
+FROM ${BASE_IMAGE} AS builder
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /build
+RUN python3 -m venv /build/tools && python3 -m venv --without-pip /opt/connector
+COPY requirements/build.txt requirements/runtime.txt requirements/
+# The dependencies are a layer of their own: a change of the connector does not install them again.
+# Then the test suites that pandas, numpy and joblib (dependencies of the CDK) ship with.
+RUN /build/tools/bin/pip install --quiet --no-deps --require-hashes -r requirements/build.txt \
+ && /build/tools/bin/pip --python /opt/connector/bin/python install --quiet --no-deps --require-hashes -r requirements/runtime.txt \
+ && cd /opt/connector/lib/python3.*/site-packages \
+ && rm -rf pandas/tests joblib/test \
+ && find numpy -type d -name tests -prune -exec rm -rf {} +
+COPY setup.py pyproject.toml README.md LICENSE ./
+COPY source_exact_online source_exact_online
+RUN /build/tools/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist . \
+ && /build/tools/bin/pip --python /opt/connector/bin/python install --quiet --no-deps --no-index dist/*.whl
+
+FROM ${BASE_IMAGE}
+# Airbyte's platform runs connectors as this user and calls the command that AIRBYTE_ENTRYPOINT names.
+RUN groupadd --gid 1000 airbyte \
+ && useradd --uid 1000 --gid airbyte --create-home --shell /usr/sbin/nologin airbyte
+COPY --from=builder /opt/connector /opt/connector
+ENV PATH=/opt/connector/bin:$PATH \
+    AIRBYTE_ENTRYPOINT=/opt/connector/bin/source-exact-online
+WORKDIR /home/airbyte
+USER airbyte
+ENTRYPOINT ["/opt/connector/bin/source-exact-online"]
+LABEL io.airbyte.name=airbyte/source-exact-online

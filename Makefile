@@ -1,0 +1,129 @@
+# The front door. `make` prints the targets; each does its own set-up in a virtual environment of its own.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# The first of some interpreters that really runs, has venv and pip to give, and is of a version we support.
+# (A name on the PATH proves nothing: version managers put names there that run into an error.)
+first_python = $(shell for name in $(1); do \
+	"$$name" -c 'import ensurepip, sys, venv; sys.exit(not $(2) <= sys.version_info[:2] <= $(3))' >/dev/null 2>&1 \
+	&& "$$name" -c 'import sys; print(sys.executable)' && break; done)
+PYTHON ?= $(call first_python,python3 python3.12 python3.11 python3.13 python3.10,(3,10),(3,13))
+# PyAirbyte, which loads the demo's tables, refuses Python 3.13.
+DEMO_PYTHON ?= $(call first_python,python3 python3.12 python3.11 python3.10,(3,10),(3,12))
+
+DOCKER ?= $(firstword $(foreach name,docker podman,$(if $(shell command -v $(name)),$(name))))
+BASE_IMAGE ?= python:3.11-slim-bookworm
+IMAGE ?= airbyte/source-exact-online:dev
+# More arguments for the image's build, for pytest, for the demo.
+BUILD_FLAGS ?=
+PYTEST_ARGS ?=
+DEMO_ARGS ?=
+
+SOURCES := source_exact_online sandbox/exact_online_sandbox tools demo unit_tests integration_tests setup.py sandbox/setup.py
+SOURCES := $(wildcard $(SOURCES))
+BIN := .venv/bin
+
+.PHONY: help
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+.PHONY: demo
+demo: .venv-demo/ready ## load two administrations of the sandbox into DuckDB, then only what changed
+	.venv-demo/bin/python -m demo $(DEMO_ARGS)
+
+.PHONY: picture
+picture: .venv-demo/ready ## draw docs/demo.svg anew from a run of the demo
+	mkdir -p demo/output
+	CLICOLOR_FORCE=1 .venv-demo/bin/python -m demo > demo/output/printed.txt
+	.venv-demo/bin/python -m tools.terminal_picture demo/output/printed.txt docs/demo.svg
+
+.PHONY: test
+test: .venv/ready ## all tests that need no account, no container and no network (some minutes)
+	$(BIN)/pytest unit_tests integration_tests $(PYTEST_ARGS)
+
+.PHONY: unit
+unit: .venv/ready ## the unit tests alone (seconds)
+	$(BIN)/pytest unit_tests $(PYTEST_ARGS)
+
+.PHONY: integration
+integration: .venv/ready ## the integration tests alone: the console script against the sandbox
+	$(BIN)/pytest integration_tests $(PYTEST_ARGS)
+
+.PHONY: fast
+fast: .venv/ready ## Airbyte's standard connector tests (FAST) against the sandbox
+	$(BIN)/pytest -p airbyte_cdk.test.standard_tests.pytest_hooks \
+		-m "not image_tests" integration_tests/standard_checks.py $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: .venv/ready ## ruff, the format of the code, mypy --strict
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check --quiet $(SOURCES) || { echo "make format would change the files above"; exit 1; }
+	$(BIN)/mypy
+
+.PHONY: format
+format: .venv/ready ## format the code and mend what ruff can mend
+	$(BIN)/ruff check --fix --quiet $(SOURCES) || true
+	$(BIN)/ruff format $(SOURCES)
+
+.PHONY: schemas
+schemas: .venv/ready ## write source_exact_online/schemas/ anew from reference/endpoints.json
+	$(BIN)/python -m tools.generate_schemas
+
+.PHONY: docs
+docs: .venv/ready ## write the tables of README.md and docs/ anew from the data files
+	$(BIN)/python -m tools.document_tables
+
+.PHONY: record
+record: .venv/ready ## record the cassettes of the tests anew
+	$(BIN)/pytest -m vcr --record-mode=rewrite unit_tests integration_tests $(PYTEST_ARGS)
+
+.PHONY: lock
+lock: .venv/ready ## resolve requirements/*.txt anew from setup.py, sandbox/setup.py and requirements/*.in
+	$(LOCK) requirements/build.in --output-file requirements/build.txt
+	$(LOCK) setup.py --output-file requirements/runtime.txt
+	$(LOCK) setup.py sandbox/setup.py requirements/dev.in --extra tests --constraint requirements/runtime.txt \
+		--output-file requirements/dev.txt
+	$(LOCK) setup.py sandbox/setup.py requirements/demo.in --output-file requirements/demo.txt
+# Exact versions with hashes, one file for every platform and Python >= 3.10. LOCK_ARGS=--upgrade takes the newest.
+LOCK_ARGS ?=
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-strip-extras \
+	--annotation-style line $(LOCK_ARGS)
+
+.PHONY: image
+image: ## build the connector's image (DOCKER, BASE_IMAGE, IMAGE, BUILD_FLAGS)
+	@test -n "$(DOCKER)" || { echo "make image needs docker or podman on the PATH, or DOCKER=/path/to/one."; exit 1; }
+	$(DOCKER) build $(BUILD_FLAGS) --build-arg BASE_IMAGE=$(BASE_IMAGE) -t $(IMAGE) .
+
+.PHONY: image-test
+image-test: .venv/ready ## run spec, check, discover and read of that image against the sandbox
+	@test -n "$(DOCKER)" || { echo "make image-test needs docker or podman on the PATH, or DOCKER=/path/to/one."; exit 1; }
+	DOCKER="$(DOCKER)" IMAGE="$(IMAGE)" $(BIN)/pytest integration_tests/image_checks.py $(PYTEST_ARGS)
+
+.PHONY: clean
+clean: ## remove the virtual environments, caches and what was built
+	rm -rf .venv .venv-demo .tmp .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist \
+		demo/output ./*.egg-info sandbox/*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# An environment is made from its lock file, which is complete (--no-deps: there is nothing left to resolve);
+.venv/dependencies: requirements/dev.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.10 to 3.13 with venv found: install one (Debian: apt install python3-venv) or say PYTHON=/path/to/python3."; exit 1; }
+	"$(PYTHON)" -m venv --clear .venv
+	.venv/bin/pip install --quiet --no-deps --require-hashes -r requirements/dev.txt
+	@touch $@
+
+.venv-demo/dependencies: requirements/demo.txt
+	@test -n "$(DEMO_PYTHON)" || { echo "The demo needs Python 3.10, 3.11 or 3.12 with venv (PyAirbyte refuses 3.13): install one or say make demo DEMO_PYTHON=/path/to/python3.12."; exit 1; }
+	"$(DEMO_PYTHON)" -m venv --clear .venv-demo
+	.venv-demo/bin/pip install --quiet --no-deps --require-hashes -r requirements/demo.txt
+	@touch $@
+
+# The connector and the sandbox are installed from this working copy, editable: a change of their code needs no set-up.
+%/ready: %/dependencies setup.py sandbox/setup.py pyproject.toml
+	$*/bin/pip install --quiet --no-deps --no-build-isolation -e . -e sandbox
+	$*/bin/pip check --quiet
+	@touch $@
+.PRECIOUS: .venv/dependencies .venv-demo/dependencies

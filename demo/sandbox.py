@@ -1,0 +1,84 @@
+"""The sandbox in a process of its own, and its control API."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+Summary = dict[str, dict[str, int]]
+"""Rows by entity and action (inserted, updated, deleted)."""
+
+
+class SandboxError(Exception):
+    """The sandbox did not start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """A running sandbox."""
+
+    login: dict[str, Any]
+    """What it told when it was ready: address, credentials, divisions."""
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return str(self.login["base_url"])
+
+    def config(self) -> dict[str, Any]:
+        """A configuration of the connector for it."""
+        names = ("client_id", "client_secret", "refresh_token")
+        return {"site": "nl", "base_url": self.url, "credentials": {name: self.login[name] for name in names}}
+
+    def work(self, division: int, steps: int) -> Summary:
+        """Let business go on in a division: orders, invoices, payments, changed accounts, deleted addresses."""
+        answer = self._ask("POST", "activity", {"division": division, "steps": steps, "seed": 1})
+        summary: Summary = answer["summary"]
+        return summary
+
+    def calls(self) -> Counter[int]:
+        """Calls made since the log was last cleared, by division; those that count for no division are under 0."""
+        return Counter(call["division"] or 0 for call in self._ask("GET", "calls")["calls"])
+
+    def forget_calls(self) -> None:
+        """Clear the log of calls."""
+        self._ask("DELETE", "calls")
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:  # noqa: ANN401 - JSON
+        data = None if body is None else json.dumps(body).encode()
+        with urlopen(Request(f"{self.url}/sandbox/{path}", data, method=method), timeout=60) as answer:  # noqa: S310
+            return json.load(answer)
+
+
+@contextmanager
+def sandbox(log: Path) -> Iterator[Sandbox]:
+    """Serve two small administrations for as long as the context lasts.
+
+    Raises:
+        SandboxError: it did not start; the message tells why.
+    """
+    command = [sys.executable, "-m", "exact_online_sandbox", "--divisions", "2", "--size", "small"]
+    with log.open("w", encoding="utf-8") as errors:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL, text=True)
+    try:
+        ready = process.stdout.readline() if process.stdout else ""
+        if not ready:
+            raise SandboxError(f"the sandbox did not start: {log.read_text(encoding='utf-8').strip()[-300:]}")
+        yield Sandbox(json.loads(ready))
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout:
+            process.stdout.close()

@@ -1,0 +1,49 @@
+"""Airbyte's standard connector tests (FAST) on the connector, with the sandbox as Exact Online (`make fast`).
+
+Not collected by `make test`: they bring pytest options of their own. The scenarios stand in acceptance-test-config.yml.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from airbyte_cdk.test.standard_tests.source_base import SourceTestSuiteBase
+
+from integration_tests.sandbox_process import running_sandbox
+from source_exact_online import SourceExactOnline
+
+ROOT = Path(__file__).parent.parent
+CONFIG = ROOT / "secrets/config.json"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def config_of_a_sandbox() -> Iterator[None]:
+    """Puts the configuration of a sandbox where the scenarios look for one; a file that is there already is used as is.
+
+    It has an access token that lives: each scenario reads the file anew, and would spend the refresh token otherwise.
+    """
+    if CONFIG.exists():
+        yield
+        return
+    with running_sandbox() as sandbox:
+        CONFIG.parent.mkdir(exist_ok=True)
+        try:
+            CONFIG.write_text(json.dumps(sandbox.config(access_token=True)), encoding="utf-8")
+            yield
+        finally:
+            CONFIG.unlink()
+
+
+class TestStandard(SourceTestSuiteBase):
+    """Airbyte's tests; the image tests among them are in image_checks.py."""
+
+    connector = SourceExactOnline
+    connector_name = "source-exact-online"
+
+    @classmethod
+    def get_connector_root_dir(cls) -> Path:
+        """The repository, whatever its directory is called."""
+        return ROOT

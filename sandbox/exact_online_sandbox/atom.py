@@ -1,0 +1,96 @@
+"""Rendering of answers as Atom, what Exact sends unless JSON is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+from xml.sax.saxutils import escape, quoteattr
+
+from exact_online_sandbox.formats import ATOM
+from exact_online_sandbox.reader import Result, shape_of
+from exact_online_sandbox.rows import Values
+from exact_online_sandbox.shape import Selection, Shape
+from exact_online_sandbox.views import View
+
+_NAMESPACES = (
+    'xmlns="http://www.w3.org/2005/Atom" xmlns:d="http://schemas.microsoft.com/ado/2007/08/dataservices"'
+    ' xmlns:m="http://schemas.microsoft.com/ado/2007/08/dataservices/metadata"'
+)
+_RELATED = "http://schemas.microsoft.com/ado/2007/08/dataservices/related/"
+_SCHEME = "http://schemas.microsoft.com/ado/2007/08/dataservices/scheme"
+_HEAD = '<?xml version="1.0" encoding="utf-8" standalone="yes"?>\n'
+
+
+def render_atom(result: Result, collection_uri: str, next_uri: str | None, updated: str) -> bytes:
+    """Render an answer as a feed, or as one entry.
+
+    Args:
+        result: the rows.
+        collection_uri: address of the collection.
+        next_uri: address of the next page, if there is one.
+        updated: moment of the answer, as Atom writes it.
+    """
+    shape = shape_of(result, ATOM)
+    entries = [_entry(result, result.selection, shape, values, collection_uri, updated) for values in result.rows]
+    if result.single:
+        entry = entries[0].replace("<entry>", f"<entry xml:base={quoteattr(collection_uri)} {_NAMESPACES}>", 1)
+        return (_HEAD + entry).encode()
+    count = "" if result.count is None else f"<m:count>{result.count}</m:count>"
+    link = "" if next_uri is None else f'<link rel="next" href={quoteattr(next_uri)} />'
+    name = escape(result.view.endpoint.name)
+    return (
+        f"{_HEAD}<feed xml:base={quoteattr(collection_uri.rpartition('/')[0] + '/')} {_NAMESPACES}>{count}"
+        f'<title type="text">{name}</title><id>{escape(collection_uri)}</id><updated>{updated}</updated>'
+        f'<link rel="self" title="{name}" href="{name}" />{"".join(entries)}{link}</feed>'
+    ).encode()
+
+
+def _entry(
+    result: Result, selection: Selection, shape: Shape, values: Values, collection_uri: str, updated: str
+) -> str:
+    view = result.view
+    uri = f"{collection_uri}({view.key_literal(values)})"
+    links = "".join(
+        f'<link rel="{_RELATED}{name}" type="application/atom+xml;type=feed" title="{name}"'
+        f" href={quoteattr(f'{uri}/{name}')}>{_inline(result, name, values, updated)}</link>"
+        for name in sorted((*selection.deferred, *selection.expanded), key=str.lower)
+    )
+    return (
+        f"<entry><id>{escape(uri)}</id><category term={quoteattr(view.type_name)} scheme=\"{_SCHEME}\" />{links}"
+        f"<title /><updated>{updated}</updated><author><name /></author>"
+        f'<content type="application/xml"><m:properties>{_properties(view, shape.apply(values))}'
+        "</m:properties></content></entry>"
+    )
+
+
+def _inline(result: Result, name: str, values: Values, updated: str) -> str:
+    if name not in result.selection.expanded:
+        return ""
+    entries = ""
+    if name in result.children:
+        view, found = result.children[name]
+        inner = Result(view, result.selection.expanded[name], [])
+        shape = Shape(view, inner.selection.plain, ATOM)
+        key = values[result.view.slots[result.view.endpoint.key[0]]]
+        entries = "".join(_entry(inner, inner.selection, shape, row, view.endpoint.name, updated) for row in found[key])
+    return f"<m:inline><feed><title type=\"text\">{name}</title>{entries}</feed></m:inline>"
+
+
+def _properties(view: View, row: dict[str, Any]) -> str:
+    parts = []
+    for name, value in row.items():
+        type_ = view.endpoint.properties[name].type
+        typed = "" if type_ == "Edm.String" else f' m:type="{type_}"'
+        if value is None:
+            parts.append(f'<d:{name}{typed} m:null="true" />')
+        elif isinstance(value, dict):
+            inner = "".join(f"<d:{key}>{escape(_text(item))}</d:{key}>" for key, item in value.items())
+            parts.append(f"<d:{name}>{inner}</d:{name}>")
+        else:
+            parts.append(f"<d:{name}{typed}>{escape(_text(value))}</d:{name}>")
+    return "".join(parts)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)

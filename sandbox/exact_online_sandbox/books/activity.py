@@ -1,0 +1,215 @@
+"""Business goes on: plausible changes after the books were filled, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from exact_online_sandbox.books import bank, order_to_cash
+from exact_online_sandbox.books.company import Company, User
+from exact_online_sandbox.books.dice import Dice
+from exact_online_sandbox.books.ledger import OPEN, Books, Numbers
+from exact_online_sandbox.books.masterdata import Masterdata
+from exact_online_sandbox.books.outbox import Row
+from exact_online_sandbox.books.relation_rows import INVOICE
+from exact_online_sandbox.books.tables import BY_CURRENCY
+from exact_online_sandbox.books.terms import RECEIVABLES, Debt, Term, settlement
+from exact_online_sandbox.books.timeline import UTC, business_date, tick
+from exact_online_sandbox.entities import entities
+from exact_online_sandbox.store import Store
+
+INSERTED, UPDATED, DELETED = "inserted", "updated", "deleted"
+STEP = timedelta(milliseconds=40)
+"""Time between two changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row that changed."""
+
+    entity: str
+    action: str
+    """inserted, updated or deleted."""
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What changed, in order."""
+
+    division: int
+    changes: tuple[Change, ...]
+
+    @property
+    def summary(self) -> dict[str, dict[str, int]]:
+        """Number of different rows by entity and action; a row counts as inserted rather than updated."""
+        inserted = {(change.entity, change.key) for change in self.changes if change.action == INSERTED}
+        rows: dict[str, dict[str, set[str]]] = {}
+        for change in self.changes:
+            if change.action == UPDATED and (change.entity, change.key) in inserted:
+                continue
+            rows.setdefault(change.entity, {}).setdefault(change.action, set()).add(change.key)
+        return {
+            entity: {action: len(keys) for action, keys in sorted(actions.items())}
+            for entity, actions in sorted(rows.items())
+        }
+
+
+def simulate(store: Store, *, seed: int, division: int, at: datetime, steps: int) -> Activity:
+    """Make plausible changes in a division that `generate` filled.
+
+    In turn: a new order with its invoice and postings, a changed account, a payment received, a deleted address, a
+    changed item price. What is not possible (no open invoice left) is passed over.
+
+    Args:
+        store: the store.
+        seed: any number; the same seed on the same data makes the same changes.
+        division: which division.
+        at: when (with a time zone); each step comes 40 ms after the one before.
+        steps: how many.
+
+    Returns:
+        What changed.
+
+    Raises:
+        ValueError: `at` has no time zone.
+        KeyError: there is no such division.
+    """
+    if at.tzinfo is None:
+        raise ValueError("at needs a time zone")
+    store.division(division)
+    at = tick(at.astimezone(UTC))
+    business = _Business(store, division, Dice(f"{seed}:{division}:{at.isoformat()}"))
+    for step in range(steps):
+        business.step(step, tick(at + step * STEP))
+    return Activity(division, tuple(business.changes))
+
+
+class _Business:
+    """One division at work. It is also the sink for the rows of new documents."""
+
+    def __init__(self, store: Store, division: int, dice: Dice) -> None:
+        self._store = store
+        self._division = division
+        self.changes: list[Change] = []
+        data = Masterdata.of(_company(store, division), lambda entity: store.rows(division, entity))
+        self._books = Books(data, dice, self, _numbers(store, data))
+        self._kinds: tuple[Callable[[datetime], None], ...] = (
+            self._sell,
+            self._change_account,
+            self._receive_payment,
+            self._delete_address,
+            self._change_price,
+        )
+
+    def step(self, number: int, at: datetime) -> None:
+        """Make the nth change."""
+        self._kinds[number % len(self._kinds)](at)
+
+    def put(self, entity: str, row: Row, at: datetime) -> None:
+        """Insert a row."""
+        self._store.insert(self._division, entity, row, at=at)
+        self._note(entity, INSERTED, row)
+
+    def _note(self, entity: str, action: str, row: Row) -> None:
+        self.changes.append(Change(entity, action, str(row[entities()[entity].record_id])))
+
+    def _rows(self, entity: str) -> list[dict[str, Any]]:
+        return list(self._store.rows(self._division, entity))
+
+    def _update(self, entity: str, row: dict[str, Any], changes: Row, at: datetime) -> None:
+        stamp = self._books.stamp(at)
+        who = {name: stamp[name] for name in ("Modifier", "ModifierFullName")}
+        self._store.update(self._division, entity, row["ID"], {**changes, **who}, at=at)
+        self._note(entity, UPDATED, row)
+
+    def _sell(self, at: datetime) -> None:
+        order = order_to_cash.draw_order(self._books, at)
+        delivery = order_to_cash.Delivery(order, order.lines, at)
+        order_to_cash.record_order(self._books, order, [delivery], at, at)
+        posted = order_to_cash.invoice_delivery(self._books, delivery, at, at)
+        self.put(posted.term.debt.entity, posted.term.row, at)
+
+    def _change_account(self, at: datetime) -> None:
+        dice, tables = self._books.dice, self._books.data.company.tables
+        row = dice.choice(self._rows("crm/Accounts"))
+        changes: Row = {
+            "Phone": f"{tables.phone_prefix} {dice.digits(9)}",
+            "Remarks": dice.choice(tables.remarks),
+            "CreditLineSales": round(dice.uniform(100, 90_000), 2),
+        }
+        self._update("crm/Accounts", row, changes, at)
+
+    def _receive_payment(self, at: datetime) -> None:
+        unpaid = [row for row in self._rows(RECEIVABLES) if row["Status"] == OPEN and row["AmountDC"] > 0]
+        if not unpaid:
+            return
+        row = self._books.dice.choice(unpaid)
+        statements = self._rows("financialtransaction/BankEntries")
+        latest = max(statements, key=lambda entry: (entry["Created"], entry["EntryNumber"]), default=None)
+        term = Term(self._debt(row), row)
+        statement = bank.book_statement(self._books, [term], latest["ClosingBalanceFC"] if latest else 0.0, at)
+        self._update(RECEIVABLES, row, settlement(term, business_date(at), statement.entry[:8]), at)
+
+    def _debt(self, row: dict[str, Any]) -> Debt:
+        return Debt(
+            receivable=True,
+            entry=row["EntryID"],
+            header_line=row["TransactionID"],
+            entry_number=row["EntryNumber"],
+            invoice_number=row["InvoiceNumber"],
+            relation=self._books.data.relations[row["Account"]],
+            account=self._books.data.by_code[row["GLAccountCode"]],
+            amount=row["AmountDC"],
+            amount_fc=row["AmountFC"],
+            currency=row["Currency"],
+            rate=row["RateFC"],
+            day=row["EntryDate"],
+            due=row["DueDate"],
+            type=row["TransactionType"],
+            description=row["Description"],
+            payment_reference=row["PaymentReference"],
+            your_ref=row["YourRef"],
+            order_number=row["OrderNumber"],
+        )
+
+    def _delete_address(self, at: datetime) -> None:
+        """Delete an invoice address: no document refers to those."""
+        rows = [row for row in self._rows("crm/Addresses") if row["Type"] == INVOICE]
+        if rows:
+            row = self._books.dice.choice(rows)
+            self._store.delete(self._division, "crm/Addresses", row["ID"], at=at)
+            self._note("crm/Addresses", DELETED, row)
+
+    def _change_price(self, at: datetime) -> None:
+        item = self._books.dice.choice(self._rows("logistics/Items"))
+        factor = 1 + self._books.dice.choice((-0.05, 0.02, 0.031, 0.1))
+        self._update("logistics/Items", item, {"StandardSalesPrice": item["StandardSalesPrice"] * factor}, at)
+        for price in self._rows("logistics/SalesItemPrices"):
+            if price["Item"] == item["ID"]:
+                self._update("logistics/SalesItemPrices", price, {"Price": price["Price"] * factor}, at)
+
+
+def _company(store: Store, division: int) -> Company:
+    row = store.division(division)
+    users: dict[str, str] = {}
+    for account in store.rows(division, "crm/Accounts"):
+        users[account["Modifier"]] = account["ModifierFullName"]
+    people = tuple(User(guid, name) for guid, name in sorted(users.items()))
+    return Company(division, row["Description"], BY_CURRENCY[row["Currency"]], people)
+
+
+def _numbers(store: Store, data: Masterdata) -> Numbers:
+    numbers = Numbers()
+    sales, bankbook = data.journals["sales"].code, data.journals["bank"].code
+    for entity in ("salesinvoice/SalesInvoices", "salesentry/SalesEntries"):
+        for row in store.rows(data.company.division, entity):
+            day = row["InvoiceDate"] if "InvoiceDate" in row else row["EntryDate"]
+            numbers.seen(sales, day.year, row["InvoiceNumber"])
+    for row in store.rows(data.company.division, "financialtransaction/BankEntries"):
+        numbers.seen(bankbook, row["FinancialYear"], row["EntryNumber"])
+    orders = (row["OrderNumber"] for row in store.rows(data.company.division, "salesorder/SalesOrders"))
+    numbers.orders["sales"] = max(orders, default=0)
+    return numbers

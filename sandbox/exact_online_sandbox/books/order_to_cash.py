@@ -1,0 +1,231 @@
+"""Sales: orders lead to invoices, invoices are posted and become receivables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from exact_online_sandbox.books import ledger, sales_rows
+from exact_online_sandbox.books.ledger import Books, Entry, Posting, cents, vat_postings
+from exact_online_sandbox.books.masterdata import Relation
+from exact_online_sandbox.books.sales_rows import SalesInvoice, SalesOrder
+from exact_online_sandbox.books.terms import Debt, Term, open_term
+from exact_online_sandbox.books.timeline import business_date, tick
+from exact_online_sandbox.books.trade import TradeLine, draw_lines, revenue_account, totals
+
+CANCELLED_SHARE, SPLIT_SHARE = 0.02, 0.08
+CREDIT_SHARE = 0.3
+"""Share of the direct invoices that are credit notes."""
+EDITED_SHARE = 0.06
+"""Share of the invoices that somebody opened and saved again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """The part of an order that one invoice will bill."""
+
+    order: SalesOrder
+    lines: tuple[TradeLine, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What an invoice left behind: what is to be received or paid, and the number of transaction lines."""
+
+    term: Term
+    rows: int
+
+
+def draw_order(books: Books, at: datetime) -> SalesOrder:
+    """An order of some customer, at this instant."""
+    dice, data = books.dice, books.data
+    customer = dice.skewed(data.customers)
+    day = business_date(at)
+    rate = data.rate(customer.currency, day)
+    return SalesOrder(
+        id=dice.guid(),
+        number=books.numbers.order("sales"),
+        customer=customer,
+        lines=tuple(draw_lines(books, customer, rate)),
+        day=day,
+        rate=rate,
+        your_ref=_your_ref(books),
+    )
+
+
+def plan_deliveries(books: Books, order: SalesOrder, at: datetime) -> list[Delivery]:
+    """When which lines will be delivered and invoiced; nothing for a cancelled order."""
+    dice = books.dice
+    if dice.chance(CANCELLED_SHARE):
+        return []
+    first = tick(at + timedelta(days=dice.expovariate(1 / 6), seconds=91))
+    if len(order.lines) > 1 and dice.chance(SPLIT_SHARE):
+        cut = dice.randrange(1, len(order.lines))
+        second = tick(first + timedelta(days=1 + dice.expovariate(1 / 5)))
+        return [Delivery(order, order.lines[:cut], first), Delivery(order, order.lines[cut:], second)]
+    return [Delivery(order, order.lines, first)]
+
+
+def record_order(
+    books: Books, order: SalesOrder, deliveries: Sequence[Delivery], at: datetime, until: datetime
+) -> None:
+    """Put the rows of an order as they stand at `until`, after the deliveries made by then."""
+    made = [delivery for delivery in deliveries if delivery.at <= until]
+    changed = max((delivery.at for delivery in made), default=at)
+    delivered = {line.id for delivery in made for line in delivery.lines}
+    status = sales_rows.COMPLETE if len(delivered) == len(order.lines) else sales_rows.PARTIAL
+    if not delivered:
+        status = sales_rows.OPEN if deliveries else sales_rows.CANCELLED
+    stamp = books.stamp(at, changed if delivered else None)
+    sums = totals(books, order.lines, order.rate)
+    books.sink.put("salesorder/SalesOrders", sales_rows.order_row(books, order, sums, status, stamp), changed)
+    rest = sales_rows.CANCELLED if status == sales_rows.CANCELLED else sales_rows.OPEN
+    for line in order.lines:
+        line_status = sales_rows.COMPLETE if line.id in delivered else rest
+        row = sales_rows.order_line_row(books, order, line, line_status, stamp)
+        books.sink.put("salesorder/SalesOrderLines", row, changed)
+
+
+def invoice_delivery(books: Books, delivery: Delivery, at: datetime, until: datetime) -> Posted:
+    """Invoice a delivery."""
+    lines = tuple(_renumbered(books, line, number) for number, line in enumerate(delivery.lines, 1))
+    ids = tuple(line.id for line in delivery.lines)
+    return _invoice(books, sales_rows.INVOICE, delivery.order.customer, delivery.order, lines, ids, at, until)
+
+
+def invoice_directly(books: Books, at: datetime, until: datetime) -> Posted:
+    """A sales invoice or credit note without an order."""
+    dice, data = books.dice, books.data
+    customer = dice.skewed(data.customers)
+    drawn = draw_lines(books, customer, data.rate(customer.currency, business_date(at)))
+    kind = sales_rows.DIRECT_CREDIT_NOTE if dice.chance(CREDIT_SHARE) else sales_rows.DIRECT_INVOICE
+    credit = kind == sales_rows.DIRECT_CREDIT_NOTE
+    lines = tuple(line.credited(line.id) if credit else line for line in drawn)
+    return _invoice(books, kind, customer, None, lines, (None,) * len(lines), at, until)
+
+
+def _your_ref(books: Books) -> str | None:
+    dice = books.dice
+    return dice.choice(
+        (None, f"PO {dice.digits(6)}", f" {dice.digits(4)}/É", f'"{dice.digits(3)}" & <{dice.digits(2)}>')
+    )
+
+
+def _renumbered(books: Books, line: TradeLine, number: int) -> TradeLine:
+    fields = {name: getattr(line, name) for name in line.__slots__}
+    return TradeLine(**{**fields, "id": books.dice.guid(), "number": number})
+
+
+def _invoice(
+    books: Books,
+    kind: int,
+    customer: Relation,
+    order: SalesOrder | None,
+    lines: tuple[TradeLine, ...],
+    order_line_ids: tuple[str | None, ...],
+    at: datetime,
+    until: datetime,
+) -> Posted:
+    day = business_date(at)
+    credit = kind in (sales_rows.CREDIT_NOTE, sales_rows.DIRECT_CREDIT_NOTE)
+    number = books.new_entry_number("sales", day)
+    invoice = SalesInvoice(
+        id=books.dice.guid(),
+        number=number,
+        type=kind,
+        customer=customer,
+        order=order,
+        lines=lines,
+        order_line_ids=order_line_ids,
+        day=day,
+        due=day + timedelta(days=customer.condition.days),
+        rate=books.data.rate(customer.currency, day),
+        payment_reference=f"{number:016d}",
+        your_ref=order.your_ref if order else _your_ref(books),
+        description=f"{books.word('credit note' if credit else 'invoice')} {number}",
+    )
+    edited = books.dice.chance(EDITED_SHARE)
+    changed = tick(min(at + timedelta(days=books.dice.expovariate(1 / 9), seconds=1), until)) if edited else at
+    stamp = books.stamp(at, changed if edited else None)
+    sums = totals(books, lines, invoice.rate)
+    books.sink.put("salesinvoice/SalesInvoices", sales_rows.invoice_row(books, invoice, sums, stamp), changed)
+    for row in sales_rows.invoice_line_rows(books, invoice, stamp):
+        books.sink.put("salesinvoice/SalesInvoiceLines", row, changed)
+    kind_of_entry = ledger.SALES_CREDIT if credit else ledger.SALES
+    header, rows = _post(books, invoice, kind_of_entry, at)
+    debt = Debt(
+        receivable=True,
+        entry=invoice.id,
+        header_line=header,
+        entry_number=number,
+        invoice_number=number,
+        relation=customer,
+        account=books.data.accounts["receivable"],
+        amount=cents(sums.gross_dc),
+        amount_fc=cents(sums.gross_fc),
+        currency=customer.currency,
+        rate=invoice.rate,
+        day=day,
+        due=invoice.due,
+        type=kind_of_entry,
+        description=invoice.description,
+        payment_reference=invoice.payment_reference,
+        your_ref=invoice.your_ref,
+        order_number=order.number if order else None,
+    )
+    return Posted(open_term(books, debt, at), rows)
+
+
+def _post(books: Books, invoice: SalesInvoice, kind: int, at: datetime) -> tuple[str, int]:
+    entry = Entry(
+        id=invoice.id,
+        number=invoice.number,
+        journal=books.data.journals["sales"],
+        type=kind,
+        day=invoice.day,
+        at=at,
+        stamp=books.stamp(at),
+        description=invoice.description,
+        currency=invoice.customer.currency,
+        rate=invoice.rate,
+        relation=invoice.customer,
+        extras={
+            "DueDate": invoice.due,
+            "InvoiceNumber": invoice.number,
+            "OrderNumber": invoice.order.number if invoice.order else None,
+            "PaymentReference": invoice.payment_reference,
+            "YourRef": invoice.your_ref,
+        },
+    )
+    lines = [
+        Posting(
+            revenue_account(books, invoice.customer, line),
+            cents(-cents(line.amount * invoice.rate)),
+            cents(-line.amount),
+            goods_piece(line, -1),
+        )
+        for line in invoice.lines
+    ]
+    taxes = [(line.vat, line.amount, line.vat_amount) for line in invoice.lines]
+    lines += vat_postings(taxes, invoice.rate, sales=True)
+    return books.post(entry, lines, against=books.data.accounts["receivable"])
+
+
+def goods_piece(line: TradeLine, sign: int) -> dict[str, object]:
+    """The columns of a transaction line that tell about goods; `sign` is -1 for sales."""
+    project = line.project
+    return {
+        **line.item.piece,
+        **line.vat.piece,
+        **line.costs,
+        "AmountVATBaseFC": cents(sign * line.amount),
+        "AmountVATFC": cents(sign * line.vat_amount),
+        "Description": line.item.description,
+        "Notes": line.notes,
+        "Project": project and project.id,
+        "ProjectCode": project and project.code,
+        "ProjectDescription": project and project.description,
+        "Quantity": -sign * line.quantity,
+    }

@@ -1,0 +1,373 @@
+"""``$filter``: parsing, checking and evaluating.
+
+The dialect is OData v2 as far as Exact documents it: ``eq ne gt ge lt le and or not``, parentheses, string and date
+functions, literals ``guid'…'``, ``datetime'…'``, ``123L``, numbers, text, ``true``, ``false``, ``null``. A property is
+compared with a literal, never with another property.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+from uuid import UUID
+
+from exact_online_sandbox import errors
+from exact_online_sandbox.errors import bad_request
+from exact_online_sandbox.wallclock import WallClock, naive_from_ms, to_ms
+
+Values = Sequence[Any]
+Getter = Callable[[Values], Any]
+
+NUMBER, TEXT, GUID, MOMENT, BOOLEAN, NULL = "number", "text", "guid", "datetime", "boolean", "null"
+
+_KINDS = {
+    "Edm.String": TEXT,
+    "Edm.Guid": GUID,
+    "Edm.DateTime": MOMENT,
+    "Edm.Boolean": BOOLEAN,
+    "Edm.Int16": NUMBER,
+    "Edm.Int32": NUMBER,
+    "Edm.Int64": NUMBER,
+    "Edm.Byte": NUMBER,
+    "Edm.Double": NUMBER,
+}
+
+_TOKEN = re.compile(
+    r"\s*(?:(?P<typed>(?:guid|datetime)'(?:[^']|'')*')|(?P<text>'(?:[^']|'')*')"
+    r"|(?P<number>-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?[LlDdMmFf]?)(?![\w])"
+    r"|(?P<name>[A-Za-z_][\w]*(?:/[A-Za-z_][\w]*)*)|(?P<mark>[(),]))"
+)
+_DATETIME = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,7}))?)?)?(Z|[-+]\d\d:\d\d)?\Z"
+)
+_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "gt": lambda a, b: a > b,
+    "ge": lambda a, b: a >= b,
+    "lt": lambda a, b: a < b,
+    "le": lambda a, b: a <= b,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A property as filters see it."""
+
+    name: str
+    type: str
+    get: Getter
+    """Its value in a kept row; dates as milliseconds of the wall clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """``property operator literal``, one of the terms that all have to hold."""
+
+    name: str
+    operator: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A parsed filter."""
+
+    names: tuple[str, ...]
+    """Properties it names, in order of appearance."""
+    conditions: tuple[Condition, ...]
+    """Terms that must all hold; together with ``complete`` they say what an index can do."""
+    complete: bool
+    """Whether ``conditions`` are the whole filter."""
+    matches: Callable[[Values], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    kind: str
+    get: Getter
+    position: int
+    column: str | None = None
+    literal: Any = None
+    is_literal: bool = False
+    terms: tuple[Condition, ...] | None = None
+    """When the node is a conjunction of conditions only."""
+    partial: tuple[Condition, ...] = ()
+    """Conditions that must hold for the node to hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str
+    text: str
+    position: int
+
+
+def parse_filter(
+    text: str, find: Callable[[str], Column | None], *, type_name: str, wall: WallClock
+) -> Filter:
+    """Parse a ``$filter``.
+
+    Args:
+        text: the decoded value of the option.
+        find: gives the column of a property, None for an unknown one.
+        type_name: .NET name of the entity, for messages.
+        wall: the server's wall clock; a ``datetime`` literal with ``Z`` or an offset is shifted to it, one without is
+            taken as it reads (Exact compares with its local time).
+
+    Raises:
+        ApiError: 400 with Exact's text for what is wrong.
+    """
+    parser = _Parser(_tokens(text), find, type_name, wall)
+    node = parser.parse()
+    test = node.get
+    return Filter(
+        names=tuple(parser.names),
+        conditions=node.terms if node.terms is not None else node.partial,
+        complete=node.terms is not None,
+        matches=lambda values: test(values) is True,
+    )
+
+
+def _tokens(text: str) -> list[_Token]:
+    found, at = [], 0
+    stripped = text.rstrip()
+    while at < len(stripped):
+        match = _TOKEN.match(stripped, at)
+        if match is None or match.lastgroup is None:
+            raise bad_request(errors.SYNTAX)
+        found.append(_Token(match.lastgroup, match.group(match.lastgroup), match.start(match.lastgroup)))
+        at = match.end()
+    return found
+
+
+class _Parser:
+    """Recursive descent: or > and > not > comparison > operand."""
+
+    def __init__(
+        self, tokens: list[_Token], find: Callable[[str], Column | None], type_name: str, wall: WallClock
+    ) -> None:
+        self._tokens = tokens
+        self._at = 0
+        self._find = find
+        self._type_name = type_name
+        self._wall = wall
+        self.names: list[str] = []
+
+    def parse(self) -> _Node:
+        if not self._tokens:
+            raise bad_request(errors.SYNTAX)
+        node = self._or()
+        if self._at < len(self._tokens):
+            raise bad_request(errors.SYNTAX)
+        if node.kind != BOOLEAN:
+            raise bad_request(errors.BOOLEAN_EXPECTED)
+        return node
+
+    def _peek(self) -> _Token | None:
+        return self._tokens[self._at] if self._at < len(self._tokens) else None
+
+    def _accept(self, text: str) -> bool:
+        token = self._peek()
+        if token is not None and token.kind in ("name", "mark") and token.text == text:
+            self._at += 1
+            return True
+        return False
+
+    def _expect(self, text: str) -> None:
+        if not self._accept(text):
+            raise bad_request(errors.SYNTAX)
+
+    def _or(self) -> _Node:
+        node = self._and()
+        while self._accept("or"):
+            node = _either(_boolean(node), _boolean(self._and()))
+        return node
+
+    def _and(self) -> _Node:
+        node = self._not()
+        while self._accept("and"):
+            node = _both(_boolean(node), _boolean(self._not()))
+        return node
+
+    def _not(self) -> _Node:
+        token = self._peek()
+        if token is not None and self._accept("not"):
+            inner = _boolean(self._not())
+            test = inner.get
+            return _Node(BOOLEAN, lambda v: test(v) is not True, token.position)
+        return self._comparison()
+
+    def _comparison(self) -> _Node:
+        left = self._operand()
+        token = self._peek()
+        if token is None or token.kind != "name" or token.text not in ("eq", "ne", *_COMPARISONS):
+            return left
+        self._at += 1
+        return _compare(left, token.text, self._operand())
+
+    def _operand(self) -> _Node:
+        token = self._peek()
+        if token is None:
+            raise bad_request(errors.SYNTAX)
+        if self._accept("("):
+            node = self._or()
+            self._expect(")")
+            return node
+        self._at += 1
+        if token.kind == "name":
+            following = self._peek()
+            if following is not None and following.text == "(" and token.text in _FUNCTIONS:
+                return self._call(token)
+            return self._name(token)
+        if token.kind == "mark":
+            raise bad_request(errors.SYNTAX)
+        return _literal(token, self._wall)
+
+    def _name(self, token: _Token) -> _Node:
+        constant = {"true": (BOOLEAN, True), "false": (BOOLEAN, False), "null": (NULL, None)}.get(token.text)
+        if constant is not None:
+            kind, value = constant
+            return _Node(kind, lambda _: value, token.position, literal=value, is_literal=True)
+        column = self._find(token.text)
+        if column is None:
+            raise bad_request(errors.unknown_filter_property(token.text, self._type_name, token.position))
+        if column.type not in _KINDS:
+            raise bad_request(errors.SYNTAX)
+        self.names.append(column.name)
+        return _Node(_KINDS[column.type], column.get, token.position, column=column.name)
+
+    def _call(self, token: _Token) -> _Node:
+        kinds, kind, function = _FUNCTIONS[token.text]
+        self._expect("(")
+        arguments = [self._operand()]
+        while self._accept(","):
+            arguments.append(self._operand())
+        self._expect(")")
+        if tuple(a.kind for a in arguments) != kinds:
+            raise bad_request(errors.SYNTAX)
+        getters = [a.get for a in arguments]
+
+        def call(values: Values) -> Any:
+            given = [get(values) for get in getters]
+            return None if any(value is None for value in given) else function(*given)
+
+        return _Node(kind, call, token.position)
+
+
+def _boolean(node: _Node) -> _Node:
+    if node.kind != BOOLEAN:
+        raise bad_request(errors.BOOLEAN_EXPECTED)
+    return node
+
+
+def _both(left: _Node, right: _Node) -> _Node:
+    a, b = left.get, right.get
+    terms = None
+    if left.terms is not None and right.terms is not None:
+        terms = left.terms + right.terms
+    partial = (left.terms or left.partial) + (right.terms or right.partial)
+    return _Node(
+        BOOLEAN, lambda v: a(v) is True and b(v) is True, left.position, terms=terms, partial=partial
+    )
+
+
+def _either(left: _Node, right: _Node) -> _Node:
+    a, b = left.get, right.get
+    return _Node(BOOLEAN, lambda v: a(v) is True or b(v) is True, left.position)
+
+
+def _compare(left: _Node, operator: str, right: _Node) -> _Node:
+    if left.column is not None and right.column is not None:
+        raise bad_request(errors.SYNTAX)
+    if NULL not in (left.kind, right.kind) and left.kind != right.kind:
+        raise bad_request(errors.SYNTAX)
+    a, b = left.get, right.get
+    if operator in ("eq", "ne"):
+        wanted = operator == "eq"
+        node_get: Getter = lambda v: (a(v) == b(v)) is wanted  # noqa: E731 - two closures of one shape
+    else:
+        compare = _COMPARISONS[operator]
+
+        def node_get(v: Values) -> bool:
+            x, y = a(v), b(v)
+            return x is not None and y is not None and compare(x, y)
+
+    terms = None
+    if left.column is not None and right.is_literal and right.kind != NULL:
+        terms = (Condition(left.column, operator, right.literal),)
+    return _Node(BOOLEAN, node_get, left.position, terms=terms)
+
+
+def _literal(token: _Token, wall: WallClock) -> _Node:
+    if token.kind == "number":
+        digits = token.text.rstrip("LlDdMmFf")
+        value: Any = float(digits) if any(c in digits for c in ".eE") else int(digits)
+        kind = NUMBER
+    elif token.kind == "text":
+        value, kind = token.text[1:-1].replace("''", "'"), TEXT
+    elif token.text.startswith("guid"):
+        value, kind = guid_literal(token.text, token.position), GUID
+    else:
+        value, kind = datetime_literal(token.text, wall), MOMENT
+    return _Node(kind, lambda _: value, token.position, literal=value, is_literal=True)
+
+
+def guid_literal(text: str, position: int = 0) -> str:
+    """Read ``guid'…'`` into lower-case text.
+
+    Raises:
+        ApiError: 400, it is not a GUID.
+    """
+    try:
+        return str(UUID(text[5:-1]))
+    except ValueError:
+        raise bad_request(errors.bad_guid(text, position)) from None
+
+
+def datetime_literal(text: str, wall: WallClock) -> int:
+    """Read ``datetime'…'`` into milliseconds of the wall clock; one with ``Z`` or an offset is shifted to it.
+
+    Raises:
+        ApiError: 400, it is not a date.
+    """
+    match = _DATETIME.match(text[9:-1])
+    if match is None:
+        raise bad_request(errors.SYNTAX)
+    year, month, day, hour, minute, second, fraction, zone = match.groups()
+    try:
+        moment = datetime(  # noqa: DTZ001 - wall clock
+            int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0)
+        )
+    except ValueError:
+        raise bad_request(errors.SYNTAX) from None
+    ms = to_ms(moment) + int((fraction or "0").ljust(3, "0")[:3])
+    if zone is None:
+        return ms
+    if zone != "Z":
+        sign = -1 if zone[0] == "-" else 1
+        offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[4:6])) * sign
+        ms -= offset // timedelta(milliseconds=1)
+    return wall.to_wall_ms(ms)
+
+
+def _part(name: str) -> Callable[[int], int]:
+    return lambda ms: int(getattr(naive_from_ms(ms).replace(tzinfo=timezone.utc), name))
+
+
+_FUNCTIONS: dict[str, tuple[tuple[str, ...], str, Callable[..., Any]]] = {
+    "startswith": ((TEXT, TEXT), BOOLEAN, lambda text, part: text.startswith(part)),
+    "endswith": ((TEXT, TEXT), BOOLEAN, lambda text, part: text.endswith(part)),
+    "substringof": ((TEXT, TEXT), BOOLEAN, lambda part, text: part in text),
+    "trim": ((TEXT,), TEXT, str.strip),
+    "tolower": ((TEXT,), TEXT, str.lower),
+    "toupper": ((TEXT,), TEXT, str.upper),
+    "length": ((TEXT,), NUMBER, len),
+    "year": ((MOMENT,), NUMBER, _part("year")),
+    "month": ((MOMENT,), NUMBER, _part("month")),
+    "day": ((MOMENT,), NUMBER, _part("day")),
+    "hour": ((MOMENT,), NUMBER, _part("hour")),
+    "minute": ((MOMENT,), NUMBER, _part("minute")),
+    "second": ((MOMENT,), NUMBER, _part("second")),
+}

@@ -1,0 +1,167 @@
+"""Reading: one GET on an endpoint, from the parsed address to the rows of the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from exact_online_sandbox import errors, policy
+from exact_online_sandbox.errors import bad_request, not_found
+from exact_online_sandbox.filters import Filter, parse_filter
+from exact_online_sandbox.query import Query
+from exact_online_sandbox.reference import BULK_PAGE_SIZE, PAGE_SIZE, Endpoint
+from exact_online_sandbox.rows import Values
+from exact_online_sandbox.shape import Selection, Shape, navigation, select
+from exact_online_sandbox.views import Listing, TableView, View
+
+_UNPAGED = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an address points at."""
+
+    endpoint: Endpoint
+    key: str | None = None
+    """Text between the parentheses, for one row."""
+    count: bool = False
+    """Whether ``/$count`` is asked."""
+    navigation: str | None = None
+    """Name of a navigation property behind a key."""
+
+
+@dataclass(slots=True)
+class Result:
+    """Rows of an answer, not yet rendered."""
+
+    view: View
+    selection: Selection
+    rows: list[Values]
+    single: bool = False
+    bare: bool = False
+    """Whether the answer is an array without an envelope (``$top``, functions)."""
+    token: str | None = None
+    count: int | None = None
+    only_count: bool = False
+    children: dict[str, tuple[View, dict[Any, list[Values]]]] = field(default_factory=dict)
+    """For each expanded property the view of its rows, and the rows by the key of their owner."""
+
+
+@dataclass(slots=True)
+class PageSizes:
+    """Rows a page by kind of endpoint; smaller ones let a test page through little data."""
+
+    standard: int = PAGE_SIZE
+    bulk: int = BULK_PAGE_SIZE
+    sync: int = BULK_PAGE_SIZE
+
+    def of(self, endpoint: Endpoint) -> int:
+        """Rows a page of that endpoint."""
+        if endpoint.kind == "function":
+            return _UNPAGED
+        return {"bulk": self.bulk, "sync": self.sync}.get(endpoint.kind, self.standard)
+
+
+def read(view: View, target: Target, query: Query, division: int, sizes: PageSizes) -> Result:
+    """Answer one read.
+
+    Raises:
+        ApiError: what Exact would refuse the request with.
+    """
+    endpoint = view.endpoint
+    if query.expand and endpoint.kind != "standard":
+        raise bad_request(errors.SYNTAX)
+    selection = select(view, query.select, query.expand)
+    if target.key is not None:
+        result = Result(view, selection, [view.one(division, target.key)], single=True)
+        _expand(result, division)
+        return result
+    condition = _filter(view, query)
+    policy.check_select(endpoint, query.select, query.top)
+    policy.check_filter(endpoint, condition.names if condition else ())
+    policy.check_paging(
+        endpoint,
+        skip=query.skip > 0,
+        orderby=bool(query.orderby) and not _in_feed_order(endpoint, query),
+        count=query.inlinecount or target.count,
+    )
+    listing = Listing(division, condition)
+    if target.count:
+        return Result(view, selection, [], count=view.count(listing), only_count=True)
+    size = sizes.of(endpoint)
+    # $top does nothing on sync (picqer #587).
+    top = None if endpoint.kind == "sync" else query.top
+    listing = Listing(
+        division,
+        condition,
+        orderby=() if endpoint.kind == "sync" else query.orderby,
+        skip=0 if query.skiptoken is not None else query.skip,
+        token=query.skiptoken,
+        limit=size if top is None else min(top, size),
+        test=_parameters(view, query),
+    )
+    page = view.page(listing)
+    result = Result(view, selection, page.rows, token=page.token if top is None else None)
+    result.bare = top is not None or endpoint.kind == "function"
+    if query.inlinecount:
+        result.count, result.bare = view.count(listing), False
+    _expand(result, division)
+    return result
+
+
+def read_navigation(source: View, lines: TableView, target: Target, query: Query, division: int) -> Result:
+    """Answer the rows behind a deferred collection: ``Accounts(guid'…')/BankAccounts``."""
+    found = navigation(source.endpoint.path, target.navigation or "")
+    if found is None or target.key is None:
+        raise not_found(target.navigation or source.endpoint.name)
+    owner = source.one(division, target.key)
+    key = owner[source.slots[source.endpoint.key[0]]]
+    rows = lines.children(division, found.column, [key])[key]
+    return Result(lines, select(lines, query.select, ()), rows)
+
+
+def _filter(view: View, query: Query) -> Filter | None:
+    if query.filter is None:
+        return None
+    return parse_filter(query.filter, view.find, type_name=view.type_name, wall=view.store.wall)
+
+
+def _in_feed_order(endpoint: Endpoint, query: Query) -> bool:
+    return endpoint.kind == "sync" and query.orderby == (("Timestamp", False),)
+
+
+def _parameters(view: View, query: Query) -> Any:
+    """Test for a function's parameters, as far as they name a property of its rows.
+
+    Raises:
+        ApiError: 400, a parameter is missing.
+    """
+    wanted: list[tuple[int, str]] = []
+    for parameter in view.endpoint.parameters:
+        value = query.parameters.get(parameter.name)
+        if value is None:
+            raise bad_request(errors.SYNTAX)
+        if parameter.type == "Edm.Guid" and isinstance(view, TableView):
+            names = (parameter.name.lower(), parameter.name.lower().removesuffix("id"))
+            slot = next((s for name, s in view.slots.items() if name.lower() in names), None)
+            if slot is not None:
+                wanted.append((slot, value.removeprefix("guid").strip("'").lower()))
+    if not wanted:
+        return None
+    return lambda values: all(values[slot] == value for slot, value in wanted)
+
+
+def _expand(result: Result, division: int) -> None:
+    for name in result.selection.expanded:
+        found = navigation(result.view.endpoint.path, name)
+        if found is None:
+            continue
+        lines = TableView(found.endpoint, result.view.store)
+        slot = result.view.slots[result.view.endpoint.key[0]]
+        keys = [values[slot] for values in result.rows]
+        result.children[name] = (lines, lines.children(division, found.column, keys))
+
+
+def shape_of(result: Result, mode: str) -> Shape:
+    """The shape of a result's rows."""
+    return Shape(result.view, result.selection.plain, mode)

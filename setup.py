@@ -1,0 +1,53 @@
+"""Packaging of the connector. Ranges stand here; exact versions with hashes in requirements/*.txt (`make lock`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+RUNTIME_REQUIREMENTS = [
+    "airbyte-cdk>=7.39.1,<8",
+    "filelock>=3.16,<5",
+    "orjson>=3.10,<4",
+    "pendulum>=3.0,<4",
+    "PyYAML>=6.0.1,<7",
+    "requests>=2.32,<3",
+]
+
+TEST_REQUIREMENTS = [
+    "hypothesis>=6.100,<7",
+    "jsonschema>=4.20,<5",
+    "pytest>=8.2,<10",
+    "pytest-recording>=0.13.2,<1",
+]
+
+setup(
+    name="airbyte-source-exact-online",
+    version="0.1.0",
+    description="Airbyte source connector for Exact Online",
+    long_description=(Path(__file__).parent / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author="The source-exact-online contributors",
+    license="MIT",
+    license_files=["LICENSE"],
+    keywords=["airbyte", "exact online", "connector", "elt", "bookkeeping"],
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Developers",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Office/Business :: Financial :: Accounting",
+        "Typing :: Typed",
+    ],
+    python_requires=">=3.10,<3.14",
+    packages=find_packages(include=["source_exact_online", "source_exact_online.*"]),
+    package_data={"source_exact_online": ["py.typed", "**/*.yaml", "**/*.json"]},
+    install_requires=RUNTIME_REQUIREMENTS,
+    extras_require={"tests": TEST_REQUIREMENTS},
+    entry_points={"console_scripts": ["source-exact-online=source_exact_online.run:run"]},
+)

@@ -1,0 +1,163 @@
+"""Write the tables of the documentation anew from the data files that the connector itself reads.
+
+`python -m tools.document_tables` replaces what stands between `<!-- table: name -->` and `<!-- end of table -->`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import yaml
+
+from tools.generate_schemas import load_catalog
+from tools.reference import REPOSITORY, load_reference
+
+Document: TypeAlias = Any
+"""What a YAML file holds."""
+
+PACKAGE = REPOSITORY / "source_exact_online"
+DOCUMENTS = ("README.md", "docs/errors-and-limits.md")
+
+ERROR_ACTIONS = {
+    "retry": "asked again with exponential back-off, then the stream ends incomplete",
+    "wait": "asked again when the quota's window has ended",
+    "refresh": "asked again with a new access token",
+    "drop_column": "asked again without the column that the text names, one warning",
+    "add_filter": "asked again with a filter on `Modified` that every row meets",
+    "drop_filter": "asked again without the filter; rows are filtered here",
+    "skip": "this stream is left out in this division, one warning; all others go on",
+    "fail": "the sync ends",
+}
+TOKEN_OUTCOMES = {
+    "too_early": "the access token at hand is used on, or asked again when the time has come",
+    "dead": "the sync ends: log in again",
+    "client": "the sync ends: correct the client id or secret",
+    "transient": "asked again after a pause, a few times",
+    "refused": "the sync ends and passes on Exact's words",
+    "unreadable": "the sync ends; not repeated",
+}
+
+_BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+
+
+def streams() -> str:
+    """What the connector loads, one row a stream."""
+    kinds = {path: endpoint.kind for path, endpoint in load_reference().items()}
+    rows = [
+        (
+            f"`{stream['name']}`",
+            stream["title"],
+            kinds[stream["path"]],
+            f"`{stream['cursor']}`" if _is_incremental(stream) else "none: read whole",
+            "yes" if "entity_type" in stream else "no",
+        )
+        for stream in load_catalog()
+    ]
+    return _table(("Stream", "Its rows", "Endpoint", "Cursor", "Deletions"), rows)
+
+
+def scopes() -> str:
+    """Which scopes an app registration needs, and for what."""
+    uses: dict[str, list[str]] = {}
+    for stream in load_catalog():
+        uses.setdefault(stream["scope"] or "none", []).append(f"`{stream['name']}`")
+    services = _load("api/services.yaml")
+    for name, purpose in (
+        ("deleted", "deleted rows of all streams"),
+        ("sync_timestamp", "the look-up of row versions"),
+    ):
+        uses.setdefault(services[name]["scope"], []).append(purpose)
+    rows = [(f"{scope}: Read", ", ".join(purposes)) for scope, purposes in sorted(uses.items())]
+    return _table(("Scope", "Needed for"), rows)
+
+
+def errors() -> str:
+    """What happens after an answer of a data endpoint that is not the rows asked for."""
+    return _errors("api/errors.yaml", "action", ERROR_ACTIONS)
+
+
+def token_errors() -> str:
+    """What happens after a refusal of the token endpoint."""
+    return _errors("api/token_errors.yaml", "outcome", TOKEN_OUTCOMES)
+
+
+def configuration() -> str:
+    """The fields of the configuration."""
+    return _table(("Field", "Default", "Meaning"), _fields(_load("spec.yaml")["connectionSpecification"], ""))
+
+
+TABLES: Mapping[str, Callable[[], str]] = {
+    "streams": streams,
+    "scopes": scopes,
+    "errors": errors,
+    "token_errors": token_errors,
+    "configuration": configuration,
+}
+
+
+def with_tables(document: str) -> str:
+    """A document with its tables as they should be."""
+    return _BLOCK.sub(lambda block: f"{block[1]}{TABLES[block[2]]()}{block[3]}", document)
+
+
+def _is_incremental(stream: Mapping[str, Any]) -> bool:
+    return "cursor" in stream and stream["transport"] != "snapshot"
+
+
+def _fields(schema: Mapping[str, Any], prefix: str) -> Iterable[tuple[str, str, str]]:
+    for name, field in schema["properties"].items():
+        if "properties" in field:
+            yield from _fields(field, f"{prefix}{name}.")
+            continue
+        default = "required" if name in schema.get("required", ()) else _default(field.get("default"))
+        values = f" One of {', '.join(f'`{value}`' for value in field['enum'])}." if "enum" in field else ""
+        yield f"`{prefix}{name}`", default, field["description"] + values
+
+
+def _default(value: object) -> str:
+    if value is None:
+        return "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _errors(file: str, decision: str, meanings: Mapping[str, str]) -> str:
+    rows = [(entry["name"], _condition(entry), meanings[entry[decision]], entry["message"]) for entry in _load(file)]
+    return _table(("Case", "Exact answers", "What happens", "What you are told"), rows)
+
+
+def _condition(entry: Mapping[str, Any]) -> str:
+    conditions = [_statuses(entry["statuses"])] if "statuses" in entry else []
+    if "body" in entry:
+        conditions.append({"fault": "a gateway's fault"}.get(entry["body"], f"{entry['body']} body"))
+    conditions += [f"{name} `{entry[name]}`" for name in ("reason", "text") if name in entry]
+    return "; ".join(conditions) or "anything else"
+
+
+def _statuses(statuses: Sequence[int]) -> str:
+    return f"{statuses[0]}, {statuses[1]}, … {statuses[-1]}" if len(statuses) > 6 else ", ".join(map(str, statuses))
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "".join(f"| {' | '.join(_cell(cell) for cell in line)} |\n" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "\\<")
+
+
+def _load(file: str) -> Document:
+    return yaml.safe_load((PACKAGE / file).read_text(encoding="utf-8"))
+
+
+def main() -> None:
+    """Write the tables of all documents anew."""
+    for name in DOCUMENTS:
+        file = REPOSITORY / name
+        file.write_text(with_tables(file.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
