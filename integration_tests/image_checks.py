@@ -18,11 +18,11 @@ import pytest
 import yaml
 
 from integration_tests.protocol import Message, latest_config, members, parse_output
-from integration_tests.sandbox_process import running_sandbox
+from integration_tests.sandbox_client import Sandbox
 
 ROOT = Path(__file__).parent.parent
 CORE = yaml.safe_load((ROOT / "metadata.yaml").read_text(encoding="utf-8"))["data"]["suggestedStreams"]["streams"]
-LOCKED_DOWN = ["--read-only", "--tmpfs", "/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges"]  # noqa: S108
+LOCKED_DOWN = ["--read-only", "--tmpfs", "/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
 RUN_SECONDS = 300
 
 
@@ -71,12 +71,14 @@ def engine() -> Engine:
 def finished(engine: Engine, *arguments: str, folder: Path) -> list[Message]:
     """Returns the messages of a run that succeeds; the folder is mounted at /secrets."""
     run = engine.run(*arguments, options=("--network=host", "--volume", f"{folder}:/secrets:ro"))
-    assert run.returncode == 0, f"{arguments[0]} ended with {run.returncode}\n{run.stdout[-4000:]}\n{run.stderr[-4000:]}"
+    assert run.returncode == 0, (
+        f"{arguments[0]} ended with {run.returncode}\n{run.stdout[-4000:]}\n{run.stderr[-4000:]}"
+    )
     return parse_output(run.stdout)
 
 
 @pytest.fixture(scope="module")
-def outputs(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Outputs:
+def outputs(engine: Engine, shared_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Outputs:
     """Runs the verbs in a platform's order; each gets the configuration that the one before it left."""
     folder = tmp_path_factory.mktemp("secrets")
     # The user of the image is not the one who runs this test.
@@ -87,16 +89,15 @@ def outputs(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Outputs
         (folder / name).chmod(0o644)
         return f"/secrets/{name}"
 
-    with running_sandbox() as sandbox:
-        config = sandbox.config()
-        config_file = write("config.json", config)
-        spec = finished(engine, "spec", folder=folder)
-        check = finished(engine, "check", "--config", config_file, folder=folder)
-        write("config.json", latest_config(check, config))
-        discover = finished(engine, "discover", "--config", config_file, folder=folder)
-        catalog = write("catalog.json", configured(discover))
-        read = finished(engine, "read", "--config", config_file, "--catalog", catalog, folder=folder)
-        return Outputs(spec, check, discover, read)
+    config = shared_sandbox.config()
+    config_file = write("config.json", config)
+    spec = finished(engine, "spec", folder=folder)
+    check = finished(engine, "check", "--config", config_file, folder=folder)
+    write("config.json", latest_config(check, config))
+    discover = finished(engine, "discover", "--config", config_file, folder=folder)
+    catalog = write("catalog.json", configured(discover))
+    read = finished(engine, "read", "--config", config_file, "--catalog", catalog, folder=folder)
+    return Outputs(spec, check, discover, read)
 
 
 def configured(discover: list[Message]) -> dict[str, Any]:

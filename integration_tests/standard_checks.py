@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from airbyte_cdk.test.standard_tests.source_base import SourceTestSuiteBase
 
-from integration_tests.sandbox_process import running_sandbox
+from integration_tests.sandbox_client import Sandbox
 from source_exact_online import SourceExactOnline
 
 ROOT = Path(__file__).parent.parent
@@ -20,7 +20,7 @@ CONFIG = ROOT / "secrets/config.json"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def config_of_a_sandbox() -> Iterator[None]:
+def config_of_the_sandbox(request: pytest.FixtureRequest) -> Iterator[None]:
     """Puts the configuration of a sandbox where the scenarios look for one; a file that is there already is used as is.
 
     It has an access token that lives: each scenario reads the file anew, and would spend the refresh token otherwise.
@@ -28,13 +28,13 @@ def config_of_a_sandbox() -> Iterator[None]:
     if CONFIG.exists():
         yield
         return
-    with running_sandbox() as sandbox:
-        CONFIG.parent.mkdir(exist_ok=True)
-        try:
-            CONFIG.write_text(json.dumps(sandbox.config(access_token=True)), encoding="utf-8")
-            yield
-        finally:
-            CONFIG.unlink()
+    sandbox: Sandbox = request.getfixturevalue("shared_sandbox")
+    CONFIG.parent.mkdir(exist_ok=True)
+    try:
+        CONFIG.write_text(json.dumps(sandbox.config(access=True)), encoding="utf-8")
+        yield
+    finally:
+        CONFIG.unlink()
 
 
 class TestStandard(SourceTestSuiteBase):

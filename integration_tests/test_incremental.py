@@ -203,7 +203,8 @@ def test_a_list_finds_a_row_that_was_committed_late(minutes: int, seen: bool, sa
 
 def test_deleted_rows_become_tombstones_in_their_stream(sandbox: Sandbox, up_to_date: tuple[Connector, State]) -> None:
     connector, state = up_to_date
-    division, moment = sandbox.divisions[0], "2024-07-01T10:20:30.400+00:00"
+    division = sandbox.divisions[0]
+    moment = f"{datetime.now(timezone.utc) - timedelta(days=30):%Y-%m-%dT10:20:30}.400+00:00"
     victims = {stream: rows_of(sandbox, stream, division)[2] for stream in LOGGED}
     for stream, row in victims.items():
         sandbox.delete(division, ENTITIES[stream], key_of(stream, row), at=moment)

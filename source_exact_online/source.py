@@ -103,9 +103,10 @@ class SourceExactOnline(AbstractSource):
         Raises:
             AirbyteTracedException: nothing could be read, or some streams ended incomplete.
         """
-        settings = parse_config(config, self._clock.now())
+        now = self._clock.now()
+        settings = parse_config(config, now)
         chosen = chosen_streams(catalog)
-        states = load_states(state, [stream.stream.name for stream in chosen])
+        states = load_states(state, [stream.stream.name for stream in chosen], now)
         client = self._client(settings, config)
         divisions = self._divisions(client, settings)
         if divisions.readable.warning:

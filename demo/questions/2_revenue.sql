@@ -1,19 +1,22 @@
 -- Revenue of the last six months
 with revenue as (
-    select t.Division, t.FinancialYear, t.FinancialPeriod, -sum(t.AmountDC) as amount
+    select
+        t.FinancialYear || '-' || lpad(t.FinancialPeriod::varchar, 2, '0') as period,
+        -sum(t.AmountDC) filter (where trim(d.Country) = 'NL') as dutch,
+        -sum(t.AmountDC) filter (where trim(d.Country) = 'GB') as british
     from exact.transaction_lines as t
     join exact.gl_accounts as g on g.Division = t.Division and g.ID = t.GLAccount
+    join exact.divisions as d on d.Division = t.Division
     where g.Type = 110 and t._ab_cdc_deleted_at is null  -- 110: revenue
-    group by all
+    group by period
+    order by period desc
+    limit 6
 )
 select
-    p.FinYear || '-' || lpad(p.FinPeriod::varchar, 2, '0') as period,
-    d.Description as administration,
-    r.amount as revenue,
-    trim(d.Currency) as currency,
-    bar(r.amount, 0, max(r.amount) over (), 20) as " "
-from exact.financial_periods as p
-join exact.divisions as d on d.Division = p.Division
-join revenue as r on (r.Division, r.FinancialYear, r.FinancialPeriod) = (p.Division, p.FinYear, p.FinPeriod)
-where p.StartDate > today() - interval 6 month
-order by administration, period
+    period,
+    dutch as "Netherlands, EUR",
+    bar(dutch, 0, max(dutch) over (), 14) as " ",
+    british as "Britain, GBP",
+    bar(british, 0, max(british) over (), 14) as " "
+from revenue
+order by period

@@ -1,21 +1,23 @@
 -- One sale, from the order to the invoice to the ledger
 with sale as (
-    select i.Division, i.InvoiceID, any_value(i.InvoiceNumber) as InvoiceNumber, any_value(i.SalesOrder) as SalesOrder
+    select i.Division, i.InvoiceID, min(i.SalesOrder) as OrderID
     from exact.sales_invoice_lines as i
     where i.SalesOrder is not null and i._ab_cdc_deleted_at is null
-    group by i.Division, i.InvoiceID
-    order by i.Division, InvoiceNumber desc
+    group by all
+    having count(*) = 2
+    order by i.Division, max(i.InvoiceNumber) desc
     limit 1
 )
-select * from (
-    select 'order ' || o.OrderNumber as document, l.LineNumber as line, l.Description as text, l.AmountDC as amount
-    from sale join exact.sales_order_lines as l on (l.Division, l.OrderID) = (sale.Division, sale.SalesOrder)
-    join exact.sales_orders as o on (o.Division, o.OrderID) = (l.Division, l.OrderID)
+select document, line, text, amount from (
+    select 1 as step, 'order ' || o.OrderNumber as document, l.LineNumber as line, l.Description as text, l.AmountDC as amount
+    from sale
+    join exact.sales_orders as o using (Division, OrderID)
+    join exact.sales_order_lines as l using (Division, OrderID)
     union all
-    select 'invoice ' || l.InvoiceNumber, l.LineNumber, l.Description, l.AmountDC
-    from sale join exact.sales_invoice_lines as l on (l.Division, l.InvoiceID) = (sale.Division, sale.InvoiceID)
+    select 2, 'invoice ' || l.InvoiceNumber, l.LineNumber, l.Description, l.AmountDC
+    from sale join exact.sales_invoice_lines as l using (Division, InvoiceID)
     union all
-    select 'entry ' || t.EntryNumber, t.LineNumber, trim(t.GLAccountCode) || ' ' || t.GLAccountDescription, t.AmountDC
-    from sale join exact.transaction_lines as t on (t.Division, t.EntryID) = (sale.Division, sale.InvoiceID)
+    select 3, 'ledger entry ' || t.EntryNumber, t.LineNumber, t.GLAccountCode || ' ' || t.GLAccountDescription, t.AmountDC
+    from sale join exact.transaction_lines as t on t.Division = sale.Division and t.EntryID = sale.InvoiceID
 )
-order by position(document[1] in 'oie'), line
+order by step, line

@@ -21,7 +21,7 @@ from exact_online_sandbox.faults import INSTEAD, Fault
 from exact_online_sandbox.faulty import instead, spoil
 from exact_online_sandbox.feeds import feed_view
 from exact_online_sandbox.http import ATOM_TYPE, JSON_TYPE, XML_TYPE, Answer, Request
-from exact_online_sandbox.oauth import ExpiredToken, Identity
+from exact_online_sandbox.oauth import ExpiredTokenError, Identity
 from exact_online_sandbox.query import Query, parse_query
 from exact_online_sandbox.reader import Result, Target, read, read_navigation
 from exact_online_sandbox.reference import Endpoint, endpoints
@@ -167,7 +167,7 @@ class Api:
     def _identify(self, admission: Admission) -> Identity:
         try:
             identity = self._box.oauth.identify(admission.request.headers.get("authorization"))
-        except ExpiredToken as error:
+        except ExpiredTokenError as error:
             admission.identity = error.identity
             raise
         admission.identity = identity

@@ -33,7 +33,7 @@ def make_app(sandbox: Sandbox, *, control: bool = True, verbose: bool = False, h
         hang_up: breaks the connection of a request (scope, with a reset or not); faults of that kind need it.
     """
     routes = Control(sandbox).routes() if control else []
-    inner = Starlette(routes=routes, exception_handlers=EXCEPTION_HANDLERS)  # type: ignore[arg-type]
+    inner = Starlette(routes=routes, exception_handlers=EXCEPTION_HANDLERS)
     return _App(sandbox, inner, verbose, hang_up)
 
 
@@ -75,7 +75,9 @@ class _App:
         admission = self._api.admit(request)
         if self._box.settings.latency_ms:
             await asyncio.sleep(self._box.settings.latency_ms / 1000)
-        answer = admission.refusal or await run_in_threadpool(self._api.answer, admission)
+        answer = admission.refusal
+        if answer is None:
+            answer = await run_in_threadpool(self._api.answer, admission)
         answer = self._api.settle(admission, answer)
         admission.call.milliseconds = round((time.perf_counter() - started + answer.wait) * 1000, 1)
         return answer

@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from exact_online_sandbox.formats import ATOM
 from exact_online_sandbox.reader import Result, shape_of
-from exact_online_sandbox.rows import Values
+from exact_online_sandbox.rows import Value, Values
 from exact_online_sandbox.shape import Selection, Shape
 from exact_online_sandbox.views import View
 
@@ -90,7 +90,7 @@ def _properties(view: View, row: dict[str, Any]) -> str:
     return "".join(parts)
 
 
-def _text(value: Any) -> str:
+def _text(value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return "" if value is None else str(value)

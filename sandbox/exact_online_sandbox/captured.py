@@ -27,9 +27,10 @@ CAPTURED_DIVISIONS = frozenset(code for code, _ in CAPTURES.values())
 _DATE = re.compile(r"/Date\((-?\d+)\)/\Z")
 
 
-def captured(name: str) -> Any:
+def captured(name: str) -> dict[str, Any]:
     """One captured answer, as it was."""
-    return orjson.loads((resources.files(__package__) / "real_payloads" / name).read_bytes())
+    answer: dict[str, Any] = orjson.loads((resources.files(__package__) / "real_payloads" / name).read_bytes())
+    return answer
 
 
 def captured_rows(name: str) -> list[dict[str, Any]]:
@@ -43,7 +44,8 @@ def load_captured(store: Store) -> list[int]:
     """Add the divisions with the captured rows; gives their codes."""
     codes = sorted(CAPTURED_DIVISIONS)
     for code in codes:
-        store.add_division(code, {"Description": f"Captured answers {code}", "Hid": code, "Created": EPOCH, "Status": 1})
+        row = {"Description": f"Captured answers {code}", "Hid": code, "Created": EPOCH, "Status": 1}
+        store.add_division(code, row)
     for name, (code, entity) in CAPTURES.items():
         store.insert_many(code, entity, [kept_row(entity, row, store.wall) for row in captured_rows(name)])
     return codes
@@ -61,6 +63,7 @@ def kept_row(entity: str, row: Mapping[str, Any], wall: WallClock) -> dict[str, 
                 raise ValueError(f"{name}: {value!r} is no date")
             ms = int(match.group(1))
             # What reads as UTC is local time; the offset is that of the moment an offset earlier.
-            value = instant_from_ms(ms - wall.offset_ms(ms - wall.offset_ms(ms))) if is_instant(name) else naive_from_ms(ms)
+            utc_ms = ms - wall.offset_ms(ms - wall.offset_ms(ms))
+            value = instant_from_ms(utc_ms) if is_instant(name) else naive_from_ms(ms)
         found[name] = value
     return found

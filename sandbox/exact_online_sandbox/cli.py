@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import random
+import string
 import sys
 import uuid
 from collections.abc import Sequence
@@ -79,7 +80,9 @@ def parser() -> argparse.ArgumentParser:
         "--same-feed-ids", action="store_true",
         help="let the ID of headers in sync feeds equal InvoiceID and the like (default: an ID of its own)",
     )
-    data.add_argument("--timezone", default="Europe/Amsterdam", help="the server's wall clock (default: %(default)s)")
+    data.add_argument(
+        "--timezone", default="Europe/Amsterdam", metavar="ZONE", help="the server's wall clock (default: %(default)s)"
+    )
     data.add_argument(
         "--now", type=_moment, metavar="ISO", help="moment the sandbox's clock begins at, UTC (default: now)"
     )
@@ -90,7 +93,9 @@ def parser() -> argparse.ArgumentParser:
         "--minute-seconds", type=float, default=60, metavar="S", help="length of a minute (default: 60)"
     )
     limits.add_argument("--daily-limit", type=int, default=5000, metavar="N", help="calls per day (default: 5000)")
-    limits.add_argument("--day-seconds", type=float, default=86400, metavar="S", help="length of a day (default: 86400)")
+    limits.add_argument(
+        "--day-seconds", type=float, default=86400, metavar="S", help="length of a day (default: 86400)"
+    )
     limits.add_argument(
         "--error-limit", type=int, default=10, metavar="N",
         help="4xx answers per endpoint and hour before the app is blocked; 0 for no limit (default: 10)",
@@ -167,7 +172,7 @@ def build(options: argparse.Namespace) -> Sandbox:
     sandbox = Sandbox(store, clock, settings)
     chance = random.Random(options.seed)
     client_id = options.client_id or str(uuid.UUID(int=chance.getrandbits(128), version=4))
-    secret = options.client_secret or "".join(chance.choices("abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789", k=12))
+    secret = options.client_secret or "".join(chance.choices(string.ascii_letters + string.digits, k=12))
     sandbox.register(client_id, secret, options.redirect_uri or [DEFAULT_REDIRECT])
     return sandbox
 

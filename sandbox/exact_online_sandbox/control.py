@@ -14,6 +14,7 @@ from starlette.routing import Route
 from exact_online_sandbox import faults
 from exact_online_sandbox.entities import entities, entity_of
 from exact_online_sandbox.sandbox import DEFAULT_USER, Sandbox
+from exact_online_sandbox.settings import Settings
 from exact_online_sandbox.store import RowError
 from exact_online_sandbox.truth import entity_counts, truth_rows
 
@@ -192,12 +193,12 @@ class Control:
 
     def add_faults(self, body: Body) -> Body:
         """Add one fault, or several under ``faults``."""
-        raws = body["faults"] if "faults" in body else [body]
+        raws = body.get("faults", [body])
         return {"ids": [self._box.faults.add(raw).id for raw in raws]}
 
     def add_denials(self, body: Body) -> Body:
         """Add one denial, or several under ``deny``."""
-        for raw in body["deny"] if "deny" in body else [body]:
+        for raw in body.get("deny", [body]):
             self._box.rights.deny(raw)
         return {"denials": self._box.rights.describe()}
 
@@ -227,7 +228,7 @@ class Control:
         self._box.quota.use(client_id, body["division"], minute=body.get("minute", 0), day=body.get("day", 0))
         return {}
 
-    def change_settings(self, body: Body) -> Any:
+    def change_settings(self, body: Body) -> Settings:
         """Change settings by name."""
         self._box.settings.change(body)
         return self._box.settings
@@ -269,17 +270,17 @@ def _moment(text: str) -> datetime:
     return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment
 
 
-def _json(value: Any, status: int = 200) -> Response:
+def _json(value: object, status: int = 200) -> Response:
     return Response(orjson.dumps(value), status, media_type="application/json")
 
 
-class _NotLocal(Exception):
+class _NotLocalError(Exception):
     pass
 
 
 def _require_loopback(request: Request) -> None:
     if request.client is None or request.client.host not in _LOOPBACK:
-        raise _NotLocal
+        raise _NotLocalError
 
 
 async def forbidden(_request: Request, _error: Exception) -> Response:
@@ -287,7 +288,7 @@ async def forbidden(_request: Request, _error: Exception) -> Response:
     return _json({"error": "the control API answers callers on this machine only"}, 403)
 
 
-EXCEPTION_HANDLERS = {_NotLocal: forbidden}
+EXCEPTION_HANDLERS = {_NotLocalError: forbidden}
 
 
 def _guarded(call: Callable[[], Any]) -> Response:

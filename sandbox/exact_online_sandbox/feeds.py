@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from heapq import merge
 from operator import itemgetter
-from typing import Any
 
 from exact_online_sandbox.clock import Clock
 from exact_online_sandbox.entities import DELETED, MIXED_FEEDS, entities, entity_of
 from exact_online_sandbox.errors import not_found
-from exact_online_sandbox.reference import Endpoint
+from exact_online_sandbox.reference import Endpoint, endpoints
 from exact_online_sandbox.rows import Values
-from exact_online_sandbox.store import Store
+from exact_online_sandbox.store import Key, Store
 from exact_online_sandbox.tokens import FeedToken, parse_key
 from exact_online_sandbox.views import Listing, Page, View
 
@@ -152,7 +151,7 @@ class MixedFeedView(FeedView):
         self.line_codec = store.codec(lines)
         names = [p.name for p in endpoint.properties.values() if not p.is_navigation]
         self.slots = {name: slot for slot, name in enumerate(names)}
-        own, line_codec, codec = store.codec(lines), self.line_codec, self.codec
+        line_codec, codec = self.line_codec, self.codec
         line_properties = _standard_properties(lines)
         header_properties = _standard_properties(header)
         null = codec.width
@@ -163,7 +162,7 @@ class MixedFeedView(FeedView):
             self.slots["Timestamp"], self.slots["LineNumber"], self.slots["ID"]
         )
         line_null = line_codec.width
-        self._from_line = itemgetter(*(own.index.get(name, line_null) for name in names))
+        self._from_line = itemgetter(*(line_codec.index.get(name, line_null) for name in names))
         # Only what lines lack is repeated from the header.
         self._repeated = [
             (slot, codec.index[name])
@@ -194,14 +193,14 @@ class MixedFeedView(FeedView):
             for version, kind, row in found
         ]
 
-    def _header(self, version: int, key: Any, values: Values) -> Values:
+    def _header(self, version: int, key: Key, values: Values) -> Values:
         row: Values = list(self._from_header([*values, None]))
         row[self._timestamp] = version
         row[self._line_number] = 0
         row[self._id] = self.store.record_key(self.entity, key)
         return row
 
-    def _line(self, version: int, key: Any, values: Values, headers: dict[Any, Values]) -> Values:
+    def _line(self, version: int, key: Key, values: Values, headers: dict[Key, Values]) -> Values:
         row: Values = list(self._from_line([*values, None]))
         header = headers.get(values[self._parent])
         if header is not None:
@@ -214,8 +213,6 @@ class MixedFeedView(FeedView):
 
 
 def _standard_properties(entity: str) -> frozenset[str]:
-    from exact_online_sandbox.reference import endpoints
-
     return frozenset(p.name for p in endpoints()[entity].properties.values() if not p.is_navigation)
 
 

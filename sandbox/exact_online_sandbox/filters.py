@@ -18,8 +18,9 @@ from exact_online_sandbox import errors
 from exact_online_sandbox.errors import bad_request
 from exact_online_sandbox.wallclock import WallClock, naive_from_ms, to_ms
 
-Values = Sequence[Any]
-Getter = Callable[[Values], Any]
+Value = Any
+Values = Sequence[Value]
+Getter = Callable[[Values], Value]
 
 NUMBER, TEXT, GUID, MOMENT, BOOLEAN, NULL = "number", "text", "guid", "datetime", "boolean", "null"
 
@@ -249,7 +250,7 @@ class _Parser:
             raise bad_request(errors.SYNTAX)
         getters = [a.get for a in arguments]
 
-        def call(values: Values) -> Any:
+        def call(values: Values) -> Value:
             given = [get(values) for get in getters]
             return None if any(value is None for value in given) else function(*given)
 

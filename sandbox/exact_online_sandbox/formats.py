@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
 
 from exact_online_sandbox.reference import is_instant
+from exact_online_sandbox.rows import Value
 from exact_online_sandbox.wallclock import WallClock, instant_from_ms, naive_from_ms
 
-Converter = Callable[[Any], Any]
+Converter = Callable[[Value], Value]
 
 JSON, ATOM, TRUTH = "json", "atom", "truth"
 
@@ -58,7 +58,7 @@ def _iso_utc(ms: int) -> str:
     return instant_from_ms(ms).isoformat(timespec="milliseconds" if ms % 1000 else "seconds")
 
 
-def literal(value: Any, type_: str) -> str:
+def literal(value: Value, type_: str) -> str:
     """Write a kept key value as an OData literal."""
     if type_ == "Edm.Guid":
         return f"guid'{value}'"

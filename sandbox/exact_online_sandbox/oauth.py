@@ -1,4 +1,4 @@
-"""OAuth2 as Exact does it: codes of three minutes, tokens of ten, rotation without grace, one live login per app and user.
+"""OAuth2 as Exact does it: codes of three minutes, tokens of ten, strict rotation, one live login per app and user.
 
 A *chain* is one login: every refresh gives the next refresh token of the same chain and ends the previous one.
 """
@@ -184,7 +184,7 @@ class OAuthServer:
         chain, issued = found
         identity = Identity(chain.client_id, self.user(chain.user), chain.divisions)
         if self._clock.now_ms() >= issued + self._settings.life_seconds * 1000:
-            raise ExpiredToken(identity)
+            raise ExpiredTokenError(identity)
         return identity
 
     def revoke_access_tokens(self) -> int:
@@ -275,7 +275,7 @@ def _unauthorized(cause: str) -> ApiError:
     return ApiError(401, None, {"WWW-Authenticate": value})
 
 
-class ExpiredToken(ApiError):
+class ExpiredTokenError(ApiError):
     """401 for an access token past its life; it is known whose it was."""
 
     def __init__(self, identity: Identity) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -130,7 +131,7 @@ def _in_feed_order(endpoint: Endpoint, query: Query) -> bool:
     return endpoint.kind == "sync" and query.orderby == (("Timestamp", False),)
 
 
-def _parameters(view: View, query: Query) -> Any:
+def _parameters(view: View, query: Query) -> Callable[[Values], bool] | None:
     """Test for a function's parameters, as far as they name a property of its rows.
 
     Raises:

@@ -52,7 +52,7 @@ def json_rows(result: Result, collection_uri: str) -> list[dict[str, Any]]:
         for name in result.selection.expanded:
             children: list[Values] = []
             if name in result.children:
-                view, found = result.children[name]
+                _, found = result.children[name]
                 children = found[values[result.view.slots[result.view.endpoint.key[0]]]]
             row[name] = {"results": [inner[name].make(child) for child in children] if children else []}
         rows.append(row)

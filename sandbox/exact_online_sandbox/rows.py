@@ -18,7 +18,11 @@ from exact_online_sandbox.entities import Entity
 from exact_online_sandbox.reference import is_instant
 from exact_online_sandbox.wallclock import WallClock, instant_from_ms, naive_from_ms, to_ms
 
-Values = list[Any]
+Value = Any
+"""One kept value: text, number, boolean, object or null."""
+Values = list[Value]
+KeyValue = Any
+"""A key as callers write it: one value, or a list or tuple of values where the key is composite."""
 _INTEGERS = frozenset({"Edm.Int16", "Edm.Int32", "Edm.Int64", "Edm.Byte"})
 
 
@@ -101,16 +105,33 @@ class RowCodec:
             return _text
         return _anything
 
-    def _instant(self, value: Any) -> int:
+    def _instant(self, value: Value) -> int:
         moment = _moment(value)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=timezone.utc)
         return to_ms(moment)
 
-    def _business_time(self, value: Any) -> int:
+    def _business_time(self, value: Value) -> int:
         moment = _moment(value)
         ms = to_ms(moment)
         return ms if moment.tzinfo is None else self._wall.to_wall_ms(ms)
+
+
+def key_of(facts: Entity, row: Mapping[str, Value]) -> KeyValue:
+    """Key of a row: one value, or a list where the key is composite."""
+    return row.get(facts.key[0]) if len(facts.key) == 1 else [row.get(name) for name in facts.key]
+
+
+def stored_key(facts: Entity, key: KeyValue) -> str | int:
+    """The key as the store keeps it: GUIDs in lower case, composite keys as JSON."""
+    if len(facts.key) != 1:
+        return orjson.dumps(list(key)).decode()
+    type_ = facts.columns.get(facts.key[0])
+    if type_ == "Edm.Guid":
+        return str(key).lower()
+    if type_ == "Edm.String":
+        return str(key)
+    return int(key)
 
 
 def _decoder(name: str, type_: str) -> Callable[[Any], Any]:
@@ -121,7 +142,7 @@ def _decoder(name: str, type_: str) -> Callable[[Any], Any]:
     return _anything
 
 
-def _moment(value: Any) -> datetime:
+def _moment(value: Value) -> datetime:
     if isinstance(value, str):
         return datetime.fromisoformat(value.replace("Z", "+00:00"))
     if isinstance(value, datetime):
@@ -131,7 +152,7 @@ def _moment(value: Any) -> datetime:
     raise TypeError(value)
 
 
-def _integer(value: Any) -> int:
+def _integer(value: Value) -> int:
     if isinstance(value, str):
         return int(value)
     if isinstance(value, float) and not value.is_integer():
@@ -139,31 +160,31 @@ def _integer(value: Any) -> int:
     return int(value)
 
 
-def _double(value: Any) -> int | float:
+def _double(value: Value) -> int | float:
     number = float(value)
     # Exact writes whole amounts without decimals (9075, not 9075.0).
     return int(number) if number.is_integer() and abs(number) < 2**53 else number
 
 
-def _boolean(value: Any) -> bool:
+def _boolean(value: Value) -> bool:
     if not isinstance(value, bool | int):
         raise TypeError(value)
     return bool(value)
 
 
-def _guid(value: Any) -> str:
+def _guid(value: Value) -> str:
     return str(UUID(str(value)))
 
 
-def _binary(value: Any) -> str:
+def _binary(value: Value) -> str:
     return base64.b64encode(value).decode() if isinstance(value, bytes) else _text(value)
 
 
-def _text(value: Any) -> str:
+def _text(value: Value) -> str:
     if not isinstance(value, str):
         raise TypeError(value)
     return value
 
 
-def _anything(value: Any) -> Any:
+def _anything(value: Value) -> Value:
     return value

@@ -15,6 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from exact_online_sandbox.app import make_app
 from exact_online_sandbox.sandbox import Sandbox
 
+Ends = tuple[Any, ...] | list[Any] | None
 _transports: dict[tuple[Any, ...], asyncio.Transport] = {}
 
 
@@ -30,7 +31,7 @@ class _Protocol(H11Protocol):
         super().connection_lost(exc)
 
 
-def _ends(client: Any, server: Any) -> tuple[Any, ...]:
+def _ends(client: Ends, server: Ends) -> tuple[Any, ...]:
     return (*(client or ()), *(server or ()))
 
 
@@ -79,7 +80,7 @@ class Server:
         self._socket.bind((host, port))
         self._socket.listen(512)
         self.port: int = self._socket.getsockname()[1]
-        name = "127.0.0.1" if host == "0.0.0.0" else f"[{host}]" if ":" in host else host  # noqa: S104
+        name = "127.0.0.1" if host == "0.0.0.0" else f"[{host}]" if ":" in host else host
         self.base_url = f"http://{name}:{self.port}"
         config = uvicorn.Config(
             make_app(sandbox, control=control, verbose=verbose, hang_up=hang_up),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any
+from typing import Any, cast
 
 from exact_online_sandbox.feeds import FeedOptions
 from exact_online_sandbox.reader import PageSizes
@@ -84,7 +84,10 @@ class Settings:
         _change(self, changes)
 
 
-def _change(target: Any, changes: Mapping[str, Any]) -> None:
+_Group = Settings | QuotaSettings | ErrorLimitSettings | TokenSettings | FeedOptions | PageSizes
+
+
+def _change(target: _Group, changes: Mapping[str, Any]) -> None:
     names = {f.name for f in fields(target)}
     for name, value in changes.items():
         if name not in names:
@@ -93,7 +96,7 @@ def _change(target: Any, changes: Mapping[str, Any]) -> None:
         if is_dataclass(current):
             if not isinstance(value, Mapping):
                 raise ValueError(f"{name} takes an object")
-            _change(current, value)
+            _change(cast("_Group", current), value)
             continue
         fits = isinstance(value, bool) if isinstance(current, bool) else _is_number(value)
         if not fits or (isinstance(current, int) and not isinstance(current, bool) and int(value) != value):
@@ -101,5 +104,5 @@ def _change(target: Any, changes: Mapping[str, Any]) -> None:
         setattr(target, name, value)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -80,7 +80,7 @@ class MemoryView(View):
             if column is None:
                 raise bad_request(errors.unknown_property(name, self.type_name))
             get = column.get
-            rows.sort(key=lambda values: (get(values) is not None, get(values)), reverse=descending)  # noqa: B023
+            rows.sort(key=lambda values: (get(values) is not None, get(values)), reverse=descending)
         start = listing.skip
         if listing.token is not None:
             # Rows keep their order from one call to the next, so the last key tells where to go on.
@@ -187,9 +187,8 @@ class SyncTimestampView(MemoryView):
         for entity in MIXED_FEEDS.get(feed, (entity_of(feed),)):
             first = self.store.first_version(division, entity, self._modified)
             if first is not None:
-                version, body = first
                 codec = self.store.codec(entity)
-                found.append((version, codec.load(body)[codec.index["Modified"]]))
+                found.append((first.version, codec.load(first.body)[codec.index["Modified"]]))
         if not found:
             return []
         version, modified = min(found)

@@ -12,6 +12,7 @@ from typing import Any
 
 from exact_online_sandbox.entities import DELETED, DIVISIONS, Entity, entities
 from exact_online_sandbox.reference import Endpoint, Property, endpoints, is_instant
+from exact_online_sandbox.rows import Value
 from exact_online_sandbox.special import ME, SYNC_TIMESTAMP
 from exact_online_sandbox.store import Store
 
@@ -57,7 +58,7 @@ def _rows(entity: Entity, endpoint: Endpoint, division: int, until: datetime, ro
 
 def _value(
     entity: Entity, prop: Property | None, name: str, type_: str, division: int, number: int, changed: datetime
-) -> Any:
+) -> Value:
     if name == "Division":
         return division
     if name in entity.key and type_ in ("Edm.Int64", "Edm.Int32", "Edm.Int16"):
@@ -75,7 +76,7 @@ def _value(
     return _simple(name, type_, number)
 
 
-def _simple(name: str, type_: str, number: int) -> Any:
+def _simple(name: str, type_: str, number: int) -> Value:
     if type_ == "Edm.String":
         return str(number) if "Code" in name else f"{name} {number}"
     if type_ == "Edm.Double":

@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 from urllib.parse import unquote
 
 import orjson
@@ -16,6 +15,7 @@ from exact_online_sandbox.entities import Entity
 from exact_online_sandbox.errors import bad_request
 from exact_online_sandbox.filters import guid_literal
 from exact_online_sandbox.formats import literal
+from exact_online_sandbox.rows import KeyValue, Value
 
 Key = str | int
 _TEXT = re.compile(r"'(?:[^']|'')*'\Z")
@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"-?\d+L?\Z")
 _DATETIME = re.compile(r"datetime'([^']*)'\Z")
 
 
-def parse_literal(text: str, type_: str) -> Any:
+def parse_literal(text: str, type_: str) -> Value:
     """Read a key literal of that type.
 
     Raises:
@@ -48,7 +48,7 @@ def parse_literal(text: str, type_: str) -> Any:
     return int(text.rstrip("L"))
 
 
-def parse_key(text: str, key_types: tuple[tuple[str, str], ...]) -> Any:
+def parse_key(text: str, key_types: tuple[tuple[str, str], ...]) -> KeyValue:
     """Read the key between the parentheses of an address: one literal, or ``Name=literal`` pairs.
 
     Raises:
@@ -105,7 +105,7 @@ class FeedToken:
         """The token; the plain row version where nothing else is to be known."""
         if self.page == 0 and self.bound is None:
             return f"{self.after}L"
-        packed = orjson.dumps([v for v in asdict(self).values()])
+        packed = orjson.dumps([self.after, self.page, self.bound])
         return literal(base64.urlsafe_b64encode(packed).decode(), "Edm.String")
 
     @staticmethod

@@ -12,8 +12,8 @@ from exact_online_sandbox.errors import bad_request, not_found
 from exact_online_sandbox.filters import Column, Condition, Filter
 from exact_online_sandbox.formats import literal, type_name
 from exact_online_sandbox.reference import Endpoint, is_instant
-from exact_online_sandbox.rows import Values
-from exact_online_sandbox.store import Key, Store, stored_key
+from exact_online_sandbox.rows import Values, stored_key
+from exact_online_sandbox.store import Key, Store
 from exact_online_sandbox.tokens import KeyToken, parse_key
 
 _SQL = {"eq": "=", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
@@ -158,7 +158,7 @@ class TableView(View):
     def count(self, listing: Listing) -> int:
         where, tests = self._plan(listing)
         if not tests:
-            return self.store.count_where(listing.division, self.entity.name, where)
+            return self.store.count(listing.division, self.entity.name, where=where)
         return super().count(listing)
 
     def one(self, division: int, key: str) -> Values:
@@ -211,7 +211,7 @@ class TableView(View):
         if "parent" in columns:
             return "row_parent"
         if columns == {"modified"}:
-            few = self.store.count_where(division, self.entity.name, where, limit=_FEW + 1) <= _FEW
+            few = self.store.count(division, self.entity.name, where=where, limit=_FEW + 1) <= _FEW
             return "row_modified" if few else "row_key"
         return "row_key"
 
@@ -226,7 +226,7 @@ class TableView(View):
         for column, descending in reversed(columns):
             get = column.get
             # SQL Server sorts nulls first.
-            rows.sort(key=lambda values: (get(values) is not None, get(values)), reverse=descending)  # noqa: B023
+            rows.sort(key=lambda values: (get(values) is not None, get(values)), reverse=descending)
         start = listing.skip
         if listing.token is not None:
             if not listing.token.isdigit():

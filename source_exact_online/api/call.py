@@ -20,6 +20,9 @@ WINDOW_MARGIN = 0.05
 LONGEST_QUOTA_WAIT = 600.0
 """Seconds that are waited for a day's quota to start afresh; if it takes longer, the partition ends."""
 
+NOTABLE_WAIT = 1.0
+"""Seconds from which on a wait for a quota is told to the platform."""
+
 HEADERLESS_REFUSALS = 5
 """429 answers without quota headers in a row before a partition gives up."""
 
@@ -92,7 +95,8 @@ class Call:
         if not quota.told:
             return self._headerless(seconds)
         window = "day" if quota.daily else "minute"
-        return Later(seconds, f"the {window}'s call quota of division {self.subject.division}", quota)
+        reason = f"the {window}'s call quota of division {self.subject.division}"
+        return Later(seconds, reason, quota if seconds >= NOTABLE_WAIT else None)
 
     def _headerless(self, to_the_minute: float = 60.0) -> Later:
         """After a 429 that does not tell its window: first to the end of the minute, then longer each time.

@@ -19,7 +19,9 @@ from source_exact_online.api.errors import Action, ApiError, Subject, Verdict, r
 from source_exact_online.api.odata import Row
 from source_exact_online.api.services import services
 from source_exact_online.streams import cursor
+from source_exact_online.streams.catalog import Transport
 from source_exact_online.streams.consumer import Consumer, RefusedColumns
+from source_exact_online.streams.overlap import Overlap
 from source_exact_online.streams.partition import Step
 from source_exact_online.streams.query import Query, Settings, modified_of, version_of
 from source_exact_online.streams.state import Pass, Position
@@ -64,6 +66,8 @@ class ListingPartition:
         self._looking_up = False
         self._resumed = False
         self._reached: list[Position] = []
+        self._lookback_ms = settings.lookback_ms
+        self._overlap: Overlap | None = None
         self.brings_rows = True
         self.division = division
         self.streams = [consumer.definition.name for consumer in consumers]
@@ -107,6 +111,7 @@ class ListingPartition:
         if resumed.next_url is None:
             return None
         self._pass, self._resumed = resumed, True
+        self._remember()
         return Call(self._client, resumed.next_url, self.subject)
 
     def _resumable(self) -> Pass | None:
@@ -133,10 +138,16 @@ class ListingPartition:
         """Begin a pass: with a row version look-up where one is needed, else with the first page."""
         full = all(consumer.full for consumer in self._consumers)
         self._pass = Pass(began=int(self._client.server_clock.now_ms()), full=full)
+        self._remember()
         if (url := self._query.look_up()) is not None:
             self._looking_up = True
             return Call(self._client, url, services().sync_timestamp.subject(self.division))
         return Call(self._client, self._query.first_page(), self.subject)
+
+    def _remember(self) -> None:
+        """What is only read again (the window before a list's cursor, the whole of a snapshot) stays quiet."""
+        if self._consumers[0].definition.transport is not Transport.FEED:
+            self._overlap = Overlap(self._consumers[0].position.delivered)
 
     def _take(self, page: odata.Page) -> Step:
         """Turn a page into records, and note the positions it leads to."""
@@ -146,9 +157,8 @@ class ListingPartition:
         step = Step(finished=page.next_url is None)
         for consumer in self._consumers:
             consumer.leave_out(self._refused.of(self._path))
-            step.records[consumer.definition.name] = [
-                consumer.record(row, self.division) for row in rows if self._query.delivers(consumer, row)
-            ]
+            wanted = [row for row in rows if self._query.delivers(consumer, row)]
+            step.records[consumer.definition.name] = self._records(consumer, wanted)
         self._pass = replace(
             self._pass,
             next_url=page.next_url,
@@ -161,8 +171,13 @@ class ListingPartition:
             self._call = Call(self._client, page.next_url, self.subject)
         return step
 
-    @staticmethod
-    def _position(consumer: Consumer, reached: Pass) -> Position:
+    def _records(self, consumer: Consumer, rows: Sequence[Row]) -> list[Row]:
+        if self._overlap is None or consumer.full:
+            return [consumer.record(row, self.division) for row in rows]
+        pairs = [(consumer.record(row, self.division), modified_of(row)) for row in rows]
+        return [record for record, modified in pairs if not self._overlap.is_delivered(record, modified)]
+
+    def _position(self, consumer: Consumer, reached: Pass) -> Position:
         """Position of a consumer after a page: in mid-pass, or past it.
 
         A stream hears of deletions from the begin of its first pass on.
@@ -173,7 +188,12 @@ class ListingPartition:
             position = replace(position, deletions_read=reached.began)
         if reached.next_url is not None:
             return replace(position, under_way=reached)
-        return cursor.finished(position, reached)
+        position = cursor.finished(position, reached)
+        if self._overlap is None or consumer.full or position.modified is None:
+            return position
+        whole = consumer.definition.transport is Transport.SNAPSHOT
+        since = None if whole else position.modified - self._lookback_ms
+        return replace(position, delivered=self._overlap.since(since))
 
     def _remedy(self, verdict: Verdict) -> Call | None:
         """Another way to ask for what Exact refused, if there is one that is no mere repetition."""

@@ -68,6 +68,7 @@ class Position:
         deletions_read: when the deletion log was last read, or the begin of the first pass, epoch milliseconds.
         moved: ``DivisionMoveDate`` of the division as last seen, None if it had never moved.
         moved_known: whether `moved` was ever seen.
+        delivered: digests of records that the next pass may read again (see overlap.py).
         under_way: listing that has begun and not ended.
     """
 
@@ -79,6 +80,7 @@ class Position:
     deletions_read: int | None = None
     moved: str | None = None
     moved_known: bool = False
+    delivered: frozenset[str] = frozenset()
     under_way: Pass | None = None
 
     def dump(self) -> dict[str, Any]:
@@ -91,11 +93,12 @@ class Position:
             "deletions": _without_none(
                 {"Timestamp": _digits(self.deletions_version), "read_at": _instant_text(self.deletions_read)}
             ),
+            "delivered": sorted(self.delivered),
             "pass": None if self.under_way is None else _dump_pass(self.under_way),
         }
         if self.moved_known:
             document["moved"] = self.moved or ""
-        return {name: value for name, value in document.items() if value not in (None, {})}
+        return {name: value for name, value in document.items() if value not in (None, {}, [])}
 
     @classmethod
     def load(cls, document: object) -> Position:
@@ -117,6 +120,7 @@ class Position:
                 seen=_instant(fields.get("read_at")),
                 deletions_version=_integer(deletions.get("Timestamp")),
                 deletions_read=_instant(deletions.get("read_at")),
+                delivered=_digests(fields.get("delivered", [])),
                 moved=moved or None,
                 moved_known=moved is not None,
                 under_way=_load_pass(fields.get("pass")),
@@ -177,6 +181,12 @@ def _load_pass(document: object) -> Pass | None:
         highest_modified=_milliseconds(fields.get("Modified")),
         highest_version=_integer(fields.get("Timestamp")),
     )
+
+
+def _digests(values: object) -> frozenset[str]:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError("'delivered' is not a list of text")
+    return frozenset(values)
 
 
 def _mapping(document: object) -> Mapping[str, object]:
@@ -264,9 +274,7 @@ class StreamState:
         if version != VERSION or not isinstance(divisions, Mapping):
             logger.warning("The state of stream %s was not written by this connector; reading from the start.", stream)
             return state
-        loaded = {
-            division: _load_position(stream, division, position, now) for division, position in divisions.items()
-        }
+        loaded = {division: _load_position(stream, division, position, now) for division, position in divisions.items()}
         state.positions = {division: position for division, position in loaded.items() if position is not None}
         return state
 

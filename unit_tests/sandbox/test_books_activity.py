@@ -86,6 +86,7 @@ def test_a_received_payment_settles_its_receivable(store: Store, division: int) 
 
     assert len(settled) == 1
     assert settled[0]["IsFullyPaid"] is True
+    assert store.row(division, "sync/Cashflow/PaymentTerms", settled[0]["ID"])["EndDate"] == settled[0]["EndDate"]
     assert settled[0]["TransactionID"] in {line["OffsetID"] for line in lines}
 
 

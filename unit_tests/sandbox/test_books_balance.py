@@ -99,6 +99,17 @@ def test_open_terms_are_the_balance_of_their_account(division: int, entity: str,
     assert {term["Status"] for term in terms} == {20, 50}
 
 
+def test_the_feed_of_payment_terms_shows_receivables_and_payments(division: int) -> None:
+    feed = by("ID", rows(division, "sync/Cashflow/PaymentTerms"))
+    terms = {20: rows(division, "cashflow/Receivables"), 22: rows(division, "cashflow/Payments")}
+
+    assert len(feed) == sum(len(found) for found in terms.values())
+    for line_type, found in terms.items():
+        for term in found:
+            assert feed[term["ID"]]["LineType"] == line_type
+            assert (feed[term["ID"]]["AmountDC"], feed[term["ID"]]["Status"]) == (term["AmountDC"], term["Status"])
+
+
 def test_a_payment_points_at_the_transaction_line_it_settles(division: int) -> None:
     lines = by("ID", rows(division, LINES))
     payments = [line for line in lines.values() if line["OffsetID"]]

@@ -33,7 +33,9 @@ def test_another_seed_gives_other_rows() -> None:
     one, other = _dump(fill(seed=5, size="tiny")), _dump(fill(seed=6, size="tiny"))
 
     assert set(one) == set(other)
-    assert {key for key in one if one[key] == other[key]} == set()
+    assert {entity for division, entity in one if one[division, entity] == other[division, entity]} <= {
+        "general/Currencies"
+    }
 
 
 def test_a_division_does_not_depend_on_the_number_of_divisions() -> None:

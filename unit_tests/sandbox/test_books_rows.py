@@ -28,7 +28,8 @@ EXPECTED = (
     "financial/GLAccounts", "financial/GLClassifications", "financial/GLAccountClassificationMappings",
     "financial/GLSchemes", "financial/Journals", "financial/FinancialPeriods", "financial/ExchangeRates",
     "hrm/Costcenters", "hrm/Costunits", "vat/VATCodes", "cashflow/PaymentConditions", "cashflow/Receivables",
-    "cashflow/Payments", "inventory/Warehouses", "general/Currencies", "documents/Documents", "project/Projects",
+    "cashflow/Payments", "sync/Cashflow/PaymentTerms",
+    "inventory/Warehouses", "general/Currencies", "documents/Documents", "project/Projects",
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from exact_online_sandbox.books.masterdata import Masterdata
 from exact_online_sandbox.books.outbox import Row
 from exact_online_sandbox.books.relation_rows import INVOICE
 from exact_online_sandbox.books.tables import BY_CURRENCY
-from exact_online_sandbox.books.terms import RECEIVABLES, Debt, Term, settlement
+from exact_online_sandbox.books.terms import FEED, RECEIVABLES, Debt, Term, put_term, settlement
 from exact_online_sandbox.books.timeline import UTC, business_date, tick
 from exact_online_sandbox.entities import entities
 from exact_online_sandbox.store import Store
@@ -130,7 +130,7 @@ class _Business:
         delivery = order_to_cash.Delivery(order, order.lines, at)
         order_to_cash.record_order(self._books, order, [delivery], at, at)
         posted = order_to_cash.invoice_delivery(self._books, delivery, at, at)
-        self.put(posted.term.debt.entity, posted.term.row, at)
+        put_term(self, posted.term, posted.term.row, at)
 
     def _change_account(self, at: datetime) -> None:
         dice, tables = self._books.dice, self._books.data.company.tables
@@ -151,7 +151,9 @@ class _Business:
         latest = max(statements, key=lambda entry: (entry["Created"], entry["EntryNumber"]), default=None)
         term = Term(self._debt(row), row)
         statement = bank.book_statement(self._books, [term], latest["ClosingBalanceFC"] if latest else 0.0, at)
-        self._update(RECEIVABLES, row, settlement(term, business_date(at), statement.entry[:8]), at)
+        changes = settlement(term, business_date(at), statement.entry[:8])
+        for entity in (RECEIVABLES, FEED):
+            self._update(entity, row, changes, at)
 
     def _debt(self, row: dict[str, Any]) -> Debt:
         return Debt(

@@ -15,7 +15,8 @@ from exact_online_sandbox.books.timeline import midnight, tick
 
 TINY_PRICE, NOISY_PRICE, HUGE_PRICE = 1e-05, 0.1 + 0.2, 987_654.321
 """Prices that lose digits when read carelessly; the first three items have them."""
-REPRICED_SHARE = 0.5
+REPRICED_SHARE = 0.6
+"""Share of the ordinary changes that were one price change: all at the same instant."""
 COLOURS = ("", " rood", " blauw", " Öko", " 2e keus", " <XL>", " & co", " naturel", " ½ maat")
 
 
@@ -34,9 +35,10 @@ def found_catalogue(founding: Founding, count: int) -> None:
     dice.shuffle(changes)
     for index in range(count):
         at = index % len(groups)
-        stamp = founding.company.stamp(
-            dice, founding.founded, repriced if dice.chance(REPRICED_SHARE) else changes[index]
-        )
+        modified = changes[index]
+        if modified not in timeline.notable and dice.chance(REPRICED_SHARE):
+            modified = repriced
+        stamp = founding.company.stamp(dice, founding.founded, modified)
         _item(founding, index, groups[at], rows[at], stamp)
 
 

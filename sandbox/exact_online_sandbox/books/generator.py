@@ -24,11 +24,13 @@ from exact_online_sandbox.books.purchase_rows import PurchaseOrder
 from exact_online_sandbox.books.relations import found_relations
 from exact_online_sandbox.books.settings import found_settings
 from exact_online_sandbox.books.size import Size, size_of
-from exact_online_sandbox.books.terms import Term, payment_moment, settlement
+from exact_online_sandbox.books.terms import Term, payment_moment, put_term, settlement
 from exact_online_sandbox.books.timeline import AMSTERDAM, Timeline, business_date, local, tick
 
 LINES_PER_WINDOW, MOST_WINDOWS = 150, 104
 PAYMENTS_PER_STATEMENT, LONGEST_STATEMENT_GAP = 4, 14
+REVISITED = ("sales order", "sales invoice", "purchase order", "purchase invoice", "entry")
+"""Kinds of document of which some are saved again at each notable instant, so that every core entity has them."""
 IMPORTED_SHARE = 0.5
 """Share of the general journal entries of a window that are imported in one go, with one and the same Modified."""
 
@@ -60,7 +62,8 @@ def _generate(store: BulkStore, dice: Dice, index: int, size: Size, timeline: Ti
     store.add_division(company.division, division_row(dice, company, timeline, index))
     founding = _found(company, dice, timeline, size)
     outbox = Outbox(store, company.division, timeline.start, timeline.end, _windows(size))
-    books = Books(Masterdata.of(company, founding.rows), dice, outbox, Numbers())
+    revisits = {kind: list(timeline.notable) for kind in REVISITED}
+    books = Books(Masterdata.of(company, founding.rows), dice, outbox, Numbers(), revisits)
     founding.hand_over(outbox)
     Calendar(books, outbox, timeline, size).run()
     outbox.close()
@@ -194,7 +197,7 @@ class Calendar:
         paid = payment_moment(self.books, posted.term, at)
         index = len(self._statements) if paid is None else bisect_left(self._statements, paid)
         if index == len(self._statements):
-            self.books.sink.put(posted.term.debt.entity, posted.term.row, at)
+            put_term(self.books.sink, posted.term, posted.term.row, at)
             return
         statement = self._statements[index]
         if statement not in self._due:
@@ -211,7 +214,7 @@ class Calendar:
         for term in terms:
             changed = {name: stamp[name] for name in ("Modified", "Modifier", "ModifierFullName")}
             row = {**term.row, **settlement(term, business_date(at), statement.entry[:8]), **changed}
-            self.books.sink.put(term.debt.entity, row, at)
+            put_term(self.books.sink, term, row, at)
 
     def _month_end(self, at: datetime) -> None:
         if self._target(at) - self._rows > 3 * memorials.LARGEST:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from exact_online_sandbox.books.dice import Dice
 from exact_online_sandbox.books.masterdata import Account, Journal, Masterdata, Relation, Vat
@@ -16,6 +17,7 @@ OPEN, PROCESSED = 20, 50
 """States of an entry (TransactionLines.Status)."""
 NOISE = 0.3
 """Share of totals that are left as the sum of doubles came out: 120.99999999999999 and the like."""
+REVISITED_SHARE, LONGEST_REVISIT = 0.4, timedelta(days=200)
 TRANSACTION_LINES = "financialtransaction/TransactionLines"
 
 
@@ -58,7 +60,7 @@ class Entry:
     day: datetime
     """Business date; year and period follow from it."""
     at: datetime
-    """Last change."""
+    """When it was made."""
     stamp: Row
     description: str
     currency: str
@@ -87,10 +89,22 @@ class Books:
     dice: Dice
     sink: Sink
     numbers: Numbers
+    revisits: dict[str, list[datetime]] = field(default_factory=dict)
+    """Instants, ascending, at which somebody opens and saves a document again, by kind of document."""
 
     def stamp(self, created: datetime, modified: datetime | None = None) -> Row:
         """Who created and changed a row, when, and the division."""
         return self.data.company.stamp(self.dice, created, modified)
+
+    def revisited(self, kind: str, at: datetime) -> datetime:
+        """When a document made at this instant was last saved: then, or at one of the revisits of its kind."""
+        pool = self.revisits.get(kind)
+        if not pool or self.dice.random() > REVISITED_SHARE:
+            return at
+        index = bisect_right(pool, at)
+        if index == len(pool) or pool[index] - at > LONGEST_REVISIT:
+            return at
+        return pool.pop(index)
 
     def word(self, name: str) -> str:
         """A word in the company's language."""
@@ -120,8 +134,10 @@ class Books:
         Returns:
             The GUID of line 0 and the number of rows.
         """
+        at = self.revisited("entry", entry.at)
         common = {
             **entry.stamp,
+            "Modified": at,
             "Currency": entry.currency,
             "Date": entry.day,
             "Description": entry.description,
@@ -137,7 +153,7 @@ class Books:
         }
         if entry.relation is not None:
             common.update(entry.relation.piece)
-        guid, put, at = self.dice.guid, self.sink.put, entry.at
+        guid, put = self.dice.guid, self.sink.put
         header = guid()
         amount, amount_fc = 0.0, 0.0
         if against is not None:

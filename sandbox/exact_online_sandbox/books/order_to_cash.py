@@ -78,7 +78,8 @@ def record_order(
     status = sales_rows.COMPLETE if len(delivered) == len(order.lines) else sales_rows.PARTIAL
     if not delivered:
         status = sales_rows.OPEN if deliveries else sales_rows.CANCELLED
-    stamp = books.stamp(at, changed if delivered else None)
+    changed = books.revisited("sales order", changed)
+    stamp = books.stamp(at, changed if changed > at else None)
     sums = totals(books, order.lines, order.rate)
     books.sink.put("salesorder/SalesOrders", sales_rows.order_row(books, order, sums, status, stamp), changed)
     rest = sales_rows.CANCELLED if status == sales_rows.CANCELLED else sales_rows.OPEN
@@ -146,9 +147,10 @@ def _invoice(
         your_ref=order.your_ref if order else _your_ref(books),
         description=f"{books.word('credit note' if credit else 'invoice')} {number}",
     )
-    edited = books.dice.chance(EDITED_SHARE)
-    changed = tick(min(at + timedelta(days=books.dice.expovariate(1 / 9), seconds=1), until)) if edited else at
-    stamp = books.stamp(at, changed if edited else None)
+    changed = books.revisited("sales invoice", at)
+    if books.dice.chance(EDITED_SHARE) and changed == at:
+        changed = tick(min(at + timedelta(days=books.dice.expovariate(1 / 9), seconds=1), until))
+    stamp = books.stamp(at, changed if changed > at else None)
     sums = totals(books, lines, invoice.rate)
     books.sink.put("salesinvoice/SalesInvoices", sales_rows.invoice_row(books, invoice, sums, stamp), changed)
     for row in sales_rows.invoice_line_rows(books, invoice, stamp):

@@ -45,6 +45,7 @@ def record_order(books: Books, order: PurchaseOrder, invoiced: datetime | None, 
     status = purchase_rows.CANCELLED if invoiced is None else purchase_rows.OPEN
     if invoiced is not None and invoiced <= until:
         changed, status = invoiced, purchase_rows.COMPLETE
+    changed = books.revisited("purchase order", changed)
     stamp = books.stamp(at, changed if changed > at else None)
     sums = totals(books, order.lines, order.rate)
     row = purchase_rows.order_row(books, order, sums, status, stamp)
@@ -70,9 +71,10 @@ def invoice_order(books: Books, order: PurchaseOrder, at: datetime) -> Posted:
         payment_reference=f"RF{books.dice.digits(10)}",
     )
     sums = totals(books, order.lines, rate)
-    books.sink.put("purchase/PurchaseInvoices", purchase_rows.invoice_row(books, invoice, sums, at), at)
-    for row in purchase_rows.invoice_line_rows(books, invoice, at):
-        books.sink.put("purchase/PurchaseInvoiceLines", row, at)
+    changed = books.revisited("purchase invoice", at)
+    books.sink.put("purchase/PurchaseInvoices", purchase_rows.invoice_row(books, invoice, sums, changed), changed)
+    for row in purchase_rows.invoice_line_rows(books, invoice, changed):
+        books.sink.put("purchase/PurchaseInvoiceLines", row, changed)
     entry = Entry(
         id=invoice.id,
         number=number,

@@ -21,8 +21,8 @@ from exact_online_sandbox.books.relation_rows import (
 )
 from exact_online_sandbox.books.timeline import tick
 
-BATCH_SHARE = 0.4
-"""Share of the relations that one import changed last: all at the same instant."""
+BATCH_SHARE = 0.6
+"""Share of the ordinary changes that were one import: all at the same instant."""
 FIRST_CUSTOMER, FIRST_SUPPLIER, FIRST_CONTACT = 1001, 60_001, 100_001
 LONG_CODE = "353359132963905731"
 """A code that fills the column, as some relations have in practice."""
@@ -43,7 +43,9 @@ def found_relations(founding: Founding, customers: int, suppliers: int) -> None:
     changes = timeline.instants(dice, total)
     dice.shuffle(changes)
     for index in range(total):
-        modified = imported if dice.chance(BATCH_SHARE) else changes[index]
+        modified = changes[index]
+        if modified not in timeline.notable and dice.chance(BATCH_SHARE):
+            modified = imported
         created = _created(dice, founding.founded, timeline.start + span / 4, modified)
         _relation(founding, index, created, modified, supplier=index >= customers)
 

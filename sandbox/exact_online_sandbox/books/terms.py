@@ -8,9 +8,12 @@ from typing import Any
 
 from exact_online_sandbox.books.ledger import OPEN, PROCESSED, Books
 from exact_online_sandbox.books.masterdata import Account, Relation
-from exact_online_sandbox.books.outbox import Row
+from exact_online_sandbox.books.outbox import Row, Sink
 
 RECEIVABLES, PAYMENTS = "cashflow/Receivables", "cashflow/Payments"
+FEED = "sync/Cashflow/PaymentTerms"
+"""Shows receivables and payments together; an entity of its own because it belongs to neither."""
+FEED_LINE_TYPES = {RECEIVABLES: 20, PAYMENTS: 22}
 MATCHED = 50
 NEVER_PAID_SHARE = 0.07
 
@@ -112,6 +115,12 @@ def open_term(books: Books, debt: Debt, created: datetime) -> Term:
             OrderNumber=debt.order_number,
         )
     return Term(debt, row)
+
+
+def put_term(sink: Sink, term: Term, row: Row, at: datetime) -> None:
+    """Put a term's row where receivables or payments are, and in the feed of both."""
+    sink.put(term.debt.entity, row, at)
+    sink.put(FEED, {**row, "LineType": FEED_LINE_TYPES[term.debt.entity]}, at)
 
 
 def settlement(term: Term, paid_on: datetime, reference: str) -> Row:

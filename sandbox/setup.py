@@ -1,0 +1,29 @@
+"""Package of the Exact Online sandbox."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+setup(
+    name="exact-online-sandbox",
+    version="0.1.0",
+    description="A local server that behaves like the Exact Online REST API, for tests and demos",
+    long_description=(Path(__file__).parent / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.10",
+    packages=find_packages(include=["exact_online_sandbox", "exact_online_sandbox.*"]),
+    package_data={
+        "exact_online_sandbox": ["reference/endpoints.json", "real_payloads/*", "py.typed"],
+        "exact_online_sandbox.books": ["*"],
+    },
+    install_requires=[
+        "orjson>=3.9",
+        "starlette>=0.37",
+        "tzdata",
+        "uvicorn>=0.29",
+    ],
+    entry_points={"console_scripts": ["exact-online-sandbox=exact_online_sandbox.cli:main"]},
+)
