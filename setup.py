@@ -9,6 +9,7 @@ from setuptools import find_packages, setup
 RUNTIME_REQUIREMENTS = [
     "airbyte-cdk>=7.39.1,<8",
     "filelock>=3.16,<5",
+    "jsonschema>=4.20,<5",
     "orjson>=3.10,<4",
     "pendulum>=3.0,<4",
     "PyYAML>=6.0.1,<7",
@@ -17,7 +18,6 @@ RUNTIME_REQUIREMENTS = [
 
 TEST_REQUIREMENTS = [
     "hypothesis>=6.100,<7",
-    "jsonschema>=4.20,<5",
     "pytest>=8.2,<10",
     "pytest-recording>=0.13.2,<1",
 ]

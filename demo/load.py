@@ -1,6 +1,6 @@
 """The part that is plain PyAirbyte: load the core of Exact Online into a DuckDB file.
 
-`python -m demo.load config.json exact.duckdb` reads everything the first time and only what changed from then on, as
+`python -m demo.load config.json exact_online.duckdb` reads everything the first time and only what changed from then on, as
 PyAirbyte keeps the state in the DuckDB file. With a config.json of your own it loads your own administrations.
 """
 
@@ -20,7 +20,7 @@ STREAMS = (
     "cost_units", "divisions",
 )  # fmt: skip
 SCHEMA = "exact"
-"""Schema of the tables within the DuckDB file."""
+"""Schema of the tables within the DuckDB file, which must not have the same name: DuckDB could not tell them apart."""
 
 
 def load(config_file: Path, duckdb_file: Path) -> None:

@@ -48,24 +48,33 @@ class Sandbox:
         """Calls made since the log was last cleared, by division; those that count for no division are under 0."""
         return Counter(call["division"] or 0 for call in self._ask("GET", "calls")["calls"])
 
+    def limits(self) -> tuple[int, int]:
+        """Calls that a minute and a day allow in each division."""
+        quota = self._ask("GET", "settings")["quota"]
+        return quota["minute_limit"], quota["daily_limit"]
+
     def forget_calls(self) -> None:
         """Clear the log of calls."""
         self._ask("DELETE", "calls")
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:  # noqa: ANN401 - JSON
         data = None if body is None else json.dumps(body).encode()
-        with urlopen(Request(f"{self.url}/sandbox/{path}", data, method=method), timeout=60) as answer:  # noqa: S310
+        with urlopen(Request(f"{self.url}/sandbox/{path}", data, method=method), timeout=60) as answer:
             return json.load(answer)
 
 
 @contextmanager
-def sandbox(log: Path) -> Iterator[Sandbox]:
-    """Serve two small administrations for as long as the context lasts.
+def sandbox(log: Path, size: str) -> Iterator[Sandbox]:
+    """Serve two administrations for as long as the context lasts.
+
+    Args:
+        log: file for what the sandbox complains about.
+        size: how much bookkeeping each has, by the sandbox's names.
 
     Raises:
         SandboxError: it did not start; the message tells why.
     """
-    command = [sys.executable, "-m", "exact_online_sandbox", "--divisions", "2", "--size", "small"]
+    command = [sys.executable, "-m", "exact_online_sandbox", "--divisions", "2", "--size", size]
     with log.open("w", encoding="utf-8") as errors:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL, text=True)
     try:

@@ -59,7 +59,7 @@ def engine() -> Engine:
     """The engine and image that the Makefile names; ends the run with what is missing where they cannot be used."""
     engine = Engine(os.environ.get("DOCKER", "docker"), os.environ.get("IMAGE", "airbyte/source-exact-online:dev"))
     try:
-        subprocess.run([engine.command, "info"], capture_output=True, text=True, check=True)
+        subprocess.run([engine.command, "ps", "--quiet"], capture_output=True, text=True, check=True)
         subprocess.run([engine.command, "image", "inspect", engine.image], capture_output=True, text=True, check=True)
     except FileNotFoundError:
         pytest.exit(f"{engine.command} is not installed: name a container engine with DOCKER=...", returncode=2)

@@ -17,7 +17,6 @@ setup(
     packages=find_packages(include=["exact_online_sandbox", "exact_online_sandbox.*"]),
     package_data={
         "exact_online_sandbox": ["reference/endpoints.json", "real_payloads/*", "py.typed"],
-        "exact_online_sandbox.books": ["*"],
     },
     install_requires=[
         "orjson>=3.9",

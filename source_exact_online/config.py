@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 import pendulum
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from jsonschema import Draft7Validator
+from jsonschema.exceptions import best_match
 
 from source_exact_online.api.auth import LoginSettings
 
@@ -54,6 +56,25 @@ class Config:
 def config_error(message: str) -> AirbyteTracedException:
     """Error that a person has to mend, with one sentence that says how."""
     return AirbyteTracedException(message=message, internal_message=message, failure_type=FailureType.config_error)
+
+
+def check_shape(raw: Mapping[str, Any], specification: Mapping[str, Any]) -> None:
+    """Hold a configuration to the JSON schema of the spec.
+
+    Raises:
+        AirbyteTracedException: it does not fit; the message names the field and, unless it is secret, the value.
+    """
+    error = best_match(Draft7Validator(specification).iter_errors(raw))
+    if error is None:
+        return
+    field = error.json_path.removeprefix("$").removeprefix(".") or "The configuration"
+    if error.validator == "required":
+        missing = error.message.split("'")[1]
+        raise config_error(
+            f"{missing if field.startswith('The ') else f'{field}.{missing}'} is missing in the configuration."
+        )
+    secret = isinstance(error.schema, Mapping) and error.schema.get("airbyte_secret")
+    raise config_error(f"{field} must be of type {error.schema['type']}." if secret else f"{field}: {error.message}.")
 
 
 def parse_config(raw: Mapping[str, Any], now: datetime, environment: Mapping[str, str] = os.environ) -> Config:
@@ -133,7 +154,7 @@ def _start_date(text: str | None, now: datetime) -> datetime | None:
         parsed = None
     if not isinstance(parsed, pendulum.DateTime):
         raise config_error(f"start_date is {text!r}, but must be a date and time such as 2024-01-01T00:00:00Z.")
-    start = parsed.astimezone(timezone.utc)
+    start = datetime.fromtimestamp(parsed.timestamp(), tz=timezone.utc)
     if start > now:
         raise config_error(f"start_date {text} lies in the future: nothing would be read.")
     return start

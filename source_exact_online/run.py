@@ -8,17 +8,18 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import orjson
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.logger import PRINT_BUFFER
-from airbyte_cdk.models import AirbyteMessageSerializer, FailureType, Status
+from airbyte_cdk.models import AirbyteMessageSerializer, ConnectorSpecification, FailureType, Status
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_exact_online.config import check_shape
 from source_exact_online.source import SourceExactOnline
 
 logger = logging.getLogger("airbyte.exact_online")
@@ -42,7 +43,7 @@ def _speak(source: SourceExactOnline, arguments: Sequence[str]) -> int:
     """Run one of Airbyte's verbs; returns the exit code."""
     printer = Printer()
     signal.signal(signal.SIGTERM, printer.end)
-    entrypoint = AirbyteEntrypoint(source)
+    entrypoint = Entrypoint(source)
     parsed = AirbyteEntrypoint.parse_args(list(arguments))
     if not parsed.command:
         AirbyteEntrypoint.parse_args(["--help"])
@@ -57,6 +58,19 @@ def _speak(source: SourceExactOnline, arguments: Sequence[str]) -> int:
         return 130
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 1
+
+
+class Entrypoint(AirbyteEntrypoint):
+    """The CDK's entry point; a configuration that does not fit the spec is refused with the name of the field."""
+
+    @staticmethod
+    def validate_connection(source_spec: ConnectorSpecification, config: Mapping[str, Any]) -> None:
+        """Hold a configuration to the spec.
+
+        Raises:
+            AirbyteTracedException: it does not fit.
+        """
+        check_shape(config, source_spec.connectionSpecification)
 
 
 def _messages(entrypoint: AirbyteEntrypoint, parsed: object) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
@@ -60,6 +61,26 @@ class SourceExactOnline(AbstractSource):
     def name(self) -> str:
         """Name in log lines."""
         return "source-exact-online"
+
+    @classmethod
+    def read_catalog(cls, catalog_path: str) -> ConfiguredAirbyteCatalog:
+        """Read a configured catalogue.
+
+        Raises:
+            AirbyteTracedException: the file holds none.
+        """
+        with _naming_the_file(catalog_path, "a configured catalogue"):
+            return super().read_catalog(catalog_path)
+
+    @classmethod
+    def read_state(cls, state_path: str) -> list[AirbyteStateMessage]:
+        """Read the state of an earlier run.
+
+        Raises:
+            AirbyteTracedException: the file holds none.
+        """
+        with _naming_the_file(state_path, "a state"):
+            return super().read_state(state_path)
 
     def streams(self, config: Mapping[str, Any]) -> list[Stream]:
         """All streams of the catalogue; needs neither token nor network."""
@@ -168,6 +189,17 @@ class SourceExactOnline(AbstractSource):
             [division for division in known.values() if division is not None],
             [code for code, division in known.items() if division is None],
         )
+
+
+@contextlib.contextmanager
+def _naming_the_file(path: str, content: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise config_error(f"The file {path} does not hold {content}: {reason}") from None
 
 
 def _settings(settings: Config) -> Settings:

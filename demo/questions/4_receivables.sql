@@ -7,7 +7,7 @@ with balance as (
     group by all
 )
 select
-    d.Description as administration,
+    b.Division::varchar as division,
     a.Name as customer,
     b.amount as open,
     trim(d.Currency) as " ",

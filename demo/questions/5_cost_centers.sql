@@ -1,6 +1,6 @@
--- What each cost center earned this year
+-- Which cost centers earned most this year
 select
-    d.Description as administration,
+    t.Division::varchar as division,
     c.Code || ' ' || c.Description as "cost center",
     -sum(t.AmountDC) filter (where g.Type = 110) as revenue,
     sum(t.AmountDC) filter (where g.Type <> 110) as costs,
@@ -12,5 +12,6 @@ join exact.cost_centers as c on c.Division = t.Division and c.Code = t.CostCente
 join exact.divisions as d on d.Division = t.Division
 where t._ab_cdc_deleted_at is null
     and t.FinancialYear = (select max(FinancialYear) from exact.transaction_lines)
-group by d.Division, d.Description, d.Currency, c.Code, c.Description
-order by d.Division, c.Code
+group by t.Division, d.Currency, c.Code, c.Description
+qualify row_number() over (partition by t.Division order by -sum(t.AmountDC) desc) <= 3
+order by t.Division, result desc

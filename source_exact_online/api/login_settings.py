@@ -1,9 +1,14 @@
-"""What a login needs to know."""
+"""What a login needs to know, and which servers may see its tokens."""
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
+
+SITES = ("nl", "be", "de", "fr", "es", "co.uk", "com")
+"""Country sites. App registration, login and API of an account all belong to one of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +28,38 @@ class LoginSettings:
     client_id: str = field(repr=False)
     client_secret: str = field(repr=False)
     token_file: Path | None
+
+
+def site_url(site: str) -> str:
+    """Exact Online's address for a country site."""
+    return f"https://start.exactonline.{site}"
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether a host name means this very machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def trusted_base_url(configured: str | None, site: str) -> str:
+    """Address of the API.
+
+    Args:
+        configured: what the user wants instead of the site's own address, if anything.
+        site: country site.
+
+    Raises:
+        ValueError: it is neither the site's own address nor a loopback one; a token never goes anywhere else.
+    """
+    official = site_url(site)
+    wanted = (configured or official).rstrip("/")
+    if wanted == official:
+        return official
+    url = urlsplit(wanted)
+    if url.scheme in ("http", "https") and not (url.path or url.query or url.username) and is_loopback(url.hostname):
+        return wanted
+    raise ValueError(f"base_url must be {official} or a loopback address: a token never goes anywhere else.")

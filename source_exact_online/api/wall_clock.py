@@ -17,6 +17,7 @@ ZONE = pendulum.timezone("Europe/Amsterdam")
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a wall clock has no zone
 _DAY_MS = 86_400_000
 _HOUR_MS = 3_600_000
+_SECOND_DAY_HOUR = (datetime(1, 1, 2) - _EPOCH) // timedelta(hours=1)  # noqa: DTZ001 - a wall clock has no zone
 
 
 def to_wall(instant: datetime) -> datetime:
@@ -45,7 +46,12 @@ def _day(days: int) -> str:
 
 @lru_cache(maxsize=65_536)
 def _offset_ms(hour: int) -> int:
-    """Offset from UTC (ms) of the wall clock hour that begins `hour` hours after 1970-01-01T00:00."""
+    """Offset from UTC (ms) of the wall clock hour that begins `hour` hours after 1970-01-01T00:00.
+
+    None on the first day of all (.NET's way to say "no date"), before which there is nothing to shift it to.
+    """
+    if hour < _SECOND_DAY_HOUR:
+        return 0
     offset = (_EPOCH + timedelta(hours=hour)).replace(tzinfo=ZONE, fold=0).utcoffset()
     return int(offset.total_seconds() * 1000) if offset is not None else 0
 

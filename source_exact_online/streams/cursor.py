@@ -48,4 +48,12 @@ def finished(position: Position, done: Pass) -> Position:
     modified = min(max(seen), wall_clock.of_instant(done.began)) if seen else None
     version = max((value for value in (position.version, done.highest_version) if value is not None), default=None)
     since = position.since if modified == position.modified and position.since is not None else done.began
-    return replace(position, modified=modified, version=version, since=since, seen=done.began, under_way=None)
+    return replace(
+        position,
+        modified=modified,
+        version=version,
+        since=since,
+        seen=done.began,
+        undated=position.undated or done.undated,
+        under_way=None,
+    )

@@ -163,6 +163,7 @@ class ListingPartition:
             self._pass,
             next_url=page.next_url,
             pages=self._pass.pages + 1,
+            undated=self._pass.undated or any("Modified" in row and row["Modified"] is None for row in rows),
             highest_modified=_highest(self._pass.highest_modified, rows, modified_of),
             highest_version=_highest(self._pass.highest_version, rows, version_of),
         )

@@ -149,7 +149,9 @@ class Query:
         begins = [self._begin(consumer) for consumer in self._consumers]
         known = [begin for begin in begins if begin is not None]
         if len(known) == len(begins):
-            return f"Modified ge {odata.datetime_literal(wall_clock.from_milliseconds(min(known)))}"
+            changed = f"Modified ge {odata.datetime_literal(wall_clock.from_milliseconds(min(known)))}"
+            undated = any(consumer.position.undated and not consumer.full for consumer in self._consumers)
+            return f"{changed} or Modified eq null" if undated else changed
         if self._definition.filter_required or self._filter_demanded:
             return f"Modified ge {odata.datetime_literal(_LONG_AGO)}"
         return None

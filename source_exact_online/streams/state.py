@@ -42,6 +42,7 @@ class Pass:
         full: whether it belongs to a full refresh.
         next_url: page to go on from; None once the pass is done (kept only for full refreshes).
         pages: pages read so far.
+        undated: whether rows without ``Modified`` were among them.
         highest_modified: highest ``Modified`` seen, milliseconds on Exact's wall clock.
         highest_version: highest row version seen.
     """
@@ -50,6 +51,7 @@ class Pass:
     full: bool
     next_url: str | None = None
     pages: int = 0
+    undated: bool = False
     highest_modified: int | None = None
     highest_version: int | None = None
 
@@ -66,6 +68,7 @@ class Position:
         seen: begin of the last pass that ended at this `modified`, epoch milliseconds.
         deletions_version: highest row version read from the deletion log.
         deletions_read: when the deletion log was last read, or the begin of the first pass, epoch milliseconds.
+        undated: whether rows without ``Modified`` were seen, which a filter on it would hide.
         moved: ``DivisionMoveDate`` of the division as last seen, None if it had never moved.
         moved_known: whether `moved` was ever seen.
         delivered: digests of records that the next pass may read again (see overlap.py).
@@ -81,6 +84,7 @@ class Position:
     moved: str | None = None
     moved_known: bool = False
     delivered: frozenset[str] = frozenset()
+    undated: bool = False
     under_way: Pass | None = None
 
     def dump(self) -> dict[str, Any]:
@@ -93,6 +97,7 @@ class Position:
             "deletions": _without_none(
                 {"Timestamp": _digits(self.deletions_version), "read_at": _instant_text(self.deletions_read)}
             ),
+            "undated": self.undated or None,
             "delivered": sorted(self.delivered),
             "pass": None if self.under_way is None else _dump_pass(self.under_way),
         }
@@ -121,6 +126,7 @@ class Position:
                 deletions_version=_integer(deletions.get("Timestamp")),
                 deletions_read=_instant(deletions.get("read_at")),
                 delivered=_digests(fields.get("delivered", [])),
+                undated=fields.get("undated") is True,
                 moved=moved or None,
                 moved_known=moved is not None,
                 under_way=_load_pass(fields.get("pass")),
@@ -155,6 +161,7 @@ def _dump_pass(under_way: Pass) -> dict[str, Any]:
             "sync_mode": "full_refresh" if under_way.full else "incremental",
             "next": under_way.next_url,
             "pages": under_way.pages,
+            "undated": under_way.undated or None,
             "Modified": _text(under_way.highest_modified),
             "Timestamp": _digits(under_way.highest_version),
         }
@@ -178,6 +185,7 @@ def _load_pass(document: object) -> Pass | None:
         full=sync_mode == "full_refresh",
         next_url=next_url,
         pages=pages,
+        undated=fields.get("undated") is True,
         highest_modified=_milliseconds(fields.get("Modified")),
         highest_version=_integer(fields.get("Timestamp")),
     )

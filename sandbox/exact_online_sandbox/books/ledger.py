@@ -6,6 +6,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import add
 
 from exact_online_sandbox.books.dice import Dice
 from exact_online_sandbox.books.masterdata import Account, Journal, Masterdata, Relation, Vat
@@ -122,7 +124,8 @@ class Books:
 
     def total(self, amounts: Sequence[float]) -> float:
         """The sum of amounts; now and then with the noise that adding doubles leaves."""
-        noisy = sum(amounts) + 0.0
+        # Not sum(): since Python 3.12 it adds without the noise.
+        noisy = reduce(add, amounts, 0.0)
         return noisy if self.dice.random() < NOISE else cents(noisy)
 
     def post(self, entry: Entry, lines: Sequence[Posting], *, against: Account | None) -> tuple[str, int]:

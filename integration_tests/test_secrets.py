@@ -1,0 +1,107 @@
+"""No secret appears in any output, whatever happens, except in the messages that hand a new login to the platform."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from integration_tests.connector import Connector, Run, configured_catalog
+from integration_tests.sandbox_client import Sandbox
+
+SECRETS = ("client_secret", "refresh_token", "access_token")
+
+
+def secrets_of(*configs: dict[str, Any]) -> set[str]:
+    """Every secret of some configurations, also in the forms it has in a URL or a form."""
+    found = {config["credentials"].get(name) for config in configs for name in SECRETS}
+    plain = {secret for secret in found if secret}
+    return plain | {quote(secret, safe="") for secret in plain} | {quote_plus(secret) for secret in plain}
+
+
+def assert_silent(run: Run, secrets: set[str]) -> None:
+    lines = [line for line in run.stdout.splitlines() if json.loads(line)["type"] != "CONTROL"]
+    for secret in secrets:
+        assert secret not in run.stderr
+        assert [line[:300] for line in lines if secret in line] == []
+    for output in (*lines, *run.stderr.splitlines()):
+        assert "Bearer ey" not in output
+        assert "Bearer stamp" not in output
+
+
+def nothing(sandbox: Sandbox, config: dict[str, Any]) -> None:
+    """All goes well."""
+
+
+def expired(sandbox: Sandbox, config: dict[str, Any]) -> None:
+    """The refresh token has been used by somebody else."""
+    Connector(json.loads(json.dumps(config))).check()
+    config["credentials"].pop("access_token", None)
+
+
+def forbidden(sandbox: Sandbox, config: dict[str, Any]) -> None:
+    sandbox.deny("scope", scope="financial.generalledgers")
+
+
+def echoing(sandbox: Sandbox, config: dict[str, Any]) -> None:
+    """The server quotes the login in its error text."""
+    credentials = config["credentials"]
+    text = f"Bad Request - token {credentials['refresh_token']} secret {credentials['client_secret']}"
+    sandbox.fault("error_200", path="financial/Journals", text=text, count=1)
+    body = json.dumps({"error": {"code": "", "message": {"lang": "", "value": text}}})
+    sandbox.fault("status", path="sync/CRM/Accounts", status=400, body=body)
+
+
+def broken_token_endpoint(sandbox: Sandbox, config: dict[str, Any]) -> None:
+    credentials = config["credentials"]
+    body = json.dumps({"error": "invalid_grant", "error_description": f"Unknown token {credentials['refresh_token']}"})
+    sandbox.fault("status", path="oauth2/token", status=400, body=body)
+
+
+def died_early(sandbox: Sandbox, config: dict[str, Any]) -> None:
+    """The access token is refused before its time, once."""
+    sandbox.fault("unauthorized", path="sync/CRM/Accounts", count=1, text="access token expired")
+
+
+@pytest.mark.parametrize("spoil", [nothing, expired, forbidden, echoing, broken_token_endpoint])
+@pytest.mark.parametrize("debug", [False, True], ids=["plain", "debug"])
+def test_no_secret_in_the_output(debug: bool, spoil: Callable[[Sandbox, dict[str, Any]], None], clean: Sandbox) -> None:
+    connector = clean.connection()
+    before = json.loads(json.dumps(connector.config))
+    spoil(clean, connector.config)
+
+    runs = [connector.read(configured_catalog(["accounts", "journals"]), succeeds=None, debug=debug)]
+    if not debug:
+        runs.append(connector.check())
+
+    secrets = secrets_of(before, connector.config, *(config for run in runs for config in run.controls))
+    assert len(secrets) >= 2
+    for run in runs:
+        assert_silent(run, secrets)
+
+
+def test_a_new_login_is_handed_over_before_anything_is_read(clean: Sandbox) -> None:
+    connector = clean.connection()
+    old = connector.config["credentials"]["refresh_token"]
+
+    run = connector.read(["journals"])
+
+    (config,) = run.controls
+    assert config["credentials"]["refresh_token"] != old
+    assert config["credentials"]["access_token"]
+    assert config["credentials"]["token_expiry_date"].endswith("+00:00")
+    assert config["site"] == "nl"
+    types = [message["type"] for message in run.messages]
+    assert types.index("CONTROL") < types.index("RECORD")
+
+
+def test_every_secret_of_the_spec_is_marked_as_one(sandbox: Sandbox) -> None:
+    from integration_tests.protocol import members
+
+    (spec,) = members(sandbox.connection().spec().messages, "SPEC")
+    credentials = spec["connectionSpecification"]["properties"]["credentials"]["properties"]
+
+    assert {name for name, field in credentials.items() if field.get("airbyte_secret")} >= set(SECRETS)

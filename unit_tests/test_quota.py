@@ -1,0 +1,407 @@
+"""Call quotas: alone on its quota the connector never makes a call too many, and never waits longer than it must."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, deque
+from datetime import datetime, timezone
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from source_exact_online.api.quota import FIRST_ANSWER_SECONDS, Budget, Exhausted, Quotas, ServerClock
+from unit_tests.exact_fakes import FakeClock, quota_headers
+
+MINUTE = 60_000
+DAY = 86_400_000
+
+
+@pytest.fixture
+def budget(clock: FakeClock) -> Budget:
+    """Budget of one division whose limits are known."""
+    made = Budget(ServerClock(clock))
+    call(made, quota_headers(clock, minute=60, day=5000))
+    return made
+
+
+def call(budget: Budget, headers: dict[str, str]) -> None:
+    """A call that went through."""
+    assert budget.reserve() is None
+    budget.settle(headers)
+
+
+def minute(left: int, reset: float, limit: int = 60) -> dict[str, str]:
+    prefix = "X-RateLimit-Minutely-"
+    return {f"{prefix}Limit": str(limit), f"{prefix}Remaining": str(left), f"{prefix}Reset": str(round(reset))}
+
+
+def day(left: int, reset: float, limit: int = 5000) -> dict[str, str]:
+    prefix = "X-RateLimit-"
+    return {f"{prefix}Limit": str(limit), f"{prefix}Remaining": str(left), f"{prefix}Reset": str(round(reset))}
+
+
+def next_minute(clock: FakeClock) -> int:
+    return (clock.now_ms() // MINUTE + 1) * MINUTE
+
+
+def next_day(clock: FakeClock) -> int:
+    return (clock.now_ms() // DAY + 1) * DAY
+
+
+def exhausted(budget: Budget) -> Exhausted:
+    spent = budget.reserve()
+    assert spent is not None
+    return spent
+
+
+class TestWindows:
+    def test_a_spent_minute_is_waited_for_until_its_end(self, clock: FakeClock, budget: Budget) -> None:
+        clock.advance(12.5)
+        call(budget, quota_headers(clock, minute=0))
+
+        spent = exhausted(budget)
+
+        assert not spent.daily
+        assert spent.wait_seconds == pytest.approx(47.5)
+        clock.advance(spent.wait_seconds)
+        assert budget.reserve() is None
+
+    def test_a_spent_day_is_waited_for_until_midnight_utc(self, clock: FakeClock, budget: Budget) -> None:
+        call(budget, quota_headers(clock, day=0))
+
+        spent = exhausted(budget)
+
+        assert spent.daily
+        assert (spent.wait_seconds, spent.limit) == (15 * 3600, 5000)
+        assert datetime.fromtimestamp(spent.reset_ms / 1000, tz=timezone.utc).isoformat() == "2025-03-04T00:00:00+00:00"
+
+    def test_the_day_outlasts_the_minute_when_both_are_spent(self, clock: FakeClock, budget: Budget) -> None:
+        call(budget, quota_headers(clock, minute=0, day=0))
+
+        assert exhausted(budget).daily
+
+    def test_without_headers_calls_are_counted_in_calendar_windows(self, clock: FakeClock) -> None:
+        clock.advance(59)
+        budget = Budget(ServerClock(clock))
+        for _ in range(60):
+            call(budget, {})
+
+        assert exhausted(budget).wait_seconds == pytest.approx(1.0)
+        clock.advance(1)
+        assert budget.reserve() is None
+
+    def test_a_limit_in_the_headers_replaces_the_first_guess(self, clock: FakeClock) -> None:
+        budget = Budget(ServerClock(clock))
+        call(budget, {**minute(299, next_minute(clock), limit=300), **day(49_999, next_day(clock), limit=50_000)})
+        for left in range(298, -1, -1):
+            call(budget, minute(left, next_minute(clock), limit=300))
+
+        assert exhausted(budget).limit == 300
+
+    def test_a_window_shorter_than_the_first_guess_is_believed(self, clock: FakeClock) -> None:
+        """A sandbox may run with minutes of two seconds."""
+        budget = Budget(ServerClock(clock))
+        call(budget, minute(0, clock.now_ms() + 2000, limit=5))
+
+        assert exhausted(budget).wait_seconds == pytest.approx(2.0)
+        for _ in range(3):
+            clock.advance(2.0)
+            call(budget, minute(0, clock.now_ms() + 2000, limit=5))
+            assert exhausted(budget).wait_seconds == pytest.approx(2.0)
+
+    def test_calls_under_way_count_as_made(self, clock: FakeClock, budget: Budget) -> None:
+        call(budget, quota_headers(clock, minute=3))
+
+        assert [budget.reserve() is None for _ in range(4)] == [True, True, True, False]
+
+    def test_nobody_waits_for_calls_of_a_division_that_were_never_made(self, clock: FakeClock) -> None:
+        quotas = Quotas(ServerClock(clock))
+        first, second = quotas.of(1), quotas.of(2)
+        assert first is not None
+        assert second is not None
+        call(first, quota_headers(clock, minute=0, day=0))
+
+        assert first.reserve() is not None
+        assert second.reserve() is None
+        assert quotas.of(1) is first
+        assert quotas.of(None) is None
+
+
+class TestFirstCall:
+    def test_the_first_call_of_a_division_goes_alone(self, clock: FakeClock) -> None:
+        budget = Budget(ServerClock(clock))
+        assert budget.reserve() is None
+
+        waiting = exhausted(budget)
+
+        assert (waiting.wait_seconds, waiting.daily, waiting.told) == (FIRST_ANSWER_SECONDS, False, True)
+        budget.settle(quota_headers(clock))
+        assert [budget.reserve() for _ in range(4)] == [None] * 4
+
+    def test_a_lost_first_call_teaches_nothing(self, clock: FakeClock) -> None:
+        budget = Budget(ServerClock(clock))
+        call(budget, {})
+
+        assert budget.reserve() is None
+        assert budget.reserve() is not None
+
+
+class TestHeaders:
+    def test_calls_of_other_processes_are_taken_over(self, clock: FakeClock, budget: Budget) -> None:
+        """The count in the headers is that of the app, not of this process."""
+        call(budget, quota_headers(clock, minute=49))
+        call(budget, quota_headers(clock, minute=1))
+
+        assert budget.reserve() is None
+        assert budget.reserve() is not None
+
+    def test_answers_out_of_order_do_not_give_calls_back(self, clock: FakeClock, budget: Budget) -> None:
+        assert [budget.reserve() for _ in range(2)] == [None, None]
+        budget.settle(quota_headers(clock, minute=0))
+        budget.settle(quota_headers(clock, minute=1))
+
+        assert budget.reserve() is not None
+
+    def test_a_late_answer_of_the_last_minute_does_not_spend_the_new_one(
+        self, clock: FakeClock, budget: Budget
+    ) -> None:
+        late = quota_headers(clock, minute=0)
+        assert budget.reserve() is None
+        clock.advance(60)
+        assert budget.reserve() is None
+        budget.settle(late)
+
+        assert budget.reserve() is None
+
+    def test_a_late_answer_does_not_turn_the_window_back(self, clock: FakeClock) -> None:
+        """Exact's clock is ahead of what we surely know of it: its next minute has begun, ours has not."""
+        budget = Budget(ServerClock(clock))
+        clock.advance(59.5)
+        call(budget, quota_headers(clock, minute=40))
+        assert [budget.reserve() for _ in range(2)] == [None, None]
+        budget.settle({**minute(2, next_minute(clock) + MINUTE)})
+        budget.settle({**minute(39, next_minute(clock))})
+        clock.advance(0.6)
+
+        assert [budget.reserve() is None for _ in range(3)] == [True, True, False]
+
+    def test_an_answer_with_only_the_day_still_counts_for_the_minute(self, clock: FakeClock, budget: Budget) -> None:
+        for left in range(4999, 4939, -1):
+            assert budget.reserve() is None
+            budget.settle(day(left, next_day(clock)))
+
+        assert not exhausted(budget).daily
+
+    def test_a_reset_that_is_not_told_is_guessed(self, clock: FakeClock, budget: Budget) -> None:
+        clock.advance(45)
+        call(budget, {"X-RateLimit-Minutely-Limit": "60", "X-RateLimit-Minutely-Remaining": "0"})
+
+        assert exhausted(budget).wait_seconds == pytest.approx(15)
+
+    @pytest.mark.parametrize("nonsense", ["", "many", "12.5", "None"])
+    def test_headers_that_are_no_numbers_count_like_none(
+        self, clock: FakeClock, budget: Budget, nonsense: str
+    ) -> None:
+        assert budget.reserve() is None
+        budget.settle({name: nonsense for name in quota_headers(clock)})
+
+        assert budget.reserve() is None
+        assert budget.minute.remaining == 59
+
+
+class TestReserve:
+    def test_a_daily_reserve_is_left_to_others(self, clock: FakeClock) -> None:
+        budget = Budget(ServerClock(clock), reserve_per_day=100)
+        call(budget, quota_headers(clock, day=102))
+        assert [budget.reserve() is None for _ in range(2)] == [True, True]
+
+        assert exhausted(budget).daily
+
+    def test_the_reserve_is_none_of_the_minutes_business(self, clock: FakeClock) -> None:
+        budget = Budget(ServerClock(clock), reserve_per_day=100)
+        call(budget, quota_headers(clock, minute=2, day=4999))
+
+        assert budget.reserve() is None
+
+
+class TestRefused:
+    def refuse(self, budget: Budget, headers: dict[str, str]) -> Exhausted:
+        assert budget.reserve() is None
+        budget.settle(headers)
+        return budget.refused(headers)
+
+    def test_a_429_with_the_minutes_headers_ends_with_the_minute(self, clock: FakeClock, budget: Budget) -> None:
+        clock.advance(20)
+        spent = self.refuse(budget, minute(0, next_minute(clock)))
+
+        assert (spent.daily, spent.told, spent.refused) == (False, True, True)
+        assert spent.wait_seconds == pytest.approx(40)
+        assert exhausted(budget).wait_seconds == pytest.approx(40)
+
+    def test_a_429_with_the_days_headers_ends_with_the_day(self, clock: FakeClock, budget: Budget) -> None:
+        spent = self.refuse(budget, day(0, next_day(clock)))
+
+        assert (spent.daily, spent.wait_seconds, spent.limit) == (True, 15 * 3600, 5000)
+        assert exhausted(budget).daily
+
+    def test_a_429_with_all_headers_is_about_the_window_that_is_spent(self, clock: FakeClock, budget: Budget) -> None:
+        assert not self.refuse(budget, quota_headers(clock, minute=0, day=10)).daily
+        clock.advance(60)
+        assert self.refuse(budget, quota_headers(clock, minute=50, day=0)).daily
+
+    def test_a_429_without_headers_is_taken_for_the_minute(self, clock: FakeClock, budget: Budget) -> None:
+        clock.advance(15)
+        spent = self.refuse(budget, {})
+
+        assert (spent.daily, spent.told) == (False, False)
+        assert spent.wait_seconds == pytest.approx(45)
+
+    def test_after_a_429_nobody_in_the_division_calls(self, clock: FakeClock, budget: Budget) -> None:
+        call(budget, quota_headers(clock, minute=49))
+        self.refuse(budget, {})
+
+        assert budget.reserve() is not None
+
+    def test_a_429_whose_window_is_over_does_not_block_for_ever(self, clock: FakeClock, budget: Budget) -> None:
+        spent = self.refuse(budget, minute(0, clock.now_ms() - 5000))
+
+        assert 0 <= spent.wait_seconds <= 60
+        clock.advance(60)
+        assert budget.reserve() is None
+
+
+class TestServerClock:
+    def observe(self, learner: ServerClock, clock: FakeClock, skew: float, there: float, back: float) -> None:
+        """One call to a server whose clock is `skew` seconds ahead."""
+        sent = learner.local_ms()
+        clock.advance(there)
+        server = datetime.fromtimestamp(clock.now().timestamp() + skew, tz=timezone.utc)
+        clock.advance(back)
+        learner.observe(format_datetime(server, usegmt=True), sent, learner.local_ms())
+
+    @pytest.mark.parametrize("skew", [-3600.0, -7.3, 0.0, 0.4, 95.0])
+    def test_the_known_time_is_never_later_than_exacts_clock(self, clock: FakeClock, skew: float) -> None:
+        learner = ServerClock(clock)
+        rng = random.Random(5)
+        for _ in range(200):
+            self.observe(learner, clock, skew, rng.random() / 4, rng.random() / 4)
+            assert learner.now_ms() <= (clock.now().timestamp() + skew) * 1000 + 1
+            clock.advance(rng.random())
+
+        assert learner.now_ms() >= (clock.now().timestamp() + skew) * 1000 - 600, "many answers narrow it down"
+
+    def test_without_a_date_the_local_clock_counts(self, clock: FakeClock) -> None:
+        learner = ServerClock(clock)
+        learner.observe(None, 0, 0)
+        learner.observe("yesterday", 0, 0)
+
+        assert learner.now_ms() == clock.now_ms()
+
+    def test_a_clock_that_was_set_is_learnt_anew(self, clock: FakeClock) -> None:
+        learner = ServerClock(clock)
+        self.observe(learner, clock, 30.0, 0.1, 0.1)
+        self.observe(learner, clock, -30.0, 0.1, 0.1)
+
+        assert abs(learner.now_ms() - (clock.now_ms() - 30_000)) <= 1200
+
+    def test_the_window_ends_by_exacts_clock(self, clock: FakeClock) -> None:
+        """Exact's clock is 20 seconds behind: its minute ends 20 seconds later than ours."""
+        learner = ServerClock(clock)
+        self.observe(learner, clock, -20.0, 0.0, 0.0)
+        budget = Budget(learner)
+        call(budget, minute(0, (clock.now_ms() - 20_000) // MINUTE * MINUTE + MINUTE))
+
+        assert exhausted(budget).wait_seconds == pytest.approx(20.0)
+
+
+class SimulatedServer:
+    """Exact's counting as documented: fixed windows, a 429 for every call too many, any limits and lengths."""
+
+    def __init__(self, clock: FakeClock, lengths: tuple[int, int], limits: tuple[int, int], skew: float) -> None:
+        self.clock = clock
+        self.lengths = lengths
+        self.limits = limits
+        self.skew = skew
+        self.counts: Counter[tuple[str, int]] = Counter()
+        self.refused = 0
+
+    def answer(self) -> dict[str, str]:
+        now = self.clock.now_ms() + self.skew * 1000
+        windows = [(kind, int(now // length)) for kind, length in zip(("m", "d"), self.lengths, strict=True)]
+        left = [limit - self.counts[window] for limit, window in zip(self.limits, windows, strict=True)]
+        resets = [(number + 1) * length for (_, number), length in zip(windows, self.lengths, strict=True)]
+        date = format_datetime(datetime.fromtimestamp(now / 1000, tz=timezone.utc), usegmt=True)
+        if min(left) <= 0:
+            self.refused += 1
+            return {"Date": date}
+        self.counts.update(windows)
+        return {
+            "Date": date,
+            **minute(left[0] - 1, resets[0], self.limits[0]),
+            **day(left[1] - 1, resets[1], self.limits[1]),
+        }
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    minute_length=st.sampled_from([1000, 2000, 7000, 60_000]),
+    limit=st.integers(1, 12),
+    day_limit=st.integers(20, 60),
+    skew=st.floats(-90, 90),
+    workers=st.integers(1, 4),
+    latency=st.floats(0.01, 3.0),
+    started=st.floats(0, 60),
+)
+def test_alone_on_its_quota_no_call_is_refused_whatever_windows_clocks_and_latency(
+    seed: int, minute_length: int, limit: int, day_limit: int, skew: float, workers: int, latency: float, started: float
+) -> None:
+    """Four workers share a budget; requests and answers travel for random times and overtake each other."""
+    rng = random.Random(seed)
+    clock = FakeClock()
+    clock.advance(started)
+    server = SimulatedServer(clock, (minute_length, 86_400_000), (limit, day_limit), skew)
+    learner = ServerClock(clock)
+    budget = Budget(learner)
+    arriving: deque[tuple[float, float]] = deque()
+    returning: list[tuple[float, float, dict[str, str]]] = []
+    served = 0
+    for _ in range(4000):
+        while len(arriving) + len(returning) < workers and budget.reserve() is None:
+            arriving.append((clock.monotonic() + rng.random() * latency, learner.local_ms()))
+        events = [at for at, _ in arriving] + [at for at, *_ in returning]
+        clock.advance(max(0.0, min(events) - clock.monotonic()) if events else minute_length / 7000)
+        now = clock.monotonic()
+        for arrival in [one for one in arriving if one[0] <= now]:
+            arriving.remove(arrival)
+            returning.append((now + rng.random() * latency, arrival[1], server.answer()))
+            served += 1
+        for back in [one for one in returning if one[0] <= now]:
+            returning.remove(back)
+            learner.observe(back[2].pop("Date"), back[1], learner.local_ms())
+            budget.settle(back[2])
+        if served >= day_limit and not returning:
+            break
+
+    assert server.refused == 0
+    assert served == day_limit, "and every call that is there to be had was made"
+
+
+def test_a_division_uses_the_whole_minute_when_pages_are_quick(clock: FakeClock) -> None:
+    server = SimulatedServer(clock, (MINUTE, DAY), (60, 5000), 0.0)
+    budget = Budget(ServerClock(clock))
+    made = 0
+    for _ in range(600):
+        if budget.reserve() is None:
+            clock.advance(0.05)
+            headers = server.answer()
+            headers.pop("Date")
+            budget.settle(headers)
+            made += 1
+        else:
+            clock.advance(1.0)
+
+    assert server.refused == 0
+    assert made >= 60 * (clock.monotonic() // 60)
