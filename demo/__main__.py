@@ -61,11 +61,12 @@ def _tell(terminal: Terminal, box: Sandbox, warehouse: Warehouse) -> None:
 
     terminal.heading("Business goes on", "orders, invoices, payments, prices, deletions")
     box.forget_calls()
+    known = warehouse.keys()
     moment = datetime.now(timezone.utc)
     report.activity(terminal, {one: box.work(one.code, STEPS) for one in administrations})
 
     seconds = _load(terminal, warehouse, "Second load: what changed")
-    fetched = warehouse.fetched_since(moment)
+    fetched = warehouse.fetched_since(moment, known)
     terminal.heading("Second load: only what changed", f"{sum(one.rows for one in fetched):,} rows in {seconds:.0f} s")
     report.changed(terminal, fetched)
 
@@ -73,8 +74,7 @@ def _tell(terminal: Terminal, box: Sandbox, warehouse: Warehouse) -> None:
     report.calls(terminal, administrations, [first_calls, box.calls()], box.limits())
 
     terminal.heading("Yours to look at", _shown(warehouse.file))
-    sql = "select Name, City, Modified from exact.accounts where _ab_cdc_deleted_at is null limit 10"
-    report.farewell(terminal, _shown(warehouse.file), sql, _shown(Path(sys.executable)))
+    report.farewell(terminal, _shown(Path(sys.executable)), _shown(warehouse.file))
     terminal.line()
 
 

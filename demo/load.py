@@ -1,7 +1,7 @@
 """The part that is plain PyAirbyte: load the core of Exact Online into a DuckDB file.
 
-`python -m demo.load config.json exact_online.duckdb` reads everything the first time and only what changed from then on, as
-PyAirbyte keeps the state in the DuckDB file. With a config.json of your own it loads your own administrations.
+`python -m demo.load config.json exact_online.duckdb` reads everything the first time and only what changed from then
+on, as PyAirbyte keeps the state in the DuckDB file. With a config.json of your own it loads your own administrations.
 """
 
 from __future__ import annotations

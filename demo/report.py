@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 
 from demo.questions import questions
 from demo.sandbox import Summary
@@ -14,12 +15,20 @@ from demo.warehouse import Administration, Fetched, Warehouse
 def loaded(
     terminal: Terminal, administrations: Sequence[Administration], rows: Mapping[str, Mapping[int, int]]
 ) -> None:
-    """Rows by stream and administration."""
-    codes = [administration.code for administration in administrations]
-    names = [f"{one.name} ({one.country}, {one.currency})" for one in administrations]
-    table = [[stream, *(counts.get(code, 0) for code in codes)] for stream, counts in rows.items()]
-    total = ["all streams", *(sum(counts.get(code, 0) for counts in rows.values()) for code in codes)]
-    terminal.table(["stream", *names], table, total=total)
+    """Rows by stream and administration, in two columns of streams."""
+    for one in administrations:
+        terminal.line(f"{one.code}  {one.name}, {one.country}, {one.currency}")
+    terminal.line()
+    codes = [one.code for one in administrations]
+    lines = [[stream, *(counts.get(code, 0) for code in codes)] for stream, counts in rows.items()]
+    lines.append(["all streams", *(sum(counts.get(code, 0) for counts in rows.values()) for code in codes)])
+    half = (len(lines) + 1) // 2
+    nothing = [None] * len(lines[0])
+    names = ["stream", *map(str, codes)]
+    terminal.table(
+        [*names, " ", *names],
+        [[*left, " ", *right] for left, right in zip_longest(lines[:half], lines[half:], fillvalue=nothing)],
+    )
 
 
 def answers(terminal: Terminal, warehouse: Warehouse) -> None:
@@ -35,20 +44,17 @@ def activity(terminal: Terminal, changes: Mapping[Administration, Summary]) -> N
         counts: Counter[str] = Counter()
         for actions in summary.values():
             counts.update(actions)
-        told = ", ".join(f"{counts[action]} rows {action}" for action in ("inserted", "updated", "deleted"))
-        terminal.line(f"{administration.name}: {told}")
+        told = ", ".join(f"{counts[action]} {action}" for action in ("inserted", "updated", "deleted"))
+        terminal.line(f"{administration.code}  rows {told}")
 
 
 def changed(terminal: Terminal, fetched: Sequence[Fetched]) -> None:
     """What an incremental load fetched, by stream."""
-    table = [
-        [one.stream, one.new or None, one.changed or None, one.deleted or None, one.unchanged or None]
-        for one in fetched
-        if one.rows
-    ]
-    terminal.table(["stream", "new", "changed", "deleted", "unchanged"], table)
+    kinds = [kind for kind in ("new", "changed", "deleted", "unchanged") if any(getattr(one, kind) for one in fetched)]
+    table = [[one.stream, *(getattr(one, kind) or None for kind in kinds)] for one in fetched if one.rows]
+    terminal.table(["stream", *kinds], table)
     quiet = sum(1 for one in fetched if not one.rows)
-    terminal.line(f"Nothing had happened in the other {quiet} streams, and nothing was fetched of them.", DIM)
+    terminal.line(f"Nothing had happened in the other {quiet} streams.", DIM)
 
 
 def calls(
@@ -60,15 +66,17 @@ def calls(
     """Calls of each load against the quota."""
     minute, day = limits
     table = [
-        [one.name, *(run[one.code] for run in by_run), f"{sum(run[one.code] for run in by_run)} of {day:,}"]
+        [str(one.code), *(run[one.code] for run in by_run), f"{sum(run[one.code] for run in by_run)} of {day:,}"]
         for one in administrations
     ]
-    terminal.table(["administration", "first load", "second load", "of the day's quota"], table)
+    terminal.table(["division", "first load", "second load", "of the day's quota"], table)
     free = sum(run[0] for run in by_run)
     terminal.line(f"{free} more calls told which administrations there are. A minute allows {minute} calls.", DIM)
 
 
-def farewell(terminal: Terminal, file: str, sql: str, python: str) -> None:
+def farewell(terminal: Terminal, python: str, file: str) -> None:
     """Where to go on."""
-    terminal.line(f"{python} -c \\", YELLOW)
-    terminal.line(f"  \"import duckdb; print(duckdb.connect('{file}').sql('{sql}'))\"", YELLOW)
+    terminal.line(f"{python} -c \"import duckdb; duckdb.connect('{file}') \\", YELLOW)
+    terminal.line("  .sql('from exact.accounts where _ab_cdc_deleted_at is null limit 9').show()\"", YELLOW)
+    terminal.line("Deleted rows stay as records that hold only their key and _ab_cdc_deleted_at.", DIM)
+    terminal.line("The questions above are demo/questions/*.sql, the load is demo/load.py.", DIM)

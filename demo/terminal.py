@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 import time
@@ -17,6 +18,7 @@ WIDTH = 88
 
 _MARGIN = "   "
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+_BAR = re.compile("[█▉▊▋▌▍▎▏]+")
 
 Cell = object
 """A value of a table: text stays left, numbers go right, None is left empty."""
@@ -60,16 +62,20 @@ class Terminal:
     def table(
         self, columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, total: Sequence[Cell] | None = None
     ) -> None:
-        """A table with its columns' names, and perhaps a last row of totals."""
+        """A table with its columns' names, and perhaps a last row of totals.
+
+        A column whose name is blank has no rule under it.
+        """
         written = [[_written(value) for value in row] for row in (*rows, *([total] if total else []))]
         right = [all(_is_number(row[at]) for row in rows) and bool(rows) for at in range(len(columns))]
         widths = [max([len(name), *(len(row[at]) for row in written)]) for at, name in enumerate(columns)]
         self._row(columns, widths, right, DIM)
-        self._row(["─" * width for width in widths], widths, right, DIM)
+        rules = ["─" * width if name.strip() else "" for name, width in zip(columns, widths, strict=True)]
+        self._row(rules, widths, right, DIM)
         for row in written[: len(rows)]:
             self._row(row, widths, right)
         for row in written[len(rows) :]:
-            self._row(["─" * width for width in widths], widths, right, DIM)
+            self._row(rules, widths, right, DIM)
             self._row(row, widths, right, BOLD)
 
     @contextmanager
@@ -103,7 +109,8 @@ class Terminal:
             cell.rjust(width) if to_right else cell.ljust(width)
             for cell, width, to_right in zip(cells, widths, right, strict=True)
         ]
-        self._print(_MARGIN + self.style("  ".join(aligned).rstrip(), *codes))
+        line = self.style("  ".join(aligned).rstrip(), *codes)
+        self._print(_MARGIN + _BAR.sub(lambda bar: self.style(bar.group(), CYAN), line))
 
     def _print(self, text: str) -> None:
         print(text, file=self._out, flush=True)

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
 from demo.load import SCHEMA, STREAMS
 
-Row = tuple[object, ...]
+Row = tuple[Any, ...]
+Key = tuple[Any, Any]
+"""Division and key of a row within it."""
+Keys = dict[str, set[Key]]
 
 
 class LoadError(Exception):
@@ -47,6 +53,18 @@ class Fetched:
         """All of them."""
         return self.new + self.changed + self.deleted + self.unchanged
 
+    @classmethod
+    def of(cls, stream: str, rows: Sequence[Row], known: Container[Key], moment: datetime) -> Fetched:
+        """Sort the fetched rows (division, key, Modified, deletion) by what happened to them after a moment."""
+        kinds = Counter(
+            "deleted" if deleted_at
+            else "new" if (division, key) not in known
+            else "changed" if modified >= moment
+            else "unchanged"
+            for division, key, modified, deleted_at in rows
+        )  # fmt: skip
+        return cls(stream, kinds["new"], kinds["changed"], kinds["deleted"], kinds["unchanged"])
+
 
 @dataclass(frozen=True, slots=True)
 class Warehouse:
@@ -75,8 +93,16 @@ class Warehouse:
         environment = os.environ | {variable: str(self.scratch / name) for variable, name in folders.items()}
         command = [sys.executable, "-m", "demo.load", str(self.config), str(self.file)]
         with self.log.open("a", encoding="utf-8") as log:
-            ended = subprocess.run(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment)
-        if ended.returncode:
+            process = subprocess.Popen(
+                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment, start_new_session=True
+            )
+        try:
+            code = process.wait()
+        except BaseException:
+            os.killpg(process.pid, signal.SIGTERM)  # the connector, which PyAirbyte started, must not outlive us either
+            process.wait()
+            raise
+        if code:
             last = self.log.read_text(encoding="utf-8").strip().splitlines()[-12:]
             raise LoadError("\n".join(["PyAirbyte could not load the streams:", *last]))
 
@@ -103,10 +129,24 @@ class Warehouse:
                 for stream in STREAMS
             }
 
-    def fetched_since(self, moment: datetime) -> list[Fetched]:
-        """What was fetched after a moment (aware), by stream; streams with nothing included."""
+    def keys(self) -> Keys:
+        """Primary keys of all rows, by stream."""
         with self.open() as connection:
-            return [self._fetched(connection, stream, moment) for stream in STREAMS]
+            return {stream: {(row[0], row[1]) for row in _rows(connection, stream)} for stream in STREAMS}
+
+    def fetched_since(self, moment: datetime, known: Keys) -> list[Fetched]:
+        """What was fetched after a moment, by stream; streams with nothing included.
+
+        Args:
+            moment: aware.
+            known: keys of the rows that were there before.
+        """
+        utc = moment.astimezone(timezone.utc).replace(tzinfo=None)  # PyAirbyte's tables keep UTC without saying so
+        with self.open() as connection:
+            return [
+                Fetched.of(stream, _rows(connection, stream, fetched_after=utc), known[stream], utc)
+                for stream in STREAMS
+            ]
 
     def answer(self, sql: str) -> tuple[list[str], Sequence[Row]]:
         """Columns and rows of a query."""
@@ -114,21 +154,12 @@ class Warehouse:
             result = connection.sql(sql)
             return result.columns, result.fetchall()
 
-    @staticmethod
-    def _fetched(connection: duckdb.DuckDBPyConnection, stream: str, moment: datetime) -> Fetched:
-        table = f"{SCHEMA}.{stream}"
-        has_deletions = "_ab_cdc_deleted_at" in connection.sql(f"from {table} limit 0").columns
-        deleted_at = "_ab_cdc_deleted_at" if has_deletions else "null"
-        counts = connection.execute(
-            f"""
-            select
-                count(*) filter (where {deleted_at} is null and Created >= $moment),
-                count(*) filter (where {deleted_at} is null and Created < $moment and Modified >= $moment),
-                count({deleted_at}),
-                count(*) filter (where {deleted_at} is null and Modified < $moment)
-            from {table}
-            where _airbyte_extracted_at >= $moment
-            """,
-            {"moment": moment.replace(tzinfo=None)},  # PyAirbyte's tables keep UTC without saying so
-        ).fetchone()
-        return Fetched(stream, *(counts or (0, 0, 0, 0)))
+
+def _rows(connection: duckdb.DuckDBPyConnection, stream: str, *, fetched_after: datetime | None = None) -> list[Row]:
+    """Division, key, Modified and _ab_cdc_deleted_at of the rows of a stream, perhaps only of those fetched lately."""
+    table = connection.table(f"{SCHEMA}.{stream}")
+    key = "ID" if "id" in table.columns else "Division"
+    deleted_at = "_ab_cdc_deleted_at" if "_ab_cdc_deleted_at" in table.columns else "null"
+    if fetched_after is not None:
+        table = table.filter(f"_airbyte_extracted_at >= timestamp '{fetched_after}'")
+    return table.project(f"Division, {key}, Modified, {deleted_at}").fetchall()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -134,7 +135,7 @@ class Run:
     def explain(self) -> str:
         """The end of the output without records and states, for the message of a failed assertion."""
         lines = [
-            line for line in self.stdout.splitlines() if '"type":"RECORD"' not in line and '"type":"STATE"' not in line
+            line for line in self.stdout.split("\n") if '"type":"RECORD"' not in line and '"type":"STATE"' not in line
         ]
         tail = "\n".join(line[:2000] for line in lines[-40:])
         return f"exit code {self.exit_code} after {self.seconds:.1f} s\n{tail}\n{self.stderr[-3000:]}"
@@ -256,7 +257,17 @@ def run_command(arguments: Sequence[str], variables: Mapping[str, str] | None = 
         check=False,
     )
     seconds = time.monotonic() - began
-    return Run(process.returncode, process.stdout, process.stderr, seconds, parse_output(process.stdout))
+    return Run(process.returncode, process.stdout, process.stderr, seconds, parse_output(without_debug(process.stdout)))
+
+
+def stdout_lines(stdout: str) -> list[str]:
+    """Lines with their line feeds; U+2028 and its like inside a value end no line."""
+    return re.findall(r"[^\n]*\n|[^\n]+\Z", stdout)
+
+
+def without_debug(stdout: str) -> str:
+    """Output without the lines that the CDK's own `--debug` adds, which are JSON but no messages."""
+    return "".join(line for line in stdout_lines(stdout) if not line.startswith('{"type": "DEBUG"'))
 
 
 @cache

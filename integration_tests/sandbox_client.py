@@ -99,11 +99,11 @@ class Sandbox:
 
     # -- the control API -------------------------------------------------------------------------------------------
 
-    def get(self, path: str, **parameters: Any) -> Any:
+    def get(self, path: str, /, **parameters: Any) -> Any:
         """Ask the control API."""
         return self._answer(self._session.get(f"{self.base_url}/sandbox/{path}".rstrip("/"), params=parameters))
 
-    def post(self, path: str, **body: Any) -> Any:
+    def post(self, path: str, /, **body: Any) -> Any:
         """Tell the control API."""
         return self._answer(self._session.post(f"{self.base_url}/sandbox/{path}", json=body))
 

@@ -9,7 +9,8 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from integration_tests.connector import Connector, Run, configured_catalog
+from integration_tests.connector import Connector, Run, configured_catalog, stdout_lines
+from integration_tests.protocol import members
 from integration_tests.sandbox_client import Sandbox
 
 SECRETS = ("client_secret", "refresh_token", "access_token")
@@ -23,7 +24,7 @@ def secrets_of(*configs: dict[str, Any]) -> set[str]:
 
 
 def assert_silent(run: Run, secrets: set[str]) -> None:
-    lines = [line for line in run.stdout.splitlines() if json.loads(line)["type"] != "CONTROL"]
+    lines = [line for line in stdout_lines(run.stdout) if json.loads(line)["type"] != "CONTROL"]
     for secret in secrets:
         assert secret not in run.stderr
         assert [line[:300] for line in lines if secret in line] == []
@@ -66,7 +67,7 @@ def died_early(sandbox: Sandbox, config: dict[str, Any]) -> None:
     sandbox.fault("unauthorized", path="sync/CRM/Accounts", count=1, text="access token expired")
 
 
-@pytest.mark.parametrize("spoil", [nothing, expired, forbidden, echoing, broken_token_endpoint])
+@pytest.mark.parametrize("spoil", [nothing, expired, forbidden, echoing, broken_token_endpoint, died_early])
 @pytest.mark.parametrize("debug", [False, True], ids=["plain", "debug"])
 def test_no_secret_in_the_output(debug: bool, spoil: Callable[[Sandbox, dict[str, Any]], None], clean: Sandbox) -> None:
     connector = clean.connection()
@@ -99,8 +100,6 @@ def test_a_new_login_is_handed_over_before_anything_is_read(clean: Sandbox) -> N
 
 
 def test_every_secret_of_the_spec_is_marked_as_one(sandbox: Sandbox) -> None:
-    from integration_tests.protocol import members
-
     (spec,) = members(sandbox.connection().spec().messages, "SPEC")
     credentials = spec["connectionSpecification"]["properties"]["credentials"]["properties"]
 

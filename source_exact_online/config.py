@@ -62,7 +62,7 @@ def check_shape(raw: Mapping[str, Any], specification: Mapping[str, Any]) -> Non
     """Hold a configuration to the JSON schema of the spec.
 
     Raises:
-        AirbyteTracedException: it does not fit; the message names the field and, unless it is secret, the value.
+        AirbyteTracedException: it does not fit; the message names the field, and no value that might be a secret.
     """
     error = best_match(Draft7Validator(specification).iter_errors(raw))
     if error is None:
@@ -73,8 +73,9 @@ def check_shape(raw: Mapping[str, Any], specification: Mapping[str, Any]) -> Non
         raise config_error(
             f"{missing if field.startswith('The ') else f'{field}.{missing}'} is missing in the configuration."
         )
-    secret = isinstance(error.schema, Mapping) and error.schema.get("airbyte_secret")
-    raise config_error(f"{field} must be of type {error.schema['type']}." if secret else f"{field}: {error.message}.")
+    if error.validator == "type":
+        raise config_error(f"{field} must be of type {error.validator_value}.")
+    raise config_error(f"{field}: {error.message}.")
 
 
 def parse_config(raw: Mapping[str, Any], now: datetime, environment: Mapping[str, str] = os.environ) -> Config:

@@ -72,6 +72,13 @@ def runs(line: str) -> list[Run]:
     return found
 
 
+def without(printed: str, headings: Sequence[str]) -> str:
+    """What was printed, without the paragraphs (up to a blank line) that begin with one of the headings."""
+    paragraphs = printed.strip("\n").split("\n\n")
+    kept = [text for text in paragraphs if not _SEQUENCE.sub("", text).lstrip().startswith(tuple(headings))]
+    return "\n\n".join(kept) + "\n"
+
+
 def picture(printed: str, title: str) -> str:
     """The SVG of what was printed."""
     lines = [runs(line) for line in printed.strip("\n").splitlines()]
@@ -121,8 +128,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("printed", type=Path, help="what the program printed, colours included")
     parser.add_argument("picture", type=Path, help="SVG file to write")
     parser.add_argument("--title", default="make demo", help="text in the title bar")
+    parser.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        metavar="HEADING",
+        help="leave out the paragraph that begins like this",
+    )
     options = parser.parse_args(arguments)
-    options.picture.write_text(picture(options.printed.read_text(encoding="utf-8"), options.title), encoding="utf-8")
+    printed = without(options.printed.read_text(encoding="utf-8"), options.without)
+    options.picture.write_text(picture(printed, options.title), encoding="utf-8")
 
 
 if __name__ == "__main__":

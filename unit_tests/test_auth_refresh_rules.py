@@ -35,7 +35,7 @@ def test_first_use_trades_the_configured_refresh_token() -> None:
 def test_token_is_shared_until_its_last_seconds_and_then_renewed_once() -> None:
     login = Login()
     assert login.auth.get_access_token() == "access-1"
-    login.clock.advance(584)
+    login.clock.advance(579)
     assert login.auth.get_access_token() == "access-1"
     login.clock.advance(2)
     assert login.auth.get_access_token() == "access-2"
@@ -81,7 +81,7 @@ def test_life_is_kept_with_every_form_of_expires_in(expires_in: object) -> None:
     login = Login()
     login.server.expires_in = lambda _: expires_in
     login.auth.get_access_token()
-    login.clock.advance(580)
+    login.clock.advance(575)
     assert login.auth.get_access_token() == "access-1"
     login.clock.advance(10)
     assert login.auth.get_access_token() == "access-2"

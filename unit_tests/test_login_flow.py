@@ -415,7 +415,21 @@ def test_redirect_uri_that_exact_may_have_is_taken(uri: str) -> None:
     check_redirect_uri(uri)
 
 
-@pytest.mark.parametrize("base_url", ["https://evil.example", "https://start.exactonline.be", "http://10.0.0.1"])
+UNTRUSTED = [
+    "https://evil.example",
+    "https://start.exactonline.be",
+    "http://start.exactonline.nl",
+    "http://10.0.0.1",
+    "http://127.0.0.1:port",
+    "http://[::1",
+    "http://127.0.0.1@evil.example",
+    "http://evil.example\\\\@127.0.0.1",
+    "http://127.0.0.1/path",
+    "127.0.0.1",
+]
+
+
+@pytest.mark.parametrize("base_url", UNTRUSTED)
 def test_login_sends_secrets_only_to_exact_or_this_machine(tmp_path: Path, base_url: str) -> None:
     person = Person()
     assert Run(tmp_path, "--base-url", base_url)(person, Endpoint()) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tools.terminal_picture import CELL_WIDTH, COLOURS, FOREGROUND, MARGIN, Run, Style, main, picture, runs
+from tools.terminal_picture import CELL_WIDTH, COLOURS, FOREGROUND, MARGIN, Run, Style, main, picture, runs, without
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -45,6 +45,11 @@ def test_a_bar_is_as_long_as_its_blocks() -> None:
     root = ElementTree.fromstring(picture("██▌", "t"))
     bar = [rect for rect in root.iter(f"{SVG}rect") if rect.attrib.get("fill") == FOREGROUND]
     assert [float(rect.attrib["width"]) for rect in bar] == [round(2.5 * CELL_WIDTH, 1)]
+
+
+def test_paragraphs_can_be_left_out_by_their_heading() -> None:
+    printed = "\n title\n\n \x1b[1mWho owes most?\x1b[0m\n  Jansen  12\n\n last\n"
+    assert without(printed, ["Who owes"]) == " title\n\n last\n"
 
 
 def test_the_command_writes_the_file(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ select
     count(distinct t.EntryID) as entries,
     sum(t.AmountDC) filter (where t.AmountDC > 0) as debit,
     -sum(t.AmountDC) filter (where t.AmountDC < 0) as credit,
-    trim(d.Currency) as " ",
-    round(sum(t.AmountDC), 2) as difference
+    round(sum(t.AmountDC), 2) as difference,
+    trim(d.Currency) as " "
 from exact.transaction_lines as t
 join exact.divisions as d on d.Division = t.Division
 where t._ab_cdc_deleted_at is null

@@ -21,6 +21,7 @@ from exact_online_sandbox.faults import INSTEAD, Fault
 from exact_online_sandbox.faulty import instead, spoil
 from exact_online_sandbox.feeds import feed_view
 from exact_online_sandbox.http import ATOM_TYPE, JSON_TYPE, XML_TYPE, Answer, Request
+from exact_online_sandbox.metadata import render_metadata
 from exact_online_sandbox.oauth import ExpiredTokenError, Identity
 from exact_online_sandbox.query import Query, parse_query
 from exact_online_sandbox.reader import Result, Target, read, read_navigation
@@ -64,6 +65,7 @@ class Admission:
     empty: bool = False
     """Whether the rows are hidden for lack of a right."""
     refusal: Answer | None = None
+    """The answer, where it is known without reading rows."""
 
     @property
     def wants_json(self) -> bool:
@@ -155,6 +157,10 @@ class Api:
             box.rights.check_division(
                 identity, division, known, path, check_lists=box.settings.check_divisions_url
             )
+        described = render_metadata(path.removesuffix("/$metadata")) if path.endswith("/$metadata") else None
+        if described is not None:
+            admission.refusal = Answer(200, described, XML_TYPE)
+            return
         if admission.target is None:
             raise not_found(path.rpartition("/")[2])
         admission.empty = box.rights.check_endpoint(identity, division, admission.target.endpoint)

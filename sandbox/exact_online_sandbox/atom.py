@@ -36,7 +36,7 @@ def render_atom(result: Result, collection_uri: str, next_uri: str | None, updat
         return (_HEAD + entry).encode()
     count = "" if result.count is None else f"<m:count>{result.count}</m:count>"
     link = "" if next_uri is None else f'<link rel="next" href={quoteattr(next_uri)} />'
-    name = escape(result.view.endpoint.name)
+    name = escape(result.view.endpoint.entity_set)
     return (
         f"{_HEAD}<feed xml:base={quoteattr(collection_uri.rpartition('/')[0] + '/')} {_NAMESPACES}>{count}"
         f'<title type="text">{name}</title><id>{escape(collection_uri)}</id><updated>{updated}</updated>'
@@ -71,7 +71,7 @@ def _inline(result: Result, name: str, values: Values, updated: str) -> str:
         inner = Result(view, result.selection.expanded[name], [])
         shape = Shape(view, inner.selection.plain, ATOM)
         key = values[result.view.slots[result.view.endpoint.key[0]]]
-        entries = "".join(_entry(inner, inner.selection, shape, row, view.endpoint.name, updated) for row in found[key])
+        entries = "".join(_entry(inner, inner.selection, shape, row, view.endpoint.entity_set, updated) for row in found[key])
     return f"<m:inline><feed><title type=\"text\">{name}</title>{entries}</feed></m:inline>"
 
 

@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=__version__)
     net = top.add_argument_group("where it listens")
     net.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    net.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes a free one (default: 0)")
+    net.add_argument("--port", type=_port, default=0, help="port to listen on; 0 takes a free one (default: 0)")
     net.add_argument("--no-control", action="store_true", help="switch the control API under /sandbox off")
     net.add_argument("--ready-file", type=Path, metavar="PATH", help="write the line of JSON to this file as well")
     net.add_argument("--verbose", action="store_true", help="a line on stderr for each request")
@@ -146,11 +146,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     line = ready_line(sandbox, server.base_url, options)
 
     def ready() -> None:
-        print(line, flush=True)
         if options.ready_file is not None:
             temporary = options.ready_file.with_name(options.ready_file.name + ".tmp")
             temporary.write_text(line + "\n", encoding="utf-8")
             temporary.replace(options.ready_file)
+        print(line, flush=True)
 
     with contextlib.suppress(KeyboardInterrupt):
         server.run(ready)
@@ -229,6 +229,12 @@ def _fill(store: Store, clock: Clock, options: argparse.Namespace) -> None:
             fill(store, code, until=clock.now())
     if options.real_payloads:
         load_captured(store)
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port")
+    return int(text)
 
 
 def _moment(text: str) -> datetime:

@@ -55,6 +55,7 @@ class Control:
             "calls": lambda query: {"calls": self._box.calls.describe(**_log_query(query))},
             "token-calls": lambda query: {"calls": self._box.token_calls.describe(**_log_query(query))},
             "chains": self.chains,
+            "secrets": lambda _: self._box.oauth.issued(),
             "faults": lambda _: {"faults": self._box.faults.describe(), "kinds": dict(faults.KINDS)},
             "rights": lambda _: {"denials": self._box.rights.describe()},
             "clock": lambda _: self._clock(),

@@ -107,6 +107,13 @@ _FOREIGN_KEYS = {
 }
 
 
+# One column under two names: the list of purchase order lines has the code of the cost center in CostCenter, the feed
+# has it in CostCenterCode (and the GUID, which the feed's view looks up, in CostCenter).
+_SYNONYMS = {
+    "purchaseorder/PurchaseOrderLines": {"CostCenter": "CostCenterCode", "CostUnit": "CostUnitCode"},
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Entity:
     """One kind of row, stored once per division."""
@@ -117,6 +124,8 @@ class Entity:
     """The property that identifies a row; the first one of a composite key."""
     columns: Mapping[str, str]
     """Edm type by property: all properties of all its views, row version excepted."""
+    synonyms: Mapping[str, str]
+    """Further names of columns, as they appear in other views."""
     deletion_type: int | None
     """Its number in sync/Deleted, None when its deletions are not logged."""
     own_feed_id: bool
@@ -213,10 +222,13 @@ def _entity(name: str, shown: list[Endpoint]) -> Entity:
     reference = endpoints()
     own = reference[name]
     ordered = [own, *(e for e in shown if e.path != name)]
+    synonyms = _SYNONYMS.get(name, {})
     columns: dict[str, str] = {}
     for endpoint in ordered:
         for prop in endpoint.properties.values():
-            if prop.is_navigation or (endpoint.kind == "sync" and prop.name == "Timestamp" and name != DELETED):
+            if prop.is_navigation or prop.name in synonyms:
+                continue
+            if endpoint.kind == "sync" and prop.name == "Timestamp" and name != DELETED:
                 continue
             columns.setdefault(prop.name, prop.type)
     feeds = [e for e in shown if e.kind == "sync" and e.status != "removed"]
@@ -234,6 +246,7 @@ def _entity(name: str, shown: list[Endpoint]) -> Entity:
         key=key,
         record_id=key[0] if key else "",
         columns=MappingProxyType(columns),
+        synonyms=MappingProxyType(synonyms),
         deletion_type=next((_DELETION_TYPES[f.path] for f in feeds if f.path in _DELETION_TYPES), None),
         own_feed_id=own_feed_id,
         header=header,

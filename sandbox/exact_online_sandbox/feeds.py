@@ -20,6 +20,9 @@ from exact_online_sandbox.views import Listing, Page, View
 
 Versioned = tuple[int, Values]
 
+# The feed of purchase orders has the GUID where its lines' standard endpoint has the code.
+_CODED = {"CostCenter": "hrm/Costcenters", "CostUnit": "hrm/Costunits"}
+
 DELETIONS_KEPT = timedelta(days=61)
 """The reference says that deletions are kept for two months."""
 
@@ -48,7 +51,7 @@ class FeedView(View):
         slots["Timestamp"] = self.codec.width
         if self.entity.own_feed_id:
             slots["ID"] = self.codec.width + 1
-        super().__init__(endpoint, slots, store)
+        super().__init__(endpoint, slots, store, self.entity.columns)
 
     def fetch(self, division: int, after: int, limit: int) -> list[Versioned]:
         """Rows with a row version above ``after`` in ascending order."""
@@ -86,7 +89,7 @@ class FeedView(View):
         for found, values in self.fetch(division, version - 1, 1):
             if found == version:
                 return values
-        raise not_found(self.endpoint.name)
+        raise not_found(self.endpoint.entity_set)
 
     def _take(
         self, division: int, after: int, limit: int, test: Callable[[Values], bool] | None
@@ -170,6 +173,11 @@ class MixedFeedView(FeedView):
             if name in header_properties and name not in line_properties
         ]
         self._parent = line_codec.index[self.lines.header_key or ""]
+        self._coded = [
+            (self.slots[name], self.slots[f"{name}Code"], entity)
+            for name, entity in _CODED.items()
+            if f"{name}Code" in self.slots
+        ]
 
     def fetch(self, division: int, after: int, limit: int) -> list[Versioned]:
         store = self.store
@@ -183,13 +191,14 @@ class MixedFeedView(FeedView):
             found = found[:limit]
         loaded = {row.key: self.codec.load(row.body) for _, kind, row in found if kind == 0}
         line_values = {row.key: self.line_codec.load(row.body) for _, kind, row in found if kind == 1}
+        ids = {entity: self._ids_by_code(division, entity) for *_, entity in self._coded}
         missing = {values[self._parent] for values in line_values.values()} - loaded.keys() - {None}
         for key, body in store.bodies(division, self.entity.name, missing).items():
             loaded[key] = self.codec.load(body)
         return [
             (version, self._header(version, row.key, loaded[row.key]))
             if kind == 0
-            else (version, self._line(version, row.key, line_values[row.key], loaded))
+            else (version, self._line(version, row.key, line_values[row.key], loaded, ids))
             for version, kind, row in found
         ]
 
@@ -200,13 +209,28 @@ class MixedFeedView(FeedView):
         row[self._id] = self.store.record_key(self.entity, key)
         return row
 
-    def _line(self, version: int, key: Key, values: Values, headers: dict[Key, Values]) -> Values:
+    def _ids_by_code(self, division: int, entity: str) -> dict[str, str]:
+        codec = self.store.codec(entity)
+        id_, code = codec.index["ID"], codec.index["Code"]
+        rows = (codec.load(row.body) for row in self.store.select(division, entity))
+        return {values[code]: values[id_] for values in rows}
+
+    def _line(
+        self,
+        version: int,
+        key: Key,
+        values: Values,
+        headers: dict[Key, Values],
+        ids: dict[str, dict[str, str]],
+    ) -> Values:
         row: Values = list(self._from_line([*values, None]))
         header = headers.get(values[self._parent])
         if header is not None:
             for slot, source in self._repeated:
                 if row[slot] is None:
                     row[slot] = header[source]
+        for slot, code_slot, entity in self._coded:
+            row[slot] = ids[entity].get(row[code_slot])
         row[self._timestamp] = version
         row[self._id] = key
         return row

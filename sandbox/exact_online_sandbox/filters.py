@@ -10,19 +10,26 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
 from typing import Any
-from uuid import UUID
 
 from exact_online_sandbox import errors
 from exact_online_sandbox.errors import bad_request
-from exact_online_sandbox.wallclock import WallClock, naive_from_ms, to_ms
+from exact_online_sandbox.literals import (
+    BOOLEAN,
+    FUNCTIONS,
+    GUID,
+    MOMENT,
+    NULL,
+    NUMBER,
+    TEXT,
+    datetime_literal,
+    guid_literal,
+)
+from exact_online_sandbox.wallclock import WallClock
 
 Value = Any
 Values = Sequence[Value]
 Getter = Callable[[Values], Value]
-
-NUMBER, TEXT, GUID, MOMENT, BOOLEAN, NULL = "number", "text", "guid", "datetime", "boolean", "null"
 
 _KINDS = {
     "Edm.String": TEXT,
@@ -40,9 +47,6 @@ _TOKEN = re.compile(
     r"\s*(?:(?P<typed>(?:guid|datetime)'(?:[^']|'')*')|(?P<text>'(?:[^']|'')*')"
     r"|(?P<number>-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?[LlDdMmFf]?)(?![\w])"
     r"|(?P<name>[A-Za-z_][\w]*(?:/[A-Za-z_][\w]*)*)|(?P<mark>[(),]))"
-)
-_DATETIME = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,7}))?)?)?(Z|[-+]\d\d:\d\d)?\Z"
 )
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "gt": lambda a, b: a > b,
@@ -219,7 +223,7 @@ class _Parser:
         self._at += 1
         if token.kind == "name":
             following = self._peek()
-            if following is not None and following.text == "(" and token.text in _FUNCTIONS:
+            if following is not None and following.text == "(" and token.text in FUNCTIONS:
                 return self._call(token)
             return self._name(token)
         if token.kind == "mark":
@@ -240,7 +244,7 @@ class _Parser:
         return _Node(_KINDS[column.type], column.get, token.position, column=column.name)
 
     def _call(self, token: _Token) -> _Node:
-        kinds, kind, function = _FUNCTIONS[token.text]
+        kinds, kind, function = FUNCTIONS[token.text]
         self._expect("(")
         arguments = [self._operand()]
         while self._accept(","):
@@ -313,62 +317,3 @@ def _literal(token: _Token, wall: WallClock) -> _Node:
     else:
         value, kind = datetime_literal(token.text, wall), MOMENT
     return _Node(kind, lambda _: value, token.position, literal=value, is_literal=True)
-
-
-def guid_literal(text: str, position: int = 0) -> str:
-    """Read ``guid'…'`` into lower-case text.
-
-    Raises:
-        ApiError: 400, it is not a GUID.
-    """
-    try:
-        return str(UUID(text[5:-1]))
-    except ValueError:
-        raise bad_request(errors.bad_guid(text, position)) from None
-
-
-def datetime_literal(text: str, wall: WallClock) -> int:
-    """Read ``datetime'…'`` into milliseconds of the wall clock; one with ``Z`` or an offset is shifted to it.
-
-    Raises:
-        ApiError: 400, it is not a date.
-    """
-    match = _DATETIME.match(text[9:-1])
-    if match is None:
-        raise bad_request(errors.SYNTAX)
-    year, month, day, hour, minute, second, fraction, zone = match.groups()
-    try:
-        moment = datetime(  # noqa: DTZ001 - wall clock
-            int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0)
-        )
-    except ValueError:
-        raise bad_request(errors.SYNTAX) from None
-    ms = to_ms(moment) + int((fraction or "0").ljust(3, "0")[:3])
-    if zone is None:
-        return ms
-    if zone != "Z":
-        sign = -1 if zone[0] == "-" else 1
-        offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[4:6])) * sign
-        ms -= offset // timedelta(milliseconds=1)
-    return wall.to_wall_ms(ms)
-
-
-def _part(name: str) -> Callable[[int], int]:
-    return lambda ms: int(getattr(naive_from_ms(ms).replace(tzinfo=timezone.utc), name))
-
-
-_FUNCTIONS: dict[str, tuple[tuple[str, ...], str, Callable[..., Any]]] = {
-    "startswith": ((TEXT, TEXT), BOOLEAN, lambda text, part: text.startswith(part)),
-    "endswith": ((TEXT, TEXT), BOOLEAN, lambda text, part: text.endswith(part)),
-    "substringof": ((TEXT, TEXT), BOOLEAN, lambda part, text: part in text),
-    "trim": ((TEXT,), TEXT, str.strip),
-    "tolower": ((TEXT,), TEXT, str.lower),
-    "toupper": ((TEXT,), TEXT, str.upper),
-    "length": ((TEXT,), NUMBER, len),
-    "year": ((MOMENT,), NUMBER, _part("year")),
-    "month": ((MOMENT,), NUMBER, _part("month")),
-    "day": ((MOMENT,), NUMBER, _part("day")),
-    "hour": ((MOMENT,), NUMBER, _part("hour")),
-    "minute": ((MOMENT,), NUMBER, _part("minute")),
-    "second": ((MOMENT,), NUMBER, _part("second")),
-}

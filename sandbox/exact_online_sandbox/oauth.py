@@ -108,6 +108,7 @@ class OAuthServer:
         self._chains: dict[tuple[str, str], Chain] = {}
         self._refresh: dict[str, Chain] = {}
         self._access: dict[str, tuple[Chain, int]] = {}
+        self._issued: list[str] = []
 
     def user(self, name: str) -> User:
         """The user of that name; a new one has access to every division."""
@@ -193,6 +194,14 @@ class OAuthServer:
         self._access.clear()
         return number
 
+    def issued(self) -> dict[str, list[str]]:
+        """Every secret and token there is or was, so that a test can look for them where they must not be."""
+        return {
+            "client_secrets": [app.client_secret for app in self.apps.values()],
+            "refresh_tokens": list(self._refresh),
+            "access_tokens": list(self._issued),
+        }
+
     def chains(self) -> list[Chain]:
         """The current login of each user and app."""
         return list(self._chains.values())
@@ -253,6 +262,7 @@ class OAuthServer:
         now = self._clock.now_ms()
         token = f"stampNL001.gAAAA{secrets.token_urlsafe(60)}!{secrets.token_urlsafe(180)}"
         self._access[token] = (chain, now)
+        self._issued.append(token)
         chain.access_issued_ms = now
         return token
 

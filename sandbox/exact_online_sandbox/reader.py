@@ -114,7 +114,7 @@ def read_navigation(source: View, lines: TableView, target: Target, query: Query
     """Answer the rows behind a deferred collection: ``Accounts(guid'…')/BankAccounts``."""
     found = navigation(source.endpoint.path, target.navigation or "")
     if found is None or target.key is None:
-        raise not_found(target.navigation or source.endpoint.name)
+        raise not_found(target.navigation or source.endpoint.entity_set)
     owner = source.one(division, target.key)
     key = owner[source.slots[source.endpoint.key[0]]]
     rows = lines.children(division, found.column, [key])[key]

@@ -98,6 +98,11 @@ class Endpoint:
     properties: Mapping[str, Property]
 
     @property
+    def entity_set(self) -> str:
+        """Last part of the path; the reference's name of sync and bulk endpoints has their area in front."""
+        return self.path.rpartition("/")[2]
+
+    @property
     def readable(self) -> bool:
         """Whether the endpoint answers GET."""
         return "GET" in self.methods

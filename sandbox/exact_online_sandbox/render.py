@@ -43,7 +43,7 @@ def json_rows(result: Result, collection_uri: str) -> list[dict[str, Any]]:
     base = collection_uri.rpartition("/")[0]
     own = _RowMaker(result.view, result.selection, collection_uri)
     inner = {
-        name: _RowMaker(view, result.selection.expanded[name], f"{base}/{view.endpoint.name}")
+        name: _RowMaker(view, result.selection.expanded[name], f"{base}/{view.endpoint.entity_set}")
         for name, (view, _) in result.children.items()
     }
     rows = []

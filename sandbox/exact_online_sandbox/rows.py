@@ -36,7 +36,8 @@ class RowCodec:
     def __init__(self, entity: Entity, wall: WallClock) -> None:
         self.entity = entity
         self.names = tuple(entity.columns)
-        self.index: Mapping[str, int] = {name: i for i, name in enumerate(self.names)}
+        slots = {name: i for i, name in enumerate(self.names)}
+        self.index: Mapping[str, int] = {**slots, **{name: slots[one] for name, one in entity.synonyms.items()}}
         self.width = len(self.names)
         self._wall = wall
         self._encoders = tuple(self._encoder(name, type_) for name, type_ in entity.columns.items())

@@ -77,8 +77,12 @@ class Server:
         # asyncio switches Nagle's algorithm off only where the protocol is named; with it each answer takes 40 ms more.
         self._socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind((host, port))
-        self._socket.listen(512)
+        try:
+            self._socket.bind((host, port))
+            self._socket.listen(512)
+        except OSError:
+            self._socket.close()
+            raise
         self.port: int = self._socket.getsockname()[1]
         name = "127.0.0.1" if host == "0.0.0.0" else f"[{host}]" if ":" in host else host
         self.base_url = f"http://{name}:{self.port}"

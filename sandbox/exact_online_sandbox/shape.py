@@ -120,7 +120,11 @@ class Shape:
             if slot is None:
                 self._missing.append(at)
             slots.append(slot or 0)
-            convert = converter(name, view.endpoint.properties[name].type, mode, view.store.wall)
+            type_ = view.endpoint.properties[name].type
+            convert = converter(name, type_, mode, view.store.wall)
+            if type_ == "Edm.Boolean" and view.kept_types.get(name, type_) != type_:
+                # bulk/Project/ProjectWBS has flags as Boolean that its sync twin has as Byte.
+                convert = bool
             if convert is not None:
                 self._converters.append((at, convert))
         self._single = len(slots) == 1

@@ -11,7 +11,7 @@ from exact_online_sandbox import errors
 from exact_online_sandbox.clock import Clock
 from exact_online_sandbox.entities import DIVISIONS, MIXED_FEEDS, entity_of
 from exact_online_sandbox.errors import bad_request, not_found
-from exact_online_sandbox.filters import datetime_literal
+from exact_online_sandbox.literals import datetime_literal
 from exact_online_sandbox.oauth import Identity
 from exact_online_sandbox.reference import Endpoint
 from exact_online_sandbox.rows import Values
@@ -64,7 +64,7 @@ class MemoryView(View):
 
     def make(self, division: int) -> list[Values]:
         """All rows as seen from that division."""
-        raise not_found(self.endpoint.name)
+        raise not_found(self.endpoint.entity_set)
 
     def every(self, listing: Listing) -> Iterator[Values]:
         for values in self.make(listing.division):
@@ -97,7 +97,7 @@ class MemoryView(View):
         for values in self.make(division):
             if values[self.slots[self.key_types[0][0]]] == wanted:
                 return values
-        raise not_found(self.endpoint.name)
+        raise not_found(self.endpoint.entity_set)
 
 
 class DivisionListView(MemoryView):
@@ -111,7 +111,7 @@ class DivisionListView(MemoryView):
         slots = dict(self._codec.index)
         # The older list has other names for two of the properties.
         slots["HID"], slots["Main"] = slots["Hid"], slots["IsMainDivision"]
-        super().__init__(endpoint, slots, store)
+        super().__init__(endpoint, slots, store, self._codec.entity.columns)
         self._identity = identity
 
     def make(self, division: int) -> list[Values]:
@@ -132,7 +132,7 @@ class MeView(MemoryView):
 
     def __init__(self, endpoint: Endpoint, store: Store, identity: Identity, clock: Clock) -> None:
         self._codec = store.codec(ME)
-        super().__init__(endpoint, self._codec.index, store)
+        super().__init__(endpoint, self._codec.index, store, self._codec.entity.columns)
         self._identity = identity
         self._clock = clock
 
@@ -172,7 +172,7 @@ class SyncTimestampView(MemoryView):
 
     def __init__(self, endpoint: Endpoint, store: Store, parameters: dict[str, str]) -> None:
         self._codec = store.codec(SYNC_TIMESTAMP)
-        super().__init__(endpoint, self._codec.index, store)
+        super().__init__(endpoint, self._codec.index, store, self._codec.entity.columns)
         modified, name = parameters.get("modified", ""), _TEXT.match(parameters.get("endPoint", ""))
         if name is None or not (modified.startswith("datetime'") and modified.endswith("'")):
             raise bad_request(errors.SYNTAX)

@@ -13,8 +13,8 @@ import orjson
 from exact_online_sandbox import errors
 from exact_online_sandbox.entities import Entity
 from exact_online_sandbox.errors import bad_request
-from exact_online_sandbox.filters import guid_literal
 from exact_online_sandbox.formats import literal
+from exact_online_sandbox.literals import guid_literal
 from exact_online_sandbox.rows import KeyValue, Value
 
 Key = str | int

@@ -17,7 +17,7 @@ from exact_online_sandbox.store import Key, Store
 from exact_online_sandbox.tokens import KeyToken, parse_key
 
 _SQL = {"eq": "=", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
-_FEW = 20_000
+_FEW = 10_000
 _CHUNK = 2_000
 
 
@@ -45,14 +45,17 @@ class Page:
 
 def type_of(endpoint: Endpoint) -> str:
     """The .NET name of an endpoint's rows."""
-    return type_name(endpoint.service, singular(endpoint.path.rpartition("/")[2]))
+    return type_name(endpoint.service, singular(endpoint.entity_set))
 
 
 class View:
     """One endpoint's rows. A row is a list of kept values; ``slots`` says which property is where."""
 
-    def __init__(self, endpoint: Endpoint, slots: Mapping[str, int], store: Store) -> None:
+    def __init__(
+        self, endpoint: Endpoint, slots: Mapping[str, int], store: Store, kept_types: Mapping[str, str]
+    ) -> None:
         self.endpoint = endpoint
+        self.kept_types = kept_types
         self.slots = slots
         self.store = store
         self.type_name = type_of(endpoint)
@@ -113,7 +116,7 @@ class View:
         Raises:
             ApiError: 404, no such row; 400, the key is malformed.
         """
-        raise not_found(self.endpoint.name)
+        raise not_found(self.endpoint.entity_set)
 
 
 class TableView(View):
@@ -122,7 +125,7 @@ class TableView(View):
     def __init__(self, endpoint: Endpoint, store: Store, entity: str | None = None) -> None:
         self.entity: Entity = entities()[entity or entity_of(endpoint.path)]
         self.codec = store.codec(self.entity.name)
-        super().__init__(endpoint, self.codec.index, store)
+        super().__init__(endpoint, self.codec.index, store, self.entity.columns)
 
     def page(self, listing: Listing) -> Page:
         if listing.orderby:
@@ -165,7 +168,7 @@ class TableView(View):
         stored = stored_key(self.entity, parse_key(key, self.key_types))
         body = self.store.bodies(division, self.entity.name, [stored]).get(stored)
         if body is None:
-            raise not_found(self.endpoint.name)
+            raise not_found(self.endpoint.entity_set)
         return self.codec.load(body)
 
     def children(self, division: int, column: str, keys: Iterable[Key]) -> dict[Key, list[Values]]:

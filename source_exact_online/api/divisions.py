@@ -104,7 +104,7 @@ def _anchors(client: ExactClient, configured: tuple[int, ...]) -> Iterator[int]:
         yield current_division(client)
         return
     yield configured[0]
-    with contextlib.suppress(ApiError):
+    with contextlib.suppress(AirbyteTracedException):
         current = current_division(client)
         if current != configured[0]:
             yield current

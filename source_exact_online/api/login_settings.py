@@ -57,9 +57,16 @@ def trusted_base_url(configured: str | None, site: str) -> str:
     """
     official = site_url(site)
     wanted = (configured or official).rstrip("/")
-    if wanted == official:
-        return official
-    url = urlsplit(wanted)
-    if url.scheme in ("http", "https") and not (url.path or url.query or url.username) and is_loopback(url.hostname):
+    if wanted == official or _is_sandbox(wanted):
         return wanted
     raise ValueError(f"base_url must be {official} or a loopback address: a token never goes anywhere else.")
+
+
+def _is_sandbox(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # brackets or a port that make no sense
+        return False
+    plain = not (parts.path or parts.query or parts.fragment or parts.username) and port != 0
+    return parts.scheme in ("http", "https") and plain and is_loopback(parts.hostname)

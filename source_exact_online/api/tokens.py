@@ -20,10 +20,11 @@ DEFAULT_LIFE_SECONDS = 600.0
 EARLIEST_REFRESH = 0.95
 """Part of an access token's life that must have passed before a new one may be asked for."""
 
-MARGIN = 0.025
-"""Part of the life at its end in which a token is no longer used; 15 of 600 seconds. Requests under way need it."""
+MARGIN = 0.04
+"""Part of the life at its end in which a token is no longer used: requests under way need it to live on."""
 
-LONGEST_MARGIN_SECONDS = 15.0
+LONGEST_MARGIN_SECONDS = 20.0
+"""Longest such margin, seconds; of Exact's 600 a token is used for 580."""
 
 IDLE_WARNING = timedelta(days=20)
 """Age of a refresh token from which on a person should hear of it; it dies after 30 idle days."""

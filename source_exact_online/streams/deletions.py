@@ -145,12 +145,16 @@ class DeletionLog:
 def _is_new(mourner: Mourner, row: Row) -> bool:
     """Whether a deletion happened since the stream last heard of them.
 
-    Without a row version to compare (first time, or the division was moved) the date decides, with an overlap for the
-    hour that the wall clock repeats.
+    Without a row version of the log (first time, or the division was moved) a deletion is new if it comes after every
+    row that was read, since log and rows share one scale, or else if its date says so, with an overlap for the hour
+    that the wall clock repeats.
     """
     position = mourner.position
+    version = int(row["Timestamp"])
     if position.deletions_version is not None:
-        return int(row["Timestamp"]) > position.deletions_version
+        return version > position.deletions_version
+    if position.version is not None and version > position.version:
+        return True
     if position.deletions_read is None or not row.get("DeletedDate"):
         return True
     return wall_clock.milliseconds(row["DeletedDate"]) >= wall_clock.of_instant(position.deletions_read) - _OVERLAP_MS

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+
 from exact_online_sandbox.clock import Clock
 from exact_online_sandbox.sandbox import Sandbox
 from exact_online_sandbox.store import Store
-
 from unit_tests.sandbox.server_caller import DIVISION, NOW, OTHER_DIVISION, Caller
 
 

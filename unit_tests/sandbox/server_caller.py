@@ -36,7 +36,7 @@ class Reply:
         return self.answer.body.decode()
 
     @property
-    def d(self) -> Any:
+    def d(self) -> Any:  # noqa: ANN401 - an object or an array
         return json.loads(self.answer.body)["d"]
 
     @property
@@ -60,7 +60,9 @@ class Caller:
         self.token = token
         self._api = Api(box)
 
-    def get(self, path: str, *, accept: str = "application/json", method: str = "GET", token: str | None = None) -> Reply:
+    def get(
+        self, path: str, *, accept: str = "application/json", method: str = "GET", token: str | None = None
+    ) -> Reply:
         """Call a path (with query) below /api/v1, or an absolute address of the sandbox."""
         path = path.removeprefix(ORIGIN)
         if not path.startswith("/"):

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 import pytest
+
 from exact_online_sandbox.sandbox import Sandbox
 from exact_online_sandbox.truth import truth_rows
 from exact_online_sandbox.wallclock import WallClock, to_ms
-
 from unit_tests.sandbox.server_caller import DIVISION, Caller
+
+BIRTH = datetime(1980, 7, 1)
 
 
 @pytest.mark.parametrize(
@@ -32,14 +34,14 @@ def test_instant_is_shown_in_local_time(box: Sandbox, caller: Caller, instant: s
 
 def test_business_date_is_not_shifted(box: Sandbox, caller: Caller) -> None:
     at = datetime(2024, 7, 1, tzinfo=timezone.utc)
-    box.store.insert(DIVISION, "crm/Contacts", {"BirthDate": datetime(1980, 7, 1)}, at=at)
+    box.store.insert(DIVISION, "crm/Contacts", {"BirthDate": BIRTH}, at=at)
     (row,) = caller.get(f"{DIVISION}/crm/Contacts?$select=BirthDate").rows
-    assert row["BirthDate"] == f"/Date({to_ms(datetime(1980, 7, 1))})/"
+    assert row["BirthDate"] == f"/Date({to_ms(BIRTH)})/"
 
 
 def test_truth_has_instants_in_utc_and_business_dates_without_a_zone(box: Sandbox) -> None:
     at = datetime(2024, 3, 31, 1, 30, 0, 123000, tzinfo=timezone.utc)
-    box.store.insert(DIVISION, "crm/Contacts", {"BirthDate": datetime(1980, 7, 1)}, at=at)
+    box.store.insert(DIVISION, "crm/Contacts", {"BirthDate": BIRTH}, at=at)
     text = b"".join(truth_rows(box, DIVISION, "crm/Contacts")).decode()
     assert '"Modified":"2024-03-31T01:30:00.123+00:00"' in text
     assert '"BirthDate":"1980-07-01T00:00:00"' in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from exact_online_sandbox.errors import ApiError
 from exact_online_sandbox.filters import Column, Condition, Filter, parse_filter
 from exact_online_sandbox.wallclock import WallClock

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
+
 from exact_online_sandbox.authorize import Authorization
 from exact_online_sandbox.http import Answer, Request
 from exact_online_sandbox.sandbox import Sandbox

@@ -6,6 +6,7 @@ import json
 from datetime import timedelta
 
 import pytest
+
 from exact_online_sandbox.authorize import Authorization
 from exact_online_sandbox.http import Answer, Request
 from exact_online_sandbox.sandbox import Sandbox

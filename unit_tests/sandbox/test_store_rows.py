@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 
 import pytest
+
 from exact_online_sandbox.entities import entities
 from exact_online_sandbox.store import RowError, Store, feed_id
 
@@ -34,7 +36,7 @@ def test_values_come_back_as_they_were_given(store: Store) -> None:
         "CreditLineSales": 9075.0,
         "Blocked": True,
         "IsAgency": 1,
-        "StartDate": datetime(2024, 3, 31, 0, 0),
+        "StartDate": datetime(2024, 3, 31),
         "Logo": "AAEC",
     }
     row = store.insert(DIVISION, "crm/Accounts", given, at=AT)
@@ -87,7 +89,7 @@ def test_row_versions_ascend_with_gaps_over_all_entities(store: Store) -> None:
             store.insert(DIVISION, entity, {}, at=AT)
     found = [v for e in ("crm/Accounts", "logistics/Items", "crm/Contacts") for v in sorted(versions(store, e))]
     assert found == sorted(found)
-    assert any(b - a > 1 for a, b in zip(found, found[1:], strict=False))
+    assert any(b - a > 1 for a, b in pairwise(found))
 
 
 def test_update_sets_modified_and_a_new_version(store: Store) -> None:

@@ -1,0 +1,367 @@
+"""One request: what goes out, what the answer leads to, and when the connector stops asking."""
+
+from __future__ import annotations
+
+import logging
+from itertools import pairwise
+
+import pytest
+import requests
+from airbyte_cdk.models import FailureType
+
+from source_exact_online.api.backoff import MAX_ATTEMPTS, FaultBackoff
+from source_exact_online.api.breaker import ALLOWED, Breaker
+from source_exact_online.api.call import HEADERLESS_REFUSALS, Call, Later, fetch, fetch_all
+from source_exact_online.api.client import ExactClient
+from source_exact_online.api.errors import Action, ApiError, Subject
+from source_exact_online.api.odata import Page
+from source_exact_online.api.wait import HEARTBEAT_SECONDS, sleep_with_heartbeat
+from unit_tests.exact_fakes import (
+    BASE_URL,
+    SECRETS,
+    Answer,
+    FakeClock,
+    FakeTokens,
+    ScriptedApi,
+    client_of,
+    lost,
+    page,
+    quota_headers,
+    refusal,
+)
+
+PATH = "hrm/Costcenters"
+URL = f"{BASE_URL}/api/v1/123/{PATH}?$select=ID"
+SUBJECT = Subject("cost_centers", "Financial costcenters", 123)
+ROWS = [{"ID": "a"}]
+
+
+@pytest.fixture
+def client(api: ScriptedApi) -> ExactClient:
+    return client_of(api)
+
+
+def outcomes(call: Call, clock: FakeClock) -> tuple[list[Later], Page | ApiError]:
+    """Attempts until the call has ended: the waits, and how it ended."""
+    waits = []
+    while True:
+        try:
+            outcome = call.attempt()
+        except ApiError as error:
+            return waits, error
+        if isinstance(outcome, Page):
+            return waits, outcome
+        waits.append(outcome)
+        clock.advance(outcome.seconds)
+
+
+class TestRequest:
+    def test_it_asks_for_json_with_the_token(self, api: ScriptedApi, client: ExactClient) -> None:
+        api.on(PATH, page(ROWS))
+
+        assert Call(client, URL, SUBJECT).attempt() == Page(ROWS, None)
+        headers = api.sent[0].headers
+        assert headers["Accept"] == "application/json"
+        assert headers["Authorization"] == f"Bearer {SECRETS[3]}"
+
+    def test_no_cookie_is_kept_as_it_carries_a_division(self, api: ScriptedApi, client: ExactClient) -> None:
+        cookie = {"Set-Cookie": "ExactServer{1}=Division=123; path=/"}
+        api.on(PATH, Answer(rows=ROWS, headers=cookie), page(ROWS))
+
+        for _ in range(2):
+            fetch(client, URL, SUBJECT)
+
+        assert [one.headers.get("Cookie") for one in api.sent] == [None, None]
+
+    def test_a_redirect_is_not_followed(self, api: ScriptedApi, client: ExactClient) -> None:
+        api.always(PATH, Answer(302, headers={"Location": "https://evil.example/steal"}))
+
+        _, ended = outcomes(Call(client, URL, SUBJECT), api.clock)
+
+        assert isinstance(ended, ApiError)
+        assert {one.url.partition("?")[0] for one in api.sent} == {URL.partition("?")[0]}
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://evil.example/api/v1/123/hrm/Costcenters",
+            "http://start.exactonline.nl/api/v1/123/hrm/Costcenters",
+            "https://evil.example\\@start.exactonline.nl/api/v1/123/hrm/Costcenters",
+        ],
+    )
+    def test_the_token_goes_to_no_other_host(self, api: ScriptedApi, client: ExactClient, url: str) -> None:
+        with pytest.raises(ApiError, match="another host") as raised:
+            Call(client, url, SUBJECT).attempt()
+
+        assert api.sent == []
+        assert raised.value.verdict.action is Action.FAIL, "rows behind the link are missing: no mere skip"
+
+    def test_all_pages_of_a_listing_are_fetched_in_turn(self, api: ScriptedApi, client: ExactClient) -> None:
+        api.on(PATH, page([{"ID": "a"}], more="1"), page([{"ID": "b"}], more="2"), page([{"ID": "c"}]))
+
+        assert [row["ID"] for row in fetch_all(client, URL, SUBJECT)] == ["a", "b", "c"]
+        assert [one.options.get("$skiptoken") for one in api.sent] == [None, "1", "2"]
+
+
+class TestFaults:
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            refusal(500),
+            refusal(503, "Down"),
+            refusal(408),
+            Answer(599),
+            lost(),
+            Answer(error=requests.ReadTimeout("slow")),
+            Answer(error=requests.exceptions.ChunkedEncodingError("cut")),
+            Answer(200, b""),
+            Answer(200, b'{"d": null}'),
+            Answer(200, b'{"error": {"message": {"value": "Forbidden"}}}'),
+            Answer(200, b"<html>Maintenance</html>"),
+            Answer(200, b'{"d": {"results": [{"ID"'),
+            Answer(204),
+        ],
+    )
+    def test_a_fault_is_tried_again_later(self, api: ScriptedApi, client: ExactClient, fault: Answer) -> None:
+        api.on(PATH, fault, page(ROWS))
+
+        waits, ended = outcomes(Call(client, URL, SUBJECT), api.clock)
+
+        assert ended == Page(ROWS, None)
+        assert [0.5 <= wait.seconds <= 1.0 for wait in waits] == [True]
+
+    @pytest.mark.parametrize("fault", [refusal(500, "Oops"), lost(), Answer(200, b'{"d": null}')])
+    def test_a_fault_that_stays_ends_as_transient(self, api: ScriptedApi, client: ExactClient, fault: Answer) -> None:
+        api.always(PATH, fault)
+
+        waits, ended = outcomes(Call(client, URL, SUBJECT), api.clock)
+
+        assert isinstance(ended, ApiError)
+        assert ended.failure_type is FailureType.transient_error
+        assert "cost_centers" in str(ended.message)
+        assert (len(api.sent), len(waits)) == (MAX_ATTEMPTS, MAX_ATTEMPTS - 1)
+
+    def test_waits_double_and_stay_within_their_cap(self) -> None:
+        backoff = FaultBackoff(rng=lambda: 1.0)
+
+        assert [backoff.backoff_time(None, attempt) for attempt in range(1, 9)] == [1, 2, 4, 8, 16, 32, 60, 60]
+
+    def test_waits_are_spread_so_that_workers_do_not_return_together(self) -> None:
+        drawn = {FaultBackoff().backoff_time(None, 4) for _ in range(20)}
+
+        assert len(drawn) > 1
+        assert all(4 <= seconds <= 8 for seconds in drawn)
+
+    def test_a_refusal_is_never_repeated(self, api: ScriptedApi, client: ExactClient) -> None:
+        for status in (400, 403, 404, 405, 414):
+            api.on(PATH, refusal(status, "no"))
+            with pytest.raises(ApiError):
+                Call(client, URL, Subject(f"stream {status}", None, 123)).attempt()
+
+        assert len(api.sent) == 5
+
+
+class TestTokens:
+    def test_a_dead_token_is_renewed_and_the_page_asked_again(self, api: ScriptedApi) -> None:
+        tokens = FakeTokens("old", "new")
+        api.on(PATH, refusal(401), page(ROWS))
+
+        assert fetch(client_of(api, tokens), URL, SUBJECT) == Page(ROWS, None)
+        assert tokens.rejected == ["old"]
+        assert [one.headers["Authorization"] for one in api.sent] == ["Bearer old", "Bearer new"]
+
+    def test_a_second_refusal_is_a_config_error_that_says_what_to_do(self, api: ScriptedApi) -> None:
+        api.always(PATH, refusal(401))
+
+        with pytest.raises(ApiError, match="Log in again") as raised:
+            fetch(client_of(api, FakeTokens("old", "new", "newer")), URL, SUBJECT)
+
+        assert raised.value.failure_type is FailureType.config_error
+        assert raised.value.verdict.action is Action.FAIL
+        assert len(api.sent) == 2
+
+    def test_a_401_that_is_not_about_the_token_renews_nothing(self, api: ScriptedApi) -> None:
+        tokens = FakeTokens("old", "new")
+        api.on(PATH, refusal(401, reason="BlockedUser"))
+
+        with pytest.raises(ApiError, match="blocked"):
+            fetch(client_of(api, tokens), URL, SUBJECT)
+
+        assert tokens.rejected == []
+
+
+class TestQuota:
+    def test_a_refused_minute_is_waited_out(self, api: ScriptedApi, client: ExactClient) -> None:
+        api.clock.advance(20)
+        minutely = {name: value for name, value in quota_headers(api.clock, 0).items() if "Minutely" in name}
+        api.on(PATH, Answer(429, headers=minutely), page(ROWS))
+
+        waits, ended = outcomes(Call(client, URL, SUBJECT), api.clock)
+
+        assert ended == Page(ROWS, None)
+        assert [wait.seconds for wait in waits] == [pytest.approx(40, abs=0.1)]
+        assert waits[0].quota is not None
+
+    def test_a_spent_minute_is_waited_out_without_a_call(self, api: ScriptedApi, client: ExactClient) -> None:
+        api.clock.advance(20)
+        api.on(PATH, page(ROWS, **quota_headers(api.clock, minute=0)), page(ROWS))
+        Call(client, URL, SUBJECT).attempt()
+
+        waits, ended = outcomes(Call(client, URL, SUBJECT), api.clock)
+
+        assert ended == Page(ROWS, None)
+        assert [wait.seconds for wait in waits] == [pytest.approx(40, abs=1.1)]
+        assert len(api.sent) == 2
+
+    def test_a_spent_day_ends_the_call_and_says_when_it_resumes(self, api: ScriptedApi, client: ExactClient) -> None:
+        daily = {name: value for name, value in quota_headers(api.clock, day=0).items() if "Minutely" not in name}
+        api.on(PATH, Answer(429, headers=daily))
+
+        with pytest.raises(ApiError, match=r"division 123.* 00:00 UTC on 2025-03-04") as raised:
+            Call(client, URL, SUBJECT).attempt()
+
+        assert raised.value.failure_type is FailureType.transient_error
+        with pytest.raises(ApiError):
+            Call(client, URL, SUBJECT).attempt()
+        assert len(api.sent) == 1, "the second call was not even sent"
+
+    def test_other_divisions_are_not_concerned(self, api: ScriptedApi, client: ExactClient) -> None:
+        api.on(PATH, page(ROWS, **quota_headers(api.clock, day=0)), division=123)
+        api.on(PATH, page(ROWS), division=456)
+        Call(client, URL, SUBJECT).attempt()
+
+        other = Call(client, URL.replace("123", "456"), Subject("cost_centers", None, 456))
+
+        assert isinstance(other.attempt(), Page)
+
+    def test_the_end_of_the_day_is_waited_for_when_it_is_near(self, api: ScriptedApi, client: ExactClient) -> None:
+        api.clock.advance(15 * 3600 - 300)
+        api.on(PATH, page(ROWS, **quota_headers(api.clock, day=0)), page(ROWS))
+        Call(client, URL, SUBJECT).attempt()
+
+        waits, ended = outcomes(Call(client, URL, SUBJECT), api.clock)
+
+        assert isinstance(ended, Page)
+        assert [wait.seconds for wait in waits] == [pytest.approx(300, abs=1.1)]
+
+    def test_refusals_without_headers_wait_longer_each_time_and_end(
+        self, api: ScriptedApi, client: ExactClient
+    ) -> None:
+        api.always(PATH, Answer(429))
+
+        waits, ended = outcomes(Call(client, URL, SUBJECT), api.clock)
+
+        assert isinstance(ended, ApiError)
+        assert ended.failure_type is FailureType.transient_error
+        assert len(api.sent) == HEADERLESS_REFUSALS
+        assert waits[0].seconds == pytest.approx(60, abs=1.1), "a minute is the shortest window there is"
+        assert all(earlier.seconds < later.seconds for earlier, later in pairwise(waits))
+
+    def test_a_refused_call_without_division_is_waited_out_too(self, api: ScriptedApi, client: ExactClient) -> None:
+        api.on("current/Me", Answer(429), page([{"CurrentDivision": 1}]))
+
+        fetch(client, f"{BASE_URL}/api/v1/current/Me", Subject("current/Me"))
+
+        assert sum(api.clock.slept) >= 60
+
+    def test_calls_of_a_lost_connection_are_given_back(self, api: ScriptedApi, client: ExactClient) -> None:
+        api.on(PATH, lost(), page(ROWS, **quota_headers(api.clock, minute=1)), page(ROWS))
+        fetch(client, URL, SUBJECT)
+
+        assert isinstance(Call(client, URL, SUBJECT).attempt(), Page)
+
+
+class TestWaiting:
+    def test_a_long_wait_is_heard_of_at_least_once_a_minute(
+        self, clock: FakeClock, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO, "airbyte.exact_online")
+
+        sleep_with_heartbeat(clock, 600, "the minute's call quota of division 123")
+
+        assert sum(clock.slept) == pytest.approx(600)
+        assert max(clock.slept) <= HEARTBEAT_SECONDS < 60
+        assert len(caplog.messages) >= 10
+        assert all("the minute's call quota of division 123" in line for line in caplog.messages)
+
+    def test_no_wait_is_no_sleep(self, clock: FakeClock) -> None:
+        sleep_with_heartbeat(clock, 0, "nothing")
+        sleep_with_heartbeat(clock, -1, "nothing")
+
+        assert clock.slept == []
+
+
+class TestFuse:
+    """Exact blocks a key at the eleventh refused call an hour per endpoint and division."""
+
+    def test_it_blows_before_exacts_own(self, api: ScriptedApi, client: ExactClient) -> None:
+        api.always(PATH, refusal(403, "Forbidden"))
+        for _ in range(12):
+            with pytest.raises(ApiError):
+                Call(client, URL, SUBJECT).attempt()
+
+        assert len(api.sent) == ALLOWED < 10
+
+    def test_other_endpoints_and_divisions_go_on(self, clock: FakeClock) -> None:
+        breaker = Breaker(clock)
+        for _ in range(ALLOWED):
+            breaker.record("accounts", 1, 400)
+
+        assert breaker.is_open("accounts", 1)
+        assert not breaker.is_open("accounts", 2)
+        assert not breaker.is_open("items", 1)
+
+    def test_it_closes_when_the_hour_is_over(self, clock: FakeClock) -> None:
+        breaker = Breaker(clock)
+        for _ in range(ALLOWED):
+            breaker.record("accounts", 1, 404)
+            clock.advance(60)
+        clock.advance(3600 - ALLOWED * 60 - 1)
+        assert breaker.is_open("accounts", 1)
+
+        clock.advance(2)
+
+        assert not breaker.is_open("accounts", 1)
+
+    def test_only_what_exact_counts_is_counted(self, clock: FakeClock) -> None:
+        breaker = Breaker(clock)
+        for status in (200, 408, 429, 500, 503) * 10:
+            breaker.record("accounts", 1, status)
+
+        assert not breaker.is_open("accounts", 1)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refusal(403, "Forbidden"),
+        refusal(400, "Bad Request"),
+        refusal(401),
+        refusal(500),
+        Answer(error=requests.ConnectionError(f"Authorization: Bearer {SECRETS[3]} refused")),
+        Answer(429),
+    ],
+)
+def test_no_secret_is_in_any_message(
+    api: ScriptedApi, client: ExactClient, answer: Answer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    api.always(PATH, answer)
+
+    with pytest.raises(ApiError) as raised:
+        fetch(client, URL, SUBJECT)
+
+    said = [str(raised.value.message), str(raised.value.internal_message), *caplog.messages]
+    assert not [text for text in said if SECRETS[3] in text or "Bearer" in text]
+
+
+def test_the_cost_of_a_run_is_told_by_stream_and_division(api: ScriptedApi, client: ExactClient) -> None:
+    api.on(PATH, refusal(500), page(ROWS, more="1"), page([*ROWS, *ROWS]))
+    fetch_all(client, URL, SUBJECT)
+
+    cost = client.usage.by_division()[123]
+
+    assert (cost.calls, cost.rows, cost.faults, cost.refused) == (3, 3, 1, 0)
+    assert cost.waited >= 0.5
+    table = client.usage.table()
+    assert table[1].split()[:4] == ["cost_centers", "123", "3", "3"]

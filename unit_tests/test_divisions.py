@@ -1,0 +1,200 @@
+"""Which administrations a login may read, however little of that Exact tells."""
+
+from __future__ import annotations
+
+import pytest
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_exact_online.api.client import ExactClient
+from source_exact_online.api.divisions import Division, current_division, inaccessible, readable_divisions
+from unit_tests.exact_fakes import Answer, ScriptedApi, client_of, lost, page, quota_headers, refusal
+
+ALL = "system/Divisions"
+ONE_LICENCE = "hrm/Divisions"
+ME = "current/Me"
+SCOPE = "Forbidden - Application Scope Violated. Cannot read 'organization.administration' scope."
+OUTSIDE = "Forbidden - User division is not within division scope"
+
+
+@pytest.fixture
+def client(api: ScriptedApi) -> ExactClient:
+    return client_of(api)
+
+
+def listed(*codes: int) -> Answer:
+    return page([{"Code": code, "Description": f"Company {code}", "DivisionMoveDate": None} for code in codes])
+
+
+def me(code: object) -> Answer:
+    return page([{"CurrentDivision": code}])
+
+
+def paths(api: ScriptedApi) -> list[tuple[int | None, str]]:
+    return [(one.division, one.path) for one in api.sent]
+
+
+def test_without_configuration_the_current_division_leads_to_all(api: ScriptedApi, client: ExactClient) -> None:
+    api.on(ME, me(7)).on(ALL, listed(7, 8))
+
+    readable = readable_divisions(client)
+
+    assert list(readable.divisions) == [7, 8]
+    assert (readable.complete, readable.anchor, readable.warning) == (True, 7, None)
+    assert paths(api) == [(None, ME), (7, ALL)]
+
+
+def test_configured_divisions_need_no_look_at_the_current_one(api: ScriptedApi, client: ExactClient) -> None:
+    api.on(ALL, listed(7, 8, 9))
+
+    assert list(readable_divisions(client, (8, 9)).divisions) == [7, 8, 9]
+    assert paths(api) == [(8, ALL)]
+
+
+def test_all_pages_of_divisions_are_read(api: ScriptedApi, client: ExactClient) -> None:
+    first = page([{"Code": code} for code in range(1, 61)], more="60")
+    api.on(ME, me(1)).on(ALL, first, page([{"Code": 61}]))
+
+    assert len(readable_divisions(client).divisions) == 61
+
+
+def test_name_and_move_date_are_kept(api: ScriptedApi, client: ExactClient) -> None:
+    row = {"Code": 7, "Description": "Bakery", "DivisionMoveDate": "/Date(1700000000000)/"}
+    api.on(ALL, page([row, {"Code": 8, "Description": None, "DivisionMoveDate": None}]))
+
+    assert readable_divisions(client, (7,)).divisions == {
+        7: Division(7, "Bakery", "/Date(1700000000000)/", move_known=True),
+        8: Division(8, "", None, move_known=True),
+    }
+
+
+def test_without_the_scope_the_list_of_one_licence_serves(api: ScriptedApi, client: ExactClient) -> None:
+    api.on(ME, me(7)).on(ALL, refusal(403, SCOPE))
+    api.on(ONE_LICENCE, page([{"Code": 7, "Description": "Bakery"}]))
+
+    readable = readable_divisions(client)
+
+    assert readable.divisions == {7: Division(7, "Bakery", None, move_known=False)}
+    assert not readable.complete, "other licences may have more"
+    assert "Organization administration: Read" in str(readable.warning)
+
+
+def test_with_both_lists_forbidden_the_configured_divisions_are_read(api: ScriptedApi, client: ExactClient) -> None:
+    api.always(ALL, refusal(403, SCOPE)).always(ONE_LICENCE, refusal(403, "Forbidden")).always(ME, me(8))
+
+    readable = readable_divisions(client, (8, 9))
+
+    assert list(readable.divisions) == [8, 9]
+    assert not readable.complete
+    assert "8, 9" in str(readable.warning)
+    assert len(paths(api)) <= 3, "the same question is not asked twice"
+
+
+def test_with_both_lists_forbidden_the_current_division_is_what_is_left(api: ScriptedApi, client: ExactClient) -> None:
+    api.on(ME, me(7)).on(ALL, refusal(403, SCOPE)).on(ONE_LICENCE, refusal(404))
+
+    readable = readable_divisions(client)
+
+    assert list(readable.divisions) == [7]
+    assert readable.anchor == 7
+    assert "7" in str(readable.warning)
+
+
+def test_empty_lists_are_no_answer(api: ScriptedApi, client: ExactClient) -> None:
+    api.on(ME, me(7)).on(ALL, page([])).on(ONE_LICENCE, page([]))
+
+    readable = readable_divisions(client)
+
+    assert list(readable.divisions) == [7]
+    assert readable.warning
+
+
+def test_a_configured_division_outside_the_consent_does_not_hide_the_others(
+    api: ScriptedApi, client: ExactClient
+) -> None:
+    api.always(ALL, refusal(403, OUTSIDE), division=99).always(ONE_LICENCE, refusal(403, OUTSIDE), division=99)
+    api.on(ME, me(7)).on(ALL, listed(7, 8), division=7)
+
+    readable = readable_divisions(client, (99, 8))
+
+    assert list(readable.divisions) == [7, 8]
+    assert (readable.complete, readable.anchor) == (True, 7)
+
+
+def test_rows_that_are_no_divisions_are_left_out(api: ScriptedApi, client: ExactClient) -> None:
+    api.on(ALL, page([{"Code": None}, {}, {"Code": "x"}, {"Code": 7}]))
+
+    assert list(readable_divisions(client, (7,)).divisions) == [7]
+
+
+@pytest.mark.parametrize("code", [None, "", "seven"])
+def test_a_login_without_current_division_is_told_to_open_one(
+    api: ScriptedApi, client: ExactClient, code: object
+) -> None:
+    api.on(ME, me(code))
+
+    with pytest.raises(AirbyteTracedException, match="open one") as raised:
+        current_division(client)
+
+    assert raised.value.failure_type is FailureType.config_error
+
+
+def test_a_blocked_user_ends_the_run_at_once(api: ScriptedApi, client: ExactClient) -> None:
+    api.on(ME, refusal(403, reason="BlockedUser"))
+
+    with pytest.raises(AirbyteTracedException, match="blocked"):
+        readable_divisions(client)
+
+
+def test_a_fault_that_passes_does_not_change_the_outcome(api: ScriptedApi, client: ExactClient) -> None:
+    api.on(ME, lost(), me(7)).on(ALL, refusal(500), listed(7))
+
+    assert readable_divisions(client).complete
+
+
+def test_the_spent_day_of_one_division_does_not_keep_the_others_from_being_read(
+    api: ScriptedApi, client: ExactClient
+) -> None:
+    spent = {name: value for name, value in quota_headers(api.clock, day=0).items() if "Minutely" not in name}
+    api.always(ALL, Answer(429, headers=spent), division=7).always(ONE_LICENCE, Answer(429, headers=spent), division=7)
+    api.always(ME, me(7)).always(ALL, listed(7, 8), division=8).always(ONE_LICENCE, listed(7, 8), division=8)
+
+    assert 8 in readable_divisions(client, (7, 8)).divisions
+
+
+def test_configured_divisions_are_read_when_nobody_knows_the_current_one(
+    api: ScriptedApi, client: ExactClient
+) -> None:
+    api.always(ALL, refusal(403, SCOPE)).always(ONE_LICENCE, refusal(403, "Forbidden")).always(ME, me(None))
+
+    assert list(readable_divisions(client, (8,)).divisions) == [8]
+
+
+class TestInaccessible:
+    def test_a_division_that_answers_is_accessible_at_the_cost_of_a_call(
+        self, api: ScriptedApi, client: ExactClient
+    ) -> None:
+        api.on(ONE_LICENCE, Answer(200, b'{"d": [{"Code": 7}]}'))
+
+        assert inaccessible(client, 7) is None
+        assert [one.options["$top"] for one in api.sent] == ["1"]
+
+    @pytest.mark.parametrize("answer", [refusal(403, OUTSIDE), refusal(403, reason="NoDivisionAccess")])
+    def test_a_closed_division_is_told_of(self, api: ScriptedApi, client: ExactClient, answer: Answer) -> None:
+        api.on(ONE_LICENCE, answer)
+
+        assert "7" in str(inaccessible(client, 7))
+
+    @pytest.mark.parametrize("answer", [refusal(403, "Forbidden"), refusal(403, SCOPE), refusal(404)])
+    def test_what_is_said_of_the_endpoint_says_nothing_of_the_division(
+        self, api: ScriptedApi, client: ExactClient, answer: Answer
+    ) -> None:
+        api.on(ONE_LICENCE, answer)
+
+        assert inaccessible(client, 7) is None
+
+    def test_a_blocked_licence_is_no_matter_of_the_division(self, api: ScriptedApi, client: ExactClient) -> None:
+        api.on(ONE_LICENCE, refusal(403, reason="LicenseExpired"))
+
+        with pytest.raises(AirbyteTracedException, match="expired"):
+            inaccessible(client, 7)
