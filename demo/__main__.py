@@ -69,6 +69,10 @@ def _tell(terminal: Terminal, box: Sandbox, warehouse: Warehouse) -> None:
     fetched = warehouse.fetched_since(moment, known)
     terminal.heading("Second load: only what changed", f"{sum(one.rows for one in fetched):,} rows in {seconds:.0f} s")
     report.changed(terminal, fetched)
+    if warehouse.balances():
+        terminal.done("debits equal credits in both administrations, as before")
+    else:
+        terminal.failed("debits do not equal credits any more")
 
     terminal.heading("Calls to the API")
     report.calls(terminal, administrations, [first_calls, box.calls()], box.limits())

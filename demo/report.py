@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 
+from demo.fetched import Fetched
 from demo.questions import questions
 from demo.sandbox import Summary
 from demo.terminal import DIM, YELLOW, Terminal
-from demo.warehouse import Administration, Fetched, Warehouse
+from demo.warehouse import Administration, Warehouse
 
 
 def loaded(
@@ -46,6 +47,7 @@ def activity(terminal: Terminal, changes: Mapping[Administration, Summary]) -> N
             counts.update(actions)
         told = ", ".join(f"{counts[action]} {action}" for action in ("inserted", "updated", "deleted"))
         terminal.line(f"{administration.code}  rows {told}")
+    terminal.line("Some are of entities that are no stream here: bank entries, receivables.", DIM)
 
 
 def changed(terminal: Terminal, fetched: Sequence[Fetched]) -> None:

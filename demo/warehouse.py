@@ -6,22 +6,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections import Counter
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
+from demo.fetched import Fetched, Keys, Row
 from demo.load import SCHEMA, STREAMS
-
-Row = tuple[Any, ...]
-Key = tuple[Any, Any]
-"""Division and key of a row within it."""
-Keys = dict[str, set[Key]]
 
 
 class LoadError(Exception):
@@ -36,34 +30,6 @@ class Administration:
     name: str
     country: str
     currency: str
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """Rows of one stream that a run fetched, by what had happened to them."""
-
-    stream: str
-    new: int
-    changed: int
-    deleted: int
-    unchanged: int
-
-    @property
-    def rows(self) -> int:
-        """All of them."""
-        return self.new + self.changed + self.deleted + self.unchanged
-
-    @classmethod
-    def of(cls, stream: str, rows: Sequence[Row], known: Container[Key], moment: datetime) -> Fetched:
-        """Sort the fetched rows (division, key, Modified, deletion) by what happened to them after a moment."""
-        kinds = Counter(
-            "deleted" if deleted_at
-            else "new" if (division, key) not in known
-            else "changed" if modified >= moment
-            else "unchanged"
-            for division, key, modified, deleted_at in rows
-        )  # fmt: skip
-        return cls(stream, kinds["new"], kinds["changed"], kinds["deleted"], kinds["unchanged"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +113,16 @@ class Warehouse:
                 Fetched.of(stream, _rows(connection, stream, fetched_after=utc), known[stream], utc)
                 for stream in STREAMS
             ]
+
+    def balances(self) -> bool:
+        """Whether debits equal credits in the general ledger of every division, to the cent."""
+        sql = f"""
+            select bool_and(abs(total) < 0.005) from (
+                select sum(AmountDC) as total from {SCHEMA}.transaction_lines
+                where _ab_cdc_deleted_at is null group by Division
+            )
+        """
+        return self.answer(sql)[1] == [(True,)]
 
     def answer(self, sql: str) -> tuple[list[str], Sequence[Row]]:
         """Columns and rows of a query."""

@@ -33,13 +33,13 @@ def run() -> NoReturn:
     source = SourceExactOnline()
     code = _speak(source, arguments)
     source.settle()
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
     if code == 128 + signal.SIGTERM:
         # Who asked for the end expects to see a process that the signal has ended.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)
     # Threads that still wait for an answer must not keep the process alive: all that counts has been written.
-    with contextlib.suppress(OSError):
-        sys.stdout.flush()
     os._exit(code)
 
 

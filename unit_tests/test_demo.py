@@ -1,0 +1,87 @@
+"""The parts of the demo that need neither PyAirbyte nor DuckDB."""
+
+from __future__ import annotations
+
+import io
+import re
+from datetime import datetime
+from decimal import Decimal
+
+import pytest
+
+from demo.fetched import Fetched
+from demo.load import STREAMS
+from demo.questions import questions
+from demo.terminal import WIDTH, Terminal
+from source_exact_online.streams.catalog import catalog
+
+QUESTIONS = [pytest.param(question, id=question.file.stem) for question in questions()]
+NOON = datetime(2025, 3, 31, 12)  # noqa: DTZ001 - PyAirbyte's tables keep UTC without saying so
+
+
+@pytest.fixture
+def out() -> io.StringIO:
+    return io.StringIO()
+
+
+def test_numbers_go_right_and_text_stays_left(out: io.StringIO) -> None:
+    Terminal(out).table(["stream", "rows", "sum"], [["accounts", 7, Decimal("-1.5")], ["items", 1234, None]])
+    assert out.getvalue().splitlines() == [
+        "   stream    rows    sum",
+        "   ────────  ─────  ─────",
+        "   accounts      7  -1.50",
+        "   items     1,234",
+    ]
+
+
+def test_a_blank_column_has_no_rule(out: io.StringIO) -> None:
+    Terminal(out).table(["a", " ", "b"], [["x", "EUR", "y"]])
+    assert out.getvalue().splitlines()[1] == "   ─       ─"
+
+
+def test_a_remark_ends_at_the_right_margin(out: io.StringIO) -> None:
+    Terminal(out).heading("First load", "12 rows")
+    line = out.getvalue().splitlines()[-1]
+    assert len(line) == WIDTH
+    assert line.endswith("12 rows")
+
+
+def test_what_is_not_a_terminal_gets_no_colours(out: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CLICOLOR_FORCE", raising=False)
+    Terminal(out).done("loaded")
+    monkeypatch.setenv("CLICOLOR_FORCE", "1")
+    Terminal(out).done("loaded")
+    plain, coloured = out.getvalue().splitlines()
+    assert plain == "   ✓ loaded"
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain != coloured
+
+
+def test_fetched_rows_are_told_apart_by_what_happened_to_them() -> None:
+    before, after = NOON.replace(hour=9), NOON.replace(hour=15)
+    rows = [
+        (1, "a", after, None),
+        (1, "b", after, None),
+        (2, "b", after, None),
+        (1, "c", after, after),
+        (1, "d", before, None),
+    ]
+    fetched = Fetched.of("accounts", rows, {(1, "b"), (1, "c"), (1, "d")}, NOON)
+    assert fetched == Fetched("accounts", new=2, changed=1, deleted=1, unchanged=1)
+    assert fetched.rows == 5
+
+
+def test_the_demo_loads_streams_of_the_catalogue() -> None:
+    assert set(STREAMS) - set(catalog()) == set()
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_questions_read_tables_that_the_demo_loads(question: object) -> None:
+    sql = getattr(question, "sql", "")
+    tables = set(re.findall(r"\bexact\.(\w+)", sql))
+    assert tables
+    assert tables - set(STREAMS) == set()
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_questions_leave_deleted_rows_out(question: object) -> None:
+    assert "_ab_cdc_deleted_at is null" in getattr(question, "sql", "")
