@@ -31,7 +31,7 @@ from source_exact_online.streams.output import Output
 from source_exact_online.streams.plan import Planner, chosen_streams
 from source_exact_online.streams.progress import Progress
 from source_exact_online.streams.query import Settings
-from source_exact_online.streams.state import load_states
+from source_exact_online.streams.state import known_divisions, load_states
 from source_exact_online.streams.stream import ExactStream
 from source_exact_online.streams.sync import Sync
 
@@ -129,7 +129,7 @@ class SourceExactOnline(AbstractSource):
         chosen = chosen_streams(catalog)
         states = load_states(state, [stream.stream.name for stream in chosen], now)
         client = self._client(settings, config)
-        divisions = self._divisions(client, settings)
+        divisions = self._divisions(client, settings, known_divisions(states.values()))
         if divisions.readable.warning:
             logger.warning(divisions.readable.warning)
         for code in divisions.missing:
@@ -175,19 +175,19 @@ class SourceExactOnline(AbstractSource):
         )
 
     @staticmethod
-    def _divisions(client: ExactClient, settings: Config) -> Divisions:
+    def _divisions(client: ExactClient, settings: Config, known: tuple[int, ...] = ()) -> Divisions:
         asked = tuple(code for code in settings.divisions if code not in settings.exclude_divisions)
-        readable = readable_divisions(client, asked)
+        readable = readable_divisions(client, asked, known)
         if not asked:
             found = [one for code, one in sorted(readable.divisions.items()) if code not in settings.exclude_divisions]
             return Divisions(readable, found, [])
-        known = {code: readable.divisions.get(code) for code in asked}
+        found = {code: readable.divisions.get(code) for code in asked}
         if not readable.complete:
-            known = {code: division or Division(code) for code, division in known.items()}
+            found = {code: division or Division(code) for code, division in found.items()}
         return Divisions(
             readable,
-            [division for division in known.values() if division is not None],
-            [code for code, division in known.items() if division is None],
+            [division for division in found.values() if division is not None],
+            [code for code, division in found.items() if division is None],
         )
 
 

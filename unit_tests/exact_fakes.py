@@ -142,6 +142,10 @@ class ScriptedApi(BaseAdapter):
         self._always[path, division] = answer
         return self
 
+    def forget(self, path: str) -> None:
+        """Drop the answers to a path that nobody has asked for."""
+        self._answers[path, None].clear()
+
     def divisions(self, *codes: int, **columns: object) -> ScriptedApi:
         """The login may read these divisions."""
         rows = [{"Code": code, "Description": f"Company {code}", "DivisionMoveDate": None, **columns} for code in codes]

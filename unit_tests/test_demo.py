@@ -11,12 +11,12 @@ import pytest
 
 from demo.fetched import Fetched
 from demo.load import STREAMS
-from demo.questions import questions
+from demo.questions import Question, questions
 from demo.terminal import WIDTH, Terminal
 from source_exact_online.streams.catalog import catalog
 
 QUESTIONS = [pytest.param(question, id=question.file.stem) for question in questions()]
-NOON = datetime(2025, 3, 31, 12)  # noqa: DTZ001 - PyAirbyte's tables keep UTC without saying so
+NOON = datetime(2025, 3, 31, 12)
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def out() -> io.StringIO:
 def test_numbers_go_right_and_text_stays_left(out: io.StringIO) -> None:
     Terminal(out).table(["stream", "rows", "sum"], [["accounts", 7, Decimal("-1.5")], ["items", 1234, None]])
     assert out.getvalue().splitlines() == [
-        "   stream    rows    sum",
+        "   stream     rows    sum",
         "   ────────  ─────  ─────",
         "   accounts      7  -1.50",
         "   items     1,234",
@@ -75,13 +75,12 @@ def test_the_demo_loads_streams_of_the_catalogue() -> None:
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_questions_read_tables_that_the_demo_loads(question: object) -> None:
-    sql = getattr(question, "sql", "")
-    tables = set(re.findall(r"\bexact\.(\w+)", sql))
+def test_questions_read_tables_that_the_demo_loads(question: Question) -> None:
+    tables = set(re.findall(r"\bexact\.(\w+)", question.sql))
     assert tables
     assert tables - set(STREAMS) == set()
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_questions_leave_deleted_rows_out(question: object) -> None:
-    assert "_ab_cdc_deleted_at is null" in getattr(question, "sql", "")
+def test_questions_leave_deleted_rows_out(question: Question) -> None:
+    assert "_ab_cdc_deleted_at is null" in question.sql

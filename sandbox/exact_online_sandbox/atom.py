@@ -71,7 +71,8 @@ def _inline(result: Result, name: str, values: Values, updated: str) -> str:
         inner = Result(view, result.selection.expanded[name], [])
         shape = Shape(view, inner.selection.plain, ATOM)
         key = values[result.view.slots[result.view.endpoint.key[0]]]
-        entries = "".join(_entry(inner, inner.selection, shape, row, view.endpoint.entity_set, updated) for row in found[key])
+        uri = view.endpoint.entity_set
+        entries = "".join(_entry(inner, inner.selection, shape, row, uri, updated) for row in found[key])
     return f"<m:inline><feed><title type=\"text\">{name}</title>{entries}</feed></m:inline>"
 
 

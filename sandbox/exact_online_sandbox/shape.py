@@ -14,7 +14,7 @@ from exact_online_sandbox.errors import bad_request
 from exact_online_sandbox.formats import JSON, Converter, converter
 from exact_online_sandbox.reference import Endpoint, endpoints
 from exact_online_sandbox.rows import Values
-from exact_online_sandbox.views import View
+from exact_online_sandbox.views import View, type_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def _inner(path: str, name: str, items: list[str] | None) -> Selection:
     names = sorted(properties, key=str.lower) if items is None else sorted(items, key=str.lower)
     unknown = next((n for n in names if n not in properties), None)
     if unknown is not None:
-        raise bad_request(errors.unknown_property(unknown, target.endpoint.name))
+        raise bad_request(errors.unknown_property(unknown, type_of(target.endpoint)))
     return Selection(
         plain=tuple(n for n in names if not properties[n].is_navigation),
         deferred=tuple(n for n in names if properties[n].is_navigation),

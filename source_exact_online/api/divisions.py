@@ -63,7 +63,7 @@ def current_division(client: ExactClient) -> int:
     return code
 
 
-def readable_divisions(client: ExactClient, configured: tuple[int, ...] = ()) -> Readable:
+def readable_divisions(client: ExactClient, configured: tuple[int, ...] = (), known: tuple[int, ...] = ()) -> Readable:
     """Ask Exact which divisions the login may read.
 
     The list of all licences is asked first, then the one of a single licence, since either may be forbidden to the
@@ -73,9 +73,10 @@ def readable_divisions(client: ExactClient, configured: tuple[int, ...] = ()) ->
         client: the API.
         configured: divisions named in the configuration. The first stands in the URL; if Exact refuses it there, the
             user's current division does.
+        known: divisions that an earlier run has read; they stand in where Exact's list cannot be had at the moment.
 
     Raises:
-        AirbyteTracedException: login or licence do not work at all.
+        AirbyteTracedException: login or licence do not work at all, or it is not known what to read.
     """
     refusals: list[str] = []
     for anchor in _anchors(client, configured):
@@ -85,14 +86,14 @@ def readable_divisions(client: ExactClient, configured: tuple[int, ...] = ()) ->
                 rows = fetch_all(client, url, service.subject(anchor))
             except ApiError as error:
                 passes = error.verdict.failure is FailureType.transient_error
-                if (passes and not configured) or (not passes and error.verdict.action is Action.FAIL):
+                if (passes and not configured and not known) or (not passes and error.verdict.action is Action.FAIL):
                     raise  # going on without the list would leave out divisions that nobody has named
                 refusals.append(error.verdict.message)
                 continue
             found = {row["Code"]: _division(row) for row in rows if isinstance(row.get("Code"), int)}
             if found:
                 return Readable(found, index == 0, anchor, refusals[0] if refusals else None)
-    known = configured or (anchor,)
+    known = configured or known or (anchor,)
     reason = refusals[0] if refusals else "Exact Online lists no administrations for this login."
     warning = f"{reason} Reading division {', '.join(map(str, known))} without the list of administrations."
     return Readable({code: Division(code) for code in known}, False, anchor, warning)

@@ -348,3 +348,9 @@ def load_states(
             blob = part.stream_state
             documents[part.stream_descriptor.name] = dict(vars(blob)) if blob is not None else {}
     return {stream: StreamState.load(stream, documents.get(stream, {}), now) for stream in streams}
+
+
+def known_divisions(states: Iterable[StreamState]) -> tuple[int, ...]:
+    """Numbers of all divisions that some states speak of, in ascending order."""
+    keys = {key for state in states for key in state.positions if key.isdecimal()}
+    return tuple(sorted(map(int, keys)))

@@ -1,0 +1,299 @@
+"""Tombstones: each deletion since a stream last heard of them, once per division and sync, whatever else goes wrong."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from unit_tests.exact_fakes import (
+    Answer,
+    FakeClock,
+    Run,
+    ScriptedApi,
+    configured,
+    date_json,
+    lost,
+    page,
+    read,
+    refusal,
+    row,
+)
+
+LOG = "sync/Deleted"
+ACCOUNTS = "sync/CRM/Accounts"
+CONTACTS = "sync/CRM/Contacts"
+INVOICES = "sync/SalesInvoice/SalesInvoices"
+ACCOUNT, CONTACT, INVOICE = 2, 5, 13
+
+
+@pytest.fixture(autouse=True)
+def one_division(api: ScriptedApi) -> None:
+    api.divisions(123)
+    for path in (ACCOUNTS, CONTACTS, INVOICES):
+        api.always(path, page([]))
+
+
+def deleted(key: str, kind: int, version: int, at: str | None = "2025-03-03T10:30:00") -> dict[str, Any]:
+    return {
+        "Timestamp": str(version),
+        "EntityKey": key,
+        "EntityType": kind,
+        "DeletedDate": None if at is None else date_json(at),
+    }
+
+
+def first_sync(api: ScriptedApi, clock: FakeClock, *streams: str) -> Run:
+    """The sync before the deletions: at 10:00 Dutch time, one row in each stream."""
+    for path in (ACCOUNTS, CONTACTS, INVOICES):
+        api.on(path, page([row("a", 100, LineNumber=0, InvoiceID="i")]))
+    run = read(clock, configured(*streams))
+    for path in (ACCOUNTS, CONTACTS, INVOICES):
+        api.forget(path)
+    clock.advance(3600)
+    return run
+
+
+def tombstones(run: Run, stream: str) -> list[dict[str, Any]]:
+    return [record for record in run.records(stream) if "_ab_cdc_deleted_at" in record]
+
+
+def test_a_first_sync_asks_for_no_deletions(api: ScriptedApi, clock: FakeClock) -> None:
+    run = first_sync(api, clock, "accounts")
+
+    assert api.requests(LOG) == []
+    assert tombstones(run, "accounts") == []
+
+
+def test_a_deletion_becomes_a_record_with_key_and_times(api: ScriptedApi, clock: FakeClock) -> None:
+    first = first_sync(api, clock, "accounts")
+    api.on(LOG, page([deleted("a", ACCOUNT, 101)]))
+
+    run = read(clock, configured("accounts"), first.state)
+
+    assert run.records("accounts") == [
+        {
+            "Division": 123,
+            "ID": "a",
+            "Modified": "2025-03-03T09:30:00.000+00:00",
+            "_ab_cdc_deleted_at": "2025-03-03T09:30:00.000+00:00",
+        }
+    ]
+
+
+def test_a_tombstone_bears_the_primary_key_of_its_stream(api: ScriptedApi, clock: FakeClock) -> None:
+    first = first_sync(api, clock, "sales_invoices", "sales_invoice_lines")
+    api.on(LOG, page([deleted("x", INVOICE, 101)]))
+
+    run = read(clock, configured("sales_invoices", "sales_invoice_lines"), first.state)
+
+    for stream in ("sales_invoices", "sales_invoice_lines"):
+        assert [(one["Division"], one["ID"]) for one in tombstones(run, stream)] == [(123, "x")]
+
+
+def test_the_log_is_read_once_however_many_streams_hear_of_it(api: ScriptedApi, clock: FakeClock) -> None:
+    first = first_sync(api, clock, "accounts", "contacts")
+    rows = [deleted("a", ACCOUNT, 101), deleted("c", CONTACT, 102), deleted("z", 999, 103)]
+    api.on(LOG, page(rows[:2], more="1"), page(rows[2:]))
+
+    run = read(clock, configured("accounts", "contacts"), first.state, num_workers=4)
+
+    assert len(api.requests(LOG)) == 2
+    assert [one["ID"] for one in tombstones(run, "accounts")] == ["a"]
+    assert [one["ID"] for one in tombstones(run, "contacts")] == ["c"]
+
+
+def test_each_deletion_is_told_once(api: ScriptedApi, clock: FakeClock) -> None:
+    first = first_sync(api, clock, "accounts")
+    api.on(LOG, page([deleted("a", ACCOUNT, 101)]), page([]))
+    second = read(clock, configured("accounts"), first.state)
+
+    third = read(clock, configured("accounts"), second.state)
+
+    assert [one.filter for one in api.requests(LOG)] == ["Timestamp gt 1L", "Timestamp gt 101L"]
+    assert tombstones(third, "accounts") == []
+
+
+def test_what_was_deleted_before_the_first_sync_is_not_told(api: ScriptedApi, clock: FakeClock) -> None:
+    first = first_sync(api, clock, "accounts")
+    api.on(LOG, page([deleted("old", ACCOUNT, 7, "2025-03-01T12:00:00"), deleted("new", ACCOUNT, 101)]))
+
+    run = read(clock, configured("accounts"), first.state)
+
+    assert [one["ID"] for one in tombstones(run, "accounts")] == ["new"]
+
+
+def test_what_was_deleted_while_the_first_sync_ran_is_told(api: ScriptedApi, clock: FakeClock) -> None:
+    """The row may have been on a page that had been read already."""
+    first = first_sync(api, clock, "accounts")
+    api.on(LOG, page([deleted("meanwhile", ACCOUNT, 50, "2025-03-03T10:00:01")]))
+
+    assert tombstones(read(clock, configured("accounts"), first.state), "accounts")
+
+
+def test_a_stream_that_is_behind_hears_what_another_has_heard(api: ScriptedApi, clock: FakeClock) -> None:
+    first = first_sync(api, clock, "accounts", "contacts")
+    api.on(LOG, page([deleted("a", ACCOUNT, 101), deleted("c", CONTACT, 102)]))
+    second = read(clock, configured("accounts"), [one for one in first.state if "accounts" in str(one)])
+    of_contacts = [one for one in first.state if one.stream and one.stream.stream_descriptor.name == "contacts"]
+    api.on(LOG, page([deleted("a", ACCOUNT, 101), deleted("c", CONTACT, 102), deleted("b", ACCOUNT, 103)]))
+
+    third = read(clock, configured("accounts", "contacts"), [*second.state, *of_contacts])
+
+    assert api.requests(LOG)[1].filter == "Timestamp gt 1L"
+    assert [one["ID"] for one in tombstones(third, "accounts")] == ["b"]
+    assert [one["ID"] for one in tombstones(third, "contacts")] == ["c"]
+
+
+def test_tombstones_come_before_the_rows_of_the_same_sync(api: ScriptedApi, clock: FakeClock) -> None:
+    """A row that was deleted and booked again under its key must not be buried after its return."""
+    first = first_sync(api, clock, "accounts")
+    api.on(LOG, page([deleted("a", ACCOUNT, 101)], more="1"), page([deleted("b", ACCOUNT, 102)]))
+    api.on(ACCOUNTS, page([row("a", 103)]))
+
+    run = read(clock, configured("accounts"), first.state, num_workers=4)
+
+    assert [("_ab_cdc_deleted_at" in one, one["ID"]) for one in run.records("accounts")] == [
+        (True, "a"),
+        (True, "b"),
+        (False, "a"),
+    ]
+
+
+def test_the_position_in_the_log_moves_when_all_of_it_was_read(api: ScriptedApi, clock: FakeClock) -> None:
+    first = first_sync(api, clock, "accounts")
+    api.on(LOG, page([deleted("a", ACCOUNT, 900)], more="1"), *[refusal(500)] * 6, page([deleted("b", ACCOUNT, 101)]))
+    second = read(clock, configured("accounts"), first.state)
+
+    third = read(clock, configured("accounts"), second.state)
+
+    assert second.statuses == {"accounts": "INCOMPLETE"}
+    assert "Timestamp" not in second.position("accounts")["deletions"]
+    assert [one["ID"] for one in tombstones(third, "accounts")] == ["b"]
+    assert third.position("accounts")["deletions"]["Timestamp"] == "101"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refusal(403, "Forbidden - Application Scope Violated. Cannot read 'organization.administration' scope."),
+        refusal(403, "Forbidden"),
+        refusal(404),
+        refusal(400, "Bad Request"),
+    ],
+)
+def test_without_the_right_rows_are_read_all_the_same(
+    api: ScriptedApi, clock: FakeClock, answer: Answer, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = first_sync(api, clock, "accounts")
+    api.on(LOG, answer)
+    api.on(ACCOUNTS, page([row("b", 101)]))
+
+    run = read(clock, configured("accounts"), first.state)
+
+    assert run.error is None
+    assert run.keys("accounts") == ["b"]
+    warned = [one.message for one in caplog.records if one.levelno == logging.WARNING and "eleted" in one.message]
+    assert len(warned) == 1
+    assert "123" in warned[0]
+    read_at = run.position("accounts")["deletions"]["read_at"]
+    assert read_at == first.position("accounts")["deletions"]["read_at"], "what was not heard is still to be heard"
+
+
+def test_a_fault_of_the_log_that_passes_costs_nothing(api: ScriptedApi, clock: FakeClock) -> None:
+    first = first_sync(api, clock, "accounts")
+    api.on(LOG, lost(), refusal(503), page([deleted("a", ACCOUNT, 101)]))
+
+    run = read(clock, configured("accounts"), first.state)
+
+    assert [one["ID"] for one in tombstones(run, "accounts")] == ["a"]
+    assert run.error is None
+
+
+def test_rows_are_read_when_the_log_is_broken_and_the_stream_is_incomplete(
+    api: ScriptedApi, clock: FakeClock
+) -> None:
+    first = first_sync(api, clock, "accounts")
+    api.on(LOG, *[refusal(500)] * 6)
+    api.on(ACCOUNTS, page([row("b", 101)]))
+
+    run = read(clock, configured("accounts"), first.state)
+
+    assert run.keys("accounts") == ["b"]
+    assert run.statuses == {"accounts": "INCOMPLETE"}
+
+
+@pytest.mark.parametrize(("days", "warned"), [(59, False), (61, True), (400, True)])
+def test_a_gap_longer_than_the_log_is_warned_of_with_the_remedy(
+    api: ScriptedApi, clock: FakeClock, days: int, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = first_sync(api, clock, "accounts")
+    clock.advance(days * 86_400)
+    api.on(LOG, page([]))
+
+    read(clock, configured("accounts"), first.state)
+
+    lines = [line for line in caplog.messages if "two months" in line]
+    assert bool(lines) is warned
+    assert all("accounts" in line and "in full" in line for line in lines)
+
+
+def test_deletions_made_before_a_move_still_arrive(api: ScriptedApi, clock: FakeClock) -> None:
+    first = first_sync(api, clock, "accounts")
+    api.on(LOG, page([deleted("a", ACCOUNT, 500)]))
+    second = read(clock, configured("accounts"), first.state)
+    clock.advance(86_400)
+    api.divisions(123, DivisionMoveDate="/Date(1741000000000)/")
+    rows = [deleted("a", ACCOUNT, 3), deleted("b", ACCOUNT, 4, "2025-03-03T15:00:00")]
+    api.on(LOG, page(rows))
+
+    third = read(clock, configured("accounts"), second.state)
+
+    assert api.requests(LOG)[-1].filter == "Timestamp gt 1L"
+    assert "b" in [one["ID"] for one in tombstones(third, "accounts")]
+
+
+def test_switched_off_the_log_is_not_read(api: ScriptedApi, clock: FakeClock) -> None:
+    first = first_sync(api, clock, "accounts")
+
+    run = read(clock, configured("accounts"), first.state, read_deletions=False)
+
+    assert api.requests(LOG) == []
+    assert run.error is None
+
+
+def test_a_full_refresh_needs_no_tombstones(api: ScriptedApi, clock: FakeClock) -> None:
+    first = first_sync(api, clock, "accounts")
+    api.on(ACCOUNTS, page([row("a", 100)]))
+
+    read(clock, configured("accounts", mode="full_refresh"), first.state)
+
+    assert api.requests(LOG) == []
+
+
+def test_a_division_read_for_the_first_time_has_no_deletions_yet(api: ScriptedApi, clock: FakeClock) -> None:
+    first = first_sync(api, clock, "accounts")
+    api.divisions(123, 456)
+    api.on(LOG, page([]), division=123)
+
+    read(clock, configured("accounts"), first.state)
+
+    assert [one.division for one in api.requests(LOG)] == [123]
+
+
+def test_a_log_row_without_date_is_a_tombstone_all_the_same(api: ScriptedApi, clock: FakeClock) -> None:
+    """Without the mark it would pass for a live row whose columns are all empty."""
+    first = first_sync(api, clock, "accounts")
+    api.on(LOG, page([deleted("a", ACCOUNT, 101, None)]))
+
+    run = read(clock, configured("accounts"), first.state)
+
+    assert [one["_ab_cdc_deleted_at"] for one in tombstones(run, "accounts")] == ["2025-03-03T10:00:00.000+00:00"]
+
+
+def test_a_log_row_without_key_is_no_tombstone(api: ScriptedApi, clock: FakeClock) -> None:
+    first = first_sync(api, clock, "accounts")
+    api.on(LOG, page([{**deleted("", ACCOUNT, 101), "EntityKey": None}]))
+
+    assert tombstones(read(clock, configured("accounts"), first.state), "accounts") == []
