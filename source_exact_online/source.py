@@ -181,13 +181,13 @@ class SourceExactOnline(AbstractSource):
         if not asked:
             found = [one for code, one in sorted(readable.divisions.items()) if code not in settings.exclude_divisions]
             return Divisions(readable, found, [])
-        found = {code: readable.divisions.get(code) for code in asked}
+        asked_for = {code: readable.divisions.get(code) for code in asked}
         if not readable.complete:
-            found = {code: division or Division(code) for code, division in found.items()}
+            asked_for = {code: division or Division(code) for code, division in asked_for.items()}
         return Divisions(
             readable,
-            [division for division in found.values() if division is not None],
-            [code for code, division in found.items() if division is None],
+            [division for division in asked_for.values() if division is not None],
+            [code for code, division in asked_for.items() if division is None],
         )
 
 
