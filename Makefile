@@ -123,7 +123,7 @@ clean: ## remove the virtual environments, caches and what was built
 	@touch $@
 
 # The connector and the sandbox are installed from this working copy, editable: a change of their code needs no set-up.
-%/ready: %/dependencies setup.py sandbox/setup.py pyproject.toml
+%/ready: %/dependencies setup.py sandbox/setup.py
 	$*/bin/pip install --quiet --no-deps --no-build-isolation -e . -e sandbox
 	$*/bin/pip check --quiet
 	@touch $@

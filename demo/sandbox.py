@@ -18,7 +18,7 @@ Summary = dict[str, dict[str, int]]
 
 
 class SandboxError(Exception):
-    """The sandbox did not start."""
+    """The sandbox did not start, or does not do what it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,11 @@ class Sandbox:
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:  # noqa: ANN401 - JSON
         data = None if body is None else json.dumps(body).encode()
-        with urlopen(Request(f"{self.url}/sandbox/{path}", data, method=method), timeout=60) as answer:
-            return json.load(answer)
+        try:
+            with urlopen(Request(f"{self.url}/sandbox/{path}", data, method=method), timeout=60) as answer:
+                return json.load(answer)
+        except OSError as error:
+            raise SandboxError(f"the sandbox does not do {path}: {error}") from error
 
 
 @contextmanager

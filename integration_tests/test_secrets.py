@@ -62,12 +62,7 @@ def broken_token_endpoint(sandbox: Sandbox, config: dict[str, Any]) -> None:
     sandbox.fault("status", path="oauth2/token", status=400, body=body)
 
 
-def died_early(sandbox: Sandbox, config: dict[str, Any]) -> None:
-    """The access token is refused before its time, once."""
-    sandbox.fault("unauthorized", path="sync/CRM/Accounts", count=1, text="access token expired")
-
-
-@pytest.mark.parametrize("spoil", [nothing, expired, forbidden, echoing, broken_token_endpoint, died_early])
+@pytest.mark.parametrize("spoil", [nothing, expired, forbidden, echoing, broken_token_endpoint])
 @pytest.mark.parametrize("debug", [False, True], ids=["plain", "debug"])
 def test_no_secret_in_the_output(debug: bool, spoil: Callable[[Sandbox, dict[str, Any]], None], clean: Sandbox) -> None:
     connector = clean.connection()

@@ -9,18 +9,17 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from types import FrameType
 from typing import Any, NoReturn
 
 import orjson
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
-from airbyte_cdk.logger import PRINT_BUFFER
-from airbyte_cdk.models import AirbyteMessageSerializer, ConnectorSpecification, FailureType, Status
+from airbyte_cdk.models import AirbyteMessageSerializer, ConnectorSpecification, FailureType
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.config import check_shape
 from source_exact_online.source import SourceExactOnline
+from source_exact_online.stdout import MessageBuffer
 
 logger = logging.getLogger("airbyte.exact_online")
 
@@ -45,21 +44,19 @@ def run() -> NoReturn:
 
 def _speak(source: SourceExactOnline, arguments: Sequence[str]) -> int:
     """Run one of Airbyte's verbs; returns the exit code."""
-    printer = Printer()
-    signal.signal(signal.SIGTERM, printer.end)
+    stdout = MessageBuffer()
     entrypoint = Entrypoint(source)
     parsed = AirbyteEntrypoint.parse_args(list(arguments))
     if not parsed.command:
         AirbyteEntrypoint.parse_args(["--help"])
     try:
-        with PRINT_BUFFER:
-            return printer.print_all(_messages(entrypoint, parsed))
+        stdout.take_over()
+        with stdout:
+            return stdout.print_all(_messages(entrypoint, parsed))
     except BrokenPipeError:
         # Whoever read our output is gone. Python would complain about stdout once more when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
-    except KeyboardInterrupt:
-        return 130
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 1
 
@@ -88,34 +85,6 @@ def _messages(entrypoint: AirbyteEntrypoint, parsed: object) -> Iterator[str]:
         logger.error(filter_secrets(str(traced)))
         yield orjson.dumps(AirbyteMessageSerializer.dump(traced.as_sanitized_airbyte_message())).decode()
         raise SystemExit(1) from None
-
-
-class Printer:
-    """Prints messages line by line and never ends in the middle of one."""
-
-    def __init__(self) -> None:
-        self._printing = False
-        self._ending: int | None = None
-
-    def print_all(self, lines: Iterator[str]) -> int:
-        """Print the messages of a run; returns the exit code."""
-        code = 0
-        for line in lines:
-            if line.startswith('{"type":"CONNECTION_STATUS"'):
-                status = orjson.loads(line)["connectionStatus"]["status"]
-                code = 0 if status == Status.SUCCEEDED.value else 1
-            self._printing = True
-            print(f"{line}\n", end="")
-            self._printing = False
-            if self._ending is not None:
-                raise SystemExit(self._ending)
-        return code
-
-    def end(self, signum: int, frame: FrameType | None) -> None:
-        """SIGTERM ends the run like Ctrl-C: whatever was emitted stands, and a token refresh under way may finish."""
-        self._ending = 128 + signum
-        if not self._printing:
-            raise SystemExit(self._ending)
 
 
 def _traced(error: Exception) -> AirbyteTracedException:

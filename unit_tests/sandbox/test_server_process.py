@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
@@ -240,3 +241,58 @@ def test_help_explains_every_option() -> None:
     actions = [a for a in parser()._actions if a.option_strings]
     assert all(action.help for action in actions)
     assert "examples:" in parser().format_help()
+
+
+def test_login_works_in_a_browser_like_session(running: Running) -> None:
+    browser = requests.Session()
+    fields = {
+        "client_id": running.ready["client_id"],
+        "redirect_uri": "http://127.0.0.1:9/callback",
+        "response_type": "code",
+        "state": "xyz",
+        "force_login": "1",
+    }
+    assert "Log in" in browser.get(f"{running.url}/api/oauth2/auth", params=fields, timeout=10).text
+    credentials = {"sandbox_user": "lee", "sandbox_password": "x"}
+    page = browser.post(f"{running.url}/api/oauth2/login", data={**fields, **credentials}, timeout=10)
+    assert f'value="{running.division}"' in page.text
+    decision = {"decision": "allow", "division": running.division}
+    reply = browser.post(
+        f"{running.url}/api/oauth2/consent", data={**fields, **decision}, timeout=10, allow_redirects=False
+    )
+    location = reply.headers["Location"]
+    assert location.startswith("http://127.0.0.1:9/callback?code=")
+    assert "%21" in location
+    code = parse_qs(urlsplit(location).query)["code"][0]
+    form = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": fields["redirect_uri"],
+        "client_id": running.ready["client_id"],
+        "client_secret": running.ready["client_secret"],
+    }
+    token = requests.post(f"{running.url}/api/oauth2/token", data=form, timeout=10).json()
+    me = requests.get(
+        f"{running.url}/api/v1/current/Me",
+        headers={"Authorization": f"Bearer {token['access_token']}", "Accept": "application/json"},
+        timeout=10,
+    )
+    assert me.json()["d"]["results"][0]["UserName"] == "lee"
+    secrets = running.control("GET", "secrets")
+    assert token["refresh_token"] in secrets["refresh_tokens"]
+    assert token["access_token"] in secrets["access_tokens"]
+    assert secrets["client_secrets"] == [running.ready["client_secret"]]
+
+
+def test_a_database_file_is_served_again_as_it_was(tmp_path: Path) -> None:
+    seen = []
+    for _ in range(2):
+        started = start("--db", str(tmp_path / "books.sqlite"))
+        try:
+            running = Running(first_line(started))
+            running.log_in()
+            seen.append(running.control("GET", f"truth/{running.division}/crm/Accounts")["rows"])
+        finally:
+            started.terminate()
+            started.communicate(timeout=10)
+    assert seen[0] == seen[1] != []

@@ -1,0 +1,238 @@
+"""The configuration: what fits becomes a typed object, what does not gets one clear sentence without any secret."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_exact_online.config import Config, check_shape, parse_config
+from source_exact_online.source import SourceExactOnline
+from unit_tests.exact_fakes import SECRETS, START, raw_config
+
+OFFICIAL = "https://start.exactonline.nl"
+
+
+def specification() -> dict[str, Any]:
+    found: dict[str, Any] = SourceExactOnline().spec(None).connectionSpecification  # type: ignore[arg-type]
+    return found
+
+
+def parse(environment: dict[str, str] | None = None, **fields: Any) -> Config:
+    raw = raw_config(**fields)
+    check_shape(raw, specification())
+    return parse_config(raw, START, environment or {})
+
+
+def refused(**fields: Any) -> str:
+    with pytest.raises(AirbyteTracedException) as raised:
+        parse(**fields)
+    assert raised.value.failure_type is FailureType.config_error
+    message = str(raised.value.message)
+    said = f"{message} {raised.value.internal_message}"
+    assert not [secret for secret in SECRETS if secret in said]
+    assert "\n" not in message
+    assert message.endswith(".")
+    return message
+
+
+def credentials(**changes: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {**raw_config()["credentials"], **changes}
+    return found
+
+
+class TestDefaults:
+    def test_what_is_left_out_has_its_default(self) -> None:
+        raw = {"site": "be", "credentials": {"client_id": "a", "client_secret": "b", "refresh_token": "c"}}
+
+        config = parse_config(raw, START, {})
+
+        assert config.login.base_url == "https://start.exactonline.be"
+        assert (config.divisions, config.exclude_divisions, config.start_date) == ((), frozenset(), None)
+        assert config.lookback == timedelta(minutes=120)
+        assert (config.read_deletions, config.num_workers, config.daily_calls_reserve) == (True, 10, 0)
+        assert config.login.token_file is None
+
+    def test_unknown_fields_are_ignored_as_airbyte_adds_its_own(self) -> None:
+        assert parse(something={"new": 1}, credentials=credentials(auth_type="oauth")).login.site == "nl"
+
+    @pytest.mark.parametrize("site", ["nl", "be", "de", "fr", "es", "co.uk", "com"])
+    def test_every_site_has_its_own_host(self, site: str) -> None:
+        assert parse(site=site).login.base_url == f"https://start.exactonline.{site}"
+
+    def test_divisions_keep_their_order_and_are_read_once(self) -> None:
+        assert parse(divisions=[3, 1, 3, 2]).divisions == (3, 1, 2)
+
+    def test_zero_is_a_value(self) -> None:
+        config = parse(lookback_window_minutes=0, read_deletions=False, daily_calls_reserve=0)
+
+        assert (config.lookback, config.read_deletions) == (timedelta(0), False)
+
+    def test_no_secret_shows_when_the_settings_are_printed(self) -> None:
+        assert not [secret for secret in SECRETS if secret in repr(parse())]
+
+
+class TestTokenFile:
+    def test_it_may_stand_in_the_configuration_or_the_environment(self) -> None:
+        environment = {"EXACT_ONLINE_TOKEN_FILE": "/tokens/env.json"}
+
+        assert parse(environment).login.token_file == Path("/tokens/env.json")
+        configured = parse(environment, credentials=credentials(token_file="/tokens/own.json"))
+        assert configured.login.token_file == Path("/tokens/own.json"), "the configuration is nearer"
+
+    def test_an_empty_one_is_none(self) -> None:
+        assert parse({"EXACT_ONLINE_TOKEN_FILE": ""}).login.token_file is None
+
+
+class TestStartDate:
+    @pytest.mark.parametrize(
+        ("text", "utc"),
+        [
+            ("2024-01-01T00:00:00Z", datetime(2024, 1, 1, tzinfo=timezone.utc)),
+            ("2024-01-01T00:00:00+01:00", datetime(2023, 12, 31, 23, tzinfo=timezone.utc)),
+            ("2024-01-01T00:00:00.500Z", datetime(2024, 1, 1, 0, 0, 0, 500_000, tzinfo=timezone.utc)),
+            ("2024-01-01T00:00:00", datetime(2024, 1, 1, tzinfo=timezone.utc)),
+            ("2024-01-01", datetime(2024, 1, 1, tzinfo=timezone.utc)),
+        ],
+    )
+    def test_any_usual_notation_is_understood(self, text: str, utc: datetime) -> None:
+        assert parse(start_date=text).start_date == utc
+
+    @pytest.mark.parametrize("text", ["yesterday", "01/02/2024 x", "2024-13-01T00:00:00Z", "2024-02-30", "{}"])
+    def test_what_is_no_date_is_named(self, text: str) -> None:
+        assert "start_date" in refused(start_date=text)
+
+    def test_a_date_in_the_future_would_read_nothing(self) -> None:
+        message = refused(start_date="2025-03-03T09:00:01Z")
+
+        assert "start_date" in message
+        assert "future" in message
+        assert parse(start_date="2025-03-03T09:00:00Z").start_date == START
+
+
+class TestBaseUrl:
+    @pytest.mark.parametrize(
+        "url",
+        ["http://localhost:8765", "http://127.0.0.1:8765", "http://127.0.0.1:8765/", "https://localhost", "http://[::1]:80"],
+    )
+    def test_a_loopback_address_is_for_a_sandbox(self, url: str) -> None:
+        assert parse(base_url=url).login.base_url == url.rstrip("/")
+
+    @pytest.mark.parametrize("url", [OFFICIAL, f"{OFFICIAL}/", "", None])
+    def test_the_sites_own_address_is_the_default(self, url: str | None) -> None:
+        fields = {} if url is None else {"base_url": url}
+
+        assert parse(**fields).login.base_url == OFFICIAL
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://evil.example",
+            "http://start.exactonline.nl",
+            "https://start.exactonline.be",
+            "https://start.exactonline.nl.evil.example",
+            "https://start.exactonline.nl@evil.example",
+            "http://localhost@evil.example",
+            "http://evil.example\\@localhost",
+            "http://user:pass@localhost",
+            "http://localhost.evil.example",
+            "http://localhost/api",
+            "http://localhost?x=1",
+            "http://127.0.0.1.evil.example",
+            "http://0.0.0.0:80",
+            "http://10.0.0.1",
+            "ftp://localhost",
+            "file:///etc/passwd",
+            "localhost:8765",
+            "http://localhost:port",
+            "http://[::1",
+        ],
+    )
+    def test_a_token_never_goes_anywhere_else(self, url: str) -> None:
+        message = refused(base_url=url)
+
+        assert "base_url" in message
+        assert "loopback" in message
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("field", ["client_id", "client_secret", "refresh_token"])
+    @pytest.mark.parametrize("value", [" x", "x\n", "a b", "\tx", "a\u00a0b"])
+    def test_white_space_in_a_credential_is_named(self, field: str, value: str) -> None:
+        message = refused(credentials=credentials(**{field: SECRETS[2] + value}))
+
+        assert f"credentials.{field}" in message
+        assert "white space" in message
+
+    @pytest.mark.parametrize("field", ["client_id", "client_secret", "refresh_token"])
+    def test_an_empty_credential_is_named(self, field: str) -> None:
+        assert f"credentials.{field}" in refused(credentials=credentials(**{field: ""}))
+
+    @pytest.mark.parametrize("field", ["client_id", "client_secret", "refresh_token"])
+    def test_a_missing_credential_is_named(self, field: str) -> None:
+        rest = {name: value for name, value in credentials().items() if name != field}
+
+        assert f"credentials.{field}" in refused(credentials=rest)
+
+    @pytest.mark.parametrize("field", ["site", "credentials"])
+    def test_a_missing_field_is_named(self, field: str) -> None:
+        raw = {name: value for name, value in raw_config().items() if name != field}
+        with pytest.raises(AirbyteTracedException, match=f"^{field} is missing"):
+            check_shape(raw, specification())
+
+    @pytest.mark.parametrize(
+        ("fields", "name"),
+        [
+            ({"site": "us"}, "site"),
+            ({"site": None}, "site"),
+            ({"divisions": "all"}, "divisions"),
+            ({"divisions": ["all"]}, "divisions[0]"),
+            ({"divisions": [True]}, "divisions[0]"),
+            ({"exclude_divisions": [1.5]}, "exclude_divisions[0]"),
+            ({"num_workers": 0}, "num_workers"),
+            ({"num_workers": 51}, "num_workers"),
+            ({"num_workers": "10"}, "num_workers"),
+            ({"lookback_window_minutes": -1}, "lookback_window_minutes"),
+            ({"daily_calls_reserve": -1}, "daily_calls_reserve"),
+            ({"read_deletions": "yes"}, "read_deletions"),
+            ({"start_date": 20240101}, "start_date"),
+            ({"base_url": 7}, "base_url"),
+        ],
+    )
+    def test_a_value_of_the_wrong_kind_is_named_with_its_field(self, fields: dict[str, Any], name: str) -> None:
+        assert refused(**fields).startswith(name)
+
+    @pytest.mark.parametrize(
+        "broken",
+        [
+            SECRETS[2],
+            [SECRETS[2]],
+            {"client_id": [SECRETS[0]], "client_secret": SECRETS[1], "refresh_token": SECRETS[2]},
+            {"client_id": SECRETS[0], "client_secret": {"value": SECRETS[1]}, "refresh_token": SECRETS[2]},
+            {"client_id": SECRETS[0], "client_secret": SECRETS[1], "refresh_token": [SECRETS[2]]},
+        ],
+    )
+    def test_credentials_of_a_wrong_kind_are_not_repeated(self, broken: Any) -> None:
+        assert refused(credentials=broken).startswith("credentials")
+
+    def test_a_configuration_that_is_no_object_is_refused(self) -> None:
+        for raw in ([], "text", None, 7, [SECRETS[2]]):
+            with pytest.raises(AirbyteTracedException) as raised:
+                check_shape(raw, specification())  # type: ignore[arg-type]
+            assert SECRETS[2] not in str(raised.value.message)
+
+    def test_divisions_that_are_all_excluded_leave_nothing(self) -> None:
+        assert "exclude_divisions" in refused(divisions=[1, 2], exclude_divisions=[2, 1, 3])
+        assert parse(divisions=[1, 2], exclude_divisions=[2]).divisions == (1, 2)
+
+    def test_a_lookback_longer_than_any_division_has_lived_reads_everything(self) -> None:
+        assert parse(lookback_window_minutes=10**12).lookback > timedelta(days=36_000)
+
+
+@pytest.mark.parametrize("divisions", [[412873.0], [412873]])
+def test_a_division_is_a_whole_number_in_every_url(divisions: list[Any]) -> None:
+    assert [str(code) for code in parse(divisions=divisions).divisions] == ["412873"]

@@ -1,0 +1,261 @@
+"""The console script: Airbyte's messages on stdout and nothing else, and an exit code that can be relied upon."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
+
+from source_exact_online import run
+from source_exact_online.source import SourceExactOnline
+from unit_tests.exact_fakes import SECRETS, FakeClock, ScriptedApi, Sent, configured, page, raw_config, refusal, row
+
+JOURNALS = "financial/Journals"
+SCRIPT = "from source_exact_online.run import run; run()"
+
+
+@pytest.fixture(autouse=True)
+def own_signals() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+class Script:
+    """Runs the verbs of the console script in this process."""
+
+    def __init__(self, clock: FakeClock, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.clock = clock
+        self.folder = folder
+        self._capsys = capsys
+
+    def file(self, name: str, content: Any) -> str:
+        path = self.folder / name
+        path.write_text(content if isinstance(content, str) else json.dumps(content), "utf-8")
+        return str(path)
+
+    def __call__(self, *arguments: str) -> tuple[int, list[dict[str, Any]]]:
+        self._capsys.readouterr()
+        code = run._speak(SourceExactOnline(self.clock), arguments)
+        lines = self._capsys.readouterr().out.splitlines()
+        return code, [json.loads(line) for line in lines]
+
+    def verb(self, verb: str, *more: str, **config: Any) -> tuple[int, list[dict[str, Any]]]:
+        return self(verb, "--config", self.file("config.json", raw_config(**config)), *more)
+
+    def catalog(self, *streams: str) -> str:
+        return self.file("catalog.json", ConfiguredAirbyteCatalogSerializer.dump(configured(*streams)))
+
+
+@pytest.fixture
+def script(clock: FakeClock, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Script:
+    return Script(clock, tmp_path, capsys)
+
+
+def of_type(messages: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [message for message in messages if message["type"] == kind]
+
+
+def error_of(messages: list[dict[str, Any]]) -> dict[str, Any]:
+    errors = [one["trace"]["error"] for one in of_type(messages, "TRACE") if one["trace"]["type"] == "ERROR"]
+    assert errors, messages
+    found: dict[str, Any] = errors[-1]
+    assert not [secret for secret in SECRETS for message in messages if secret in json.dumps(message)]
+    return found
+
+
+class TestExitCodes:
+    def test_spec_is_zero(self, script: Script) -> None:
+        code, messages = script("spec")
+
+        assert code == 0
+        assert of_type(messages, "SPEC")[0]["spec"]["connectionSpecification"]["required"] == ["site", "credentials"]
+
+    def test_discover_is_zero_without_network(self, script: Script) -> None:
+        code, messages = script.verb("discover")
+
+        assert code == 0
+        assert len(of_type(messages, "CATALOG")[0]["catalog"]["streams"]) >= 21
+
+    def test_a_check_that_succeeds_is_zero(self, script: Script, api: ScriptedApi) -> None:
+        api.divisions(123).always("hrm/Divisions", page([]))
+
+        code, messages = script.verb("check")
+
+        assert code == 0
+        assert of_type(messages, "CONNECTION_STATUS")[0]["connectionStatus"]["status"] == "SUCCEEDED"
+
+    def test_a_check_that_fails_is_one(self, script: Script, api: ScriptedApi) -> None:
+        api.divisions(123).always("hrm/Divisions", page([]))
+
+        code, messages = script.verb("check", divisions=[999])
+
+        assert code == 1
+        status = of_type(messages, "CONNECTION_STATUS")[0]["connectionStatus"]
+        assert status["status"] == "FAILED"
+        assert "999" in status["message"]
+
+    def test_a_check_that_breaks_off_is_a_failed_check(self, script: Script, api: ScriptedApi) -> None:
+        """A platform waits for a connection status, whatever happens."""
+        api.always("current/Me", refusal(403, reason="LicenseExpired"))
+
+        code, messages = script.verb("check")
+
+        assert code == 1
+        (status,) = of_type(messages, "CONNECTION_STATUS")
+        assert status["connectionStatus"]["status"] == "FAILED"
+        assert "expired" in json.dumps(messages)
+
+    def test_a_complete_read_is_zero(self, script: Script, api: ScriptedApi) -> None:
+        api.divisions(123).on(JOURNALS, page([row("a")]))
+
+        code, messages = script.verb("read", "--catalog", script.catalog("journals"))
+
+        assert code == 0
+        assert [one["record"]["data"]["ID"] for one in of_type(messages, "RECORD")] == ["a"]
+
+    def test_an_incomplete_read_is_one_and_keeps_its_progress(self, script: Script, api: ScriptedApi) -> None:
+        api.divisions(123).on(JOURNALS, page([row("a")], more="1"), *[refusal(500)] * 6)
+
+        code, messages = script.verb("read", "--catalog", script.catalog("journals"))
+
+        assert code == 1
+        assert of_type(messages, "STATE")
+        assert error_of(messages)["failure_type"] == "transient_error"
+        assert "journals" in error_of(messages)["message"]
+
+    def test_a_read_goes_on_from_a_state_file(self, script: Script, api: ScriptedApi) -> None:
+        api.divisions(123).always("sync/Deleted", page([])).on("sync/CRM/Accounts", page([row("a", 77)]), page([]))
+        arguments = ("--catalog", script.catalog("accounts"))
+        _, messages = script.verb("read", *arguments)
+        state = script.file("state.json", [of_type(messages, "STATE")[-1]["state"]])
+
+        code, _ = script.verb("read", *arguments, "--state", state)
+
+        assert code == 0
+        assert api.requests("sync/CRM/Accounts")[1].filter == "Timestamp gt 77L"
+
+
+class TestBadInput:
+    """One sentence each, and never a stack trace alone."""
+
+    def test_a_bad_configuration(self, script: Script) -> None:
+        code, messages = script.verb("read", "--catalog", script.catalog("journals"), start_date="yesterday")
+
+        assert code == 1
+        assert error_of(messages)["failure_type"] == "config_error"
+        assert error_of(messages)["message"].startswith("start_date")
+        assert not of_type(messages, "RECORD") + of_type(messages, "STATE")
+
+    def test_an_unknown_stream(self, script: Script) -> None:
+        code, messages = script.verb("read", "--catalog", script.catalog("unicorns"))
+
+        assert code == 1
+        assert "unicorns" in error_of(messages)["message"]
+
+    @pytest.mark.parametrize("argument", ["--config", "--catalog", "--state"])
+    @pytest.mark.parametrize("content", ["{", "", "[1, 2]", "7", None])
+    def test_a_file_that_cannot_be_used(self, script: Script, argument: str, content: str | None) -> None:
+        files = {
+            "--config": script.file("config.json", raw_config()),
+            "--catalog": script.catalog("journals"),
+            "--state": script.file("state.json", []),
+        }
+        bad = script.folder / "bad.json"
+        if content is not None:
+            bad.write_text(content, "utf-8")
+        files[argument] = str(bad)
+
+        code, messages = script("read", *(part for pair in files.items() for part in pair))
+
+        error = error_of(messages)
+        assert code == 1
+        assert error["failure_type"] == "config_error"
+        assert "bad.json" in error["message"]
+        assert "\n" not in error["message"].strip()
+
+    def test_a_newer_state(self, script: Script) -> None:
+        descriptor = {"stream_descriptor": {"name": "journals"}, "stream_state": {"version": 99, "divisions": {}}}
+        state = script.file("state.json", [{"type": "STREAM", "stream": descriptor}])
+
+        code, messages = script.verb("read", "--catalog", script.catalog("journals"), "--state", state)
+
+        assert code == 1
+        assert "newer version" in error_of(messages)["message"]
+
+    def test_a_verb_that_does_not_exist(self) -> None:
+        with pytest.raises(SystemExit) as ended:
+            run._speak(SourceExactOnline(), ["write"])
+
+        assert ended.value.code not in (0, None)
+
+
+class TestEnd:
+    def test_sigterm_in_mid_read_ends_it_with_what_was_emitted(self, script: Script, api: ScriptedApi) -> None:
+        pages = [page([row(str(number))], more=str(number)) for number in range(20)]
+        api.divisions(123).on(JOURNALS, *pages)
+
+        def end_at_page_five(sent: Sent) -> None:
+            if sent.options.get("$skiptoken") == "5":
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        api.before = end_at_page_five
+        code, messages = script.verb("read", "--catalog", script.catalog("journals"))
+
+        assert code == 128 + signal.SIGTERM
+        assert len(of_type(messages, "RECORD")) == 6
+        assert not [one for one in of_type(messages, "TRACE") if one["trace"]["type"] == "ERROR"]
+
+    def test_a_line_is_never_cut_in_two(self, capsys: pytest.CaptureFixture[str]) -> None:
+        printer = run.Printer()
+
+        class Interrupting(str):
+            """A line during whose printing the signal arrives."""
+
+            def __format__(self, spec: str) -> str:
+                printer.end(signal.SIGTERM, None)
+                return str(self)
+
+        with pytest.raises(SystemExit) as ended:
+            printer.print_all(iter([Interrupting("whole"), "never"]))
+
+        assert ended.value.code == 128 + signal.SIGTERM
+        assert capsys.readouterr().out == "whole\n"
+
+    def test_control_c_is_no_stack_trace(self, script: Script, api: ScriptedApi) -> None:
+        def interrupt(sent: Sent) -> None:
+            raise KeyboardInterrupt
+
+        api.divisions(123).on(JOURNALS, page([row("a")]))
+        api.before = interrupt
+
+        code, messages = script.verb("read", "--catalog", script.catalog("journals"))
+
+        assert code == 130
+        assert not of_type(messages, "RECORD")
+
+    def test_a_closed_pipe_ends_the_process_quietly(self) -> None:
+        process = subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, "discover", "--config", os.devnull],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        assert process.stdout is not None
+        process.stdout.close()
+        began = time.monotonic()
+        _, complaints = process.communicate(timeout=60)
+
+        assert process.returncode not in (0, -signal.SIGKILL)
+        assert b"Traceback" not in complaints
+        assert b"Exception ignored" not in complaints
+        assert time.monotonic() - began < 60
