@@ -32,7 +32,7 @@ class MessageBuffer(PrintBuffer):
 
     def __enter__(self) -> MessageBuffer:
         self.old_stdout, self.old_stderr = sys.stdout, sys.stderr
-        sys.stdout = self  # type: ignore[assignment]  # all that print() needs; stderr stays what it is
+        sys.stdout = self  # stderr stays what it is
         return self
 
     def write(self, message: str) -> None:

@@ -35,10 +35,7 @@ EDM_TO_JSON = {
     "Edm.Int64": "integer",
 }  # fmt: skip
 
-STAMPED = {
-    "Approved", "ArchiveDate", "Created", "CreatedDate", "DeletedDate", "DivisionHRLinkUnlinkDate", "DivisionMoveDate",
-    "Modified", "ModifiedDate", "PaymentSelected", "ReceivableSelected", "SenderDateSent", "syscreated", "sysmodified",
-}  # fmt: skip
+STAMPED = {"Created", "CreatedDate", "DeletedDate", "Modified", "ModifiedDate", "syscreated", "sysmodified"}
 
 
 def committed(stream: dict[str, Any]) -> dict[str, Any]:
