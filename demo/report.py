@@ -79,6 +79,8 @@ def calls(
 def farewell(terminal: Terminal, python: str, file: str) -> None:
     """Where to go on."""
     terminal.line(f"{python} -c \"import duckdb; db = duckdb.connect('{file}'); \\", YELLOW)
-    terminal.line("  db.sql('select Name, City from exact.accounts where _ab_cdc_deleted_at is null limit 9').show()\"", YELLOW)
+    terminal.line(
+        "  db.sql('select Name, City from exact.accounts where _ab_cdc_deleted_at is null limit 9').show()\"", YELLOW
+    )
     terminal.line("Deleted rows stay as records that hold only their key and _ab_cdc_deleted_at.", DIM)
     terminal.line("The questions above are demo/questions/*.sql, the load is demo/load.py.", DIM)

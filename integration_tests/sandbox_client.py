@@ -107,6 +107,11 @@ class Sandbox:
         """Tell the control API."""
         return self._answer(self._session.post(f"{self.base_url}/sandbox/{path}", json=body))
 
+    def delete_control(self, *paths: str) -> None:
+        """Drop what the control API keeps under some paths: `faults`, `rights`, `calls`, `token-calls`."""
+        for path in paths:
+            self._answer(self._session.delete(f"{self.base_url}/sandbox/{path}"))
+
     @staticmethod
     def _answer(response: requests.Response) -> Any:
         assert response.ok, f"{response.request.method} {response.request.path_url}: {response.text}"
@@ -114,8 +119,7 @@ class Sandbox:
 
     def clear(self) -> None:
         """Drop faults, denials, counted calls and errors, and the log of calls; settings are as at the start."""
-        for path in ("faults", "rights", "calls", "token-calls"):
-            self._session.delete(f"{self.base_url}/sandbox/{path}").raise_for_status()
+        self.delete_control("faults", "rights", "calls", "token-calls")
         self.post("settings", **self.settings)
         self.post("quota/reset")
 
@@ -197,8 +201,7 @@ class Sandbox:
 
     def forget_calls(self) -> None:
         """Clear the logs of calls."""
-        for path in ("calls", "token-calls"):
-            self._session.delete(f"{self.base_url}/sandbox/{path}").raise_for_status()
+        self.delete_control("calls", "token-calls")
 
     # -- behaviour -------------------------------------------------------------------------------------------------
 

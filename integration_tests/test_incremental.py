@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
-from integration_tests.connector import Connector, Record, Run, State, configured_catalog
+from integration_tests.connector import Connector, Record, Run, configured_catalog, last_states
 from integration_tests.protocol import Message
-from integration_tests.sandbox_client import Sandbox
+from integration_tests.sandbox_client import Row, Sandbox
 from integration_tests.truth import CORE, ENDPOINTS, MIXED, assert_same, belongs, by_key, parse_time, primary_key
 
 ENTITIES = {
@@ -57,12 +58,12 @@ LOGGED = [
 FAMILIES = {"sales_invoices": "sales_invoice_lines", "purchase_orders": "purchase_order_lines"}
 
 
-def rows_of(sandbox: Sandbox, stream: str, division: int) -> list[dict[str, Any]]:
+def rows_of(sandbox: Sandbox, stream: str, division: int) -> list[Row]:
     """Rows of a stream as the sandbox has them."""
     return [row for row in sandbox.truth(ENDPOINTS[stream], division) if belongs(stream, row)]
 
 
-def key_of(stream: str, row: dict[str, Any]) -> str:
+def key_of(stream: str, row: Row) -> str:
     """Key by which the sandbox's control API knows a row."""
     return str(row[NAMED_KEYS.get(stream, "ID")])
 
@@ -83,99 +84,175 @@ def remark(stream: str) -> tuple[str, str]:
     return names.get(stream, "Description"), f"changed {datetime.now(timezone.utc):%H:%M:%S.%f}"
 
 
-def change(sandbox: Sandbox, stream: str, division: int, row: dict[str, Any], at: str | None = None) -> None:
+def positions(state: Message) -> Iterator[tuple[int, dict[str, Any]]]:
+    blob = state["stream"]["stream_state"]
+    for division, position in blob["divisions"].items():
+        yield int(division), position
+
+
+def is_feed(stream: str) -> bool:
+    """Whether a stream is read by row versions."""
+    return ENDPOINTS[stream].startswith("sync/")
+
+
+def newest(records: Iterable[Record]) -> dict[int, str]:
+    """Highest `Modified` of each division."""
+    found: dict[int, str] = {}
+    for record in records:
+        found[record["Division"]] = max(found.get(record["Division"], ""), record["Modified"])
+    return found
+
+
+def change(sandbox: Sandbox, stream: str, division: int, row: Row, at: str | None = None) -> None:
     name, text = remark(stream)
     sandbox.update(division, ENTITIES[stream], key_of(stream, row), {name: text} if name else {}, at)
 
 
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A connection's first three runs, and what happened before the third.
+
+    Attributes:
+        connector: the connection.
+        first: run that read everything.
+        quiet: run after which nothing had happened.
+        before: records by stream and key as they were then.
+        inserted: new rows by stream.
+        silent: a row that changed without a new `Modified`.
+        deleted: rows that were deleted, by stream.
+        deleted_at: moment of the deletions.
+        after: records as they were at last.
+        second: run that found all this.
+    """
+
+    connector: Connector
+    first: Run
+    quiet: Run
+    before: dict[str, dict[Any, Record]]
+    inserted: dict[str, Row]
+    silent: Row
+    deleted: dict[str, list[Row]]
+    deleted_at: str
+    after: dict[str, dict[Any, Record]]
+    second: Run
+
+
 @pytest.fixture(scope="module")
-def caught_up(sandbox: Sandbox) -> tuple[Connector, Run]:
-    """A connection that has read all core streams once, and that run."""
+def story(sandbox: Sandbox) -> Story:
+    """Changes in one division, insertions and deletions in the other, and the runs around them."""
+    calm, busy = sandbox.divisions
+    catalog = configured_catalog(CORE)
     connector = sandbox.connection(lookback_window_minutes=0)
-    return connector, connector.read(configured_catalog(CORE))
-
-
-@pytest.fixture
-def up_to_date(caught_up: tuple[Connector, Run]) -> tuple[Connector, State]:
-    """The same connection, with a state that knows of all that earlier tests did."""
-    connector, first = caught_up
-    return connector, connector.read(configured_catalog(CORE), first.state).state
-
-
-# -- what a second run brings ------------------------------------------------------------------------------------------
-
-
-def test_a_second_run_without_changes_brings_next_to_nothing(caught_up: tuple[Connector, Run]) -> None:
-    """Lists compare with `ge`, so the rows that bear the cursor itself may come again; feeds bring nothing."""
-    connector, first = caught_up
-    quiet = connector.read(configured_catalog(CORE), first.state)
-
-    again = connector.read(configured_catalog(CORE), quiet.state)
-
-    for stream in CORE:
-        records = again.records(stream)
-        if stream == "divisions":
-            continue
-        if ENDPOINTS[stream].startswith("sync/"):
-            assert records == [], stream
-        else:
-            newest: dict[int, str] = {}
-            for record in first.records(stream):
-                newest[record["Division"]] = max(newest.get(record["Division"], ""), record["Modified"])
-            assert all(record["Modified"] == newest[record["Division"]] for record in records), stream
-
-
-def test_a_second_run_brings_exactly_the_changed_rows(
-    sandbox: Sandbox, up_to_date: tuple[Connector, State]
-) -> None:
-    connector, state = up_to_date
-    division = sandbox.divisions[1]
+    first = connector.read(catalog)
+    quiet = connector.read(catalog, first.state)
     before = {stream: sandbox.expected(stream) for stream in CORE}
+
     for stream in ENTITIES:
-        change(sandbox, stream, division, rows_of(sandbox, stream, division)[0])
+        change(sandbox, stream, busy, rows_of(sandbox, stream, busy)[0])
+    inserted = {
+        "accounts": sandbox.insert(calm, "crm/Accounts", {"Code": f"{4711:>18}", "Name": "New relation"}),
+        "journals": sandbox.insert(calm, "financial/Journals", {"Code": "77", "Description": "New journal"}),
+    }
+    silent = rows_of(sandbox, "items", calm)[-1]
+    sandbox.update(calm, "logistics/Items", silent["ID"], {"Description": "silently"}, touch_modified=False)
+    deleted = {stream: [rows_of(sandbox, stream, calm)[2]] for stream in LOGGED}
+    for headers, lines in FAMILIES.items():
+        header, named_key = rows_of(sandbox, headers, calm)[1], NAMED_KEYS[headers]
+        deleted[headers] = [header]
+        deleted[lines] = [row for row in rows_of(sandbox, lines, calm) if row[named_key] == header[named_key]]
+    deleted_at = f"{datetime.now(timezone.utc) - timedelta(days=30):%Y-%m-%dT10:20:30}.400+00:00"
+    for stream in (*LOGGED, *FAMILIES):
+        sandbox.delete(calm, ENTITIES[stream], key_of(stream, deleted[stream][0]), at=deleted_at)
+
     after = {stream: sandbox.expected(stream) for stream in CORE}
+    second = connector.read(catalog, quiet.state)
+    return Story(connector, first, quiet, before, inserted, silent, deleted, deleted_at, after, second)
 
-    run = connector.read(configured_catalog(CORE), state)
 
-    for stream in ENTITIES:
-        found = by_key(stream, run.records(stream))
-        changed = {key: record for key, record in after[stream].items() if before[stream].get(key) != record}
-        assert changed, stream
-        assert_same(stream, {key: found[key] for key in found if key in changed}, changed)
-        if ENDPOINTS[stream].startswith("sync/"):
-            assert found.keys() == changed.keys(), stream
-        else:
-            # The rows that bear the old cursor itself come again; nothing else does.
-            old = max(record["Modified"] for key, record in before[stream].items() if key[0] == division)
-            extra = [found[key] for key in found.keys() - changed.keys() if key[0] == division]
-            assert all(record["Modified"] == old for record in extra), stream
+# -- what a later run brings -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stream", ENTITIES)
+def test_a_run_without_changes_brings_next_to_nothing(stream: str, story: Story) -> None:
+    """Lists compare with `ge`, so the rows that bear the cursor itself may come again; feeds bring nothing."""
+    records = story.quiet.by_stream.get(stream, [])
+
+    if is_feed(stream):
+        assert records == []
+    else:
+        cursor = newest(story.before[stream].values())
+        assert all(record["Modified"] == cursor[record["Division"]] for record in records)
+
+
+@pytest.mark.parametrize("stream", ENTITIES)
+def test_a_later_run_brings_exactly_what_changed(stream: str, story: Story) -> None:
+    before, after = story.before[stream], story.after[stream]
+    changed = {key: record for key, record in after.items() if before.get(key) != record}
+    found = by_key(stream, story.second.records(stream))
+
+    assert changed
+    assert_same(stream, {key: found[key] for key in found.keys() & changed.keys()}, changed)
+    extra = [found[key] for key in found.keys() - changed.keys()]
+    if is_feed(stream):
+        assert extra == []
+    else:
+        cursor = newest(before.values())
+        assert all(record["Modified"] == cursor[record["Division"]] for record in extra)
 
 
 @pytest.mark.parametrize("stream", ["accounts", "journals"], ids=["feed", "list"])
-def test_an_inserted_row_is_read(stream: str, sandbox: Sandbox, up_to_date: tuple[Connector, State]) -> None:
-    connector, state = up_to_date
-    new = {"accounts": {"Code": f"{4711:>18}", "Name": "New relation"}, "journals": {"Code": "77", "Description": "New"}}
-    division = sandbox.divisions[0]
-    row = sandbox.insert(division, ENTITIES[stream], new[stream])
-
-    found = by_key(stream, connector.read([stream], state).records(stream))
-
-    assert (division, row["ID"]) in found
-    assert_same(stream, found, {key: sandbox.expected(stream)[key] for key in found})
+def test_an_inserted_row_is_read(stream: str, story: Story) -> None:
+    assert story.inserted[stream]["ID"] in {record["ID"] for record in story.second.records(stream)}
 
 
-def test_a_change_that_leaves_modified_alone_reaches_the_feed(
-    sandbox: Sandbox, up_to_date: tuple[Connector, State]
-) -> None:
+def test_a_change_that_leaves_modified_alone_reaches_the_feed(story: Story) -> None:
     """A new row version is a change, whatever Modified says."""
-    connector, state = up_to_date
-    division = sandbox.divisions[0]
-    row = rows_of(sandbox, "items", division)[-1]
-    sandbox.update(division, "logistics/Items", row["ID"], {"Description": "silently"}, touch_modified=False)
+    found = {record["ID"]: record for record in story.second.records("items")}[story.silent["ID"]]
 
-    records = connector.read(["items"], state).records("items")
+    assert found["Description"] == "silently"
+    assert parse_time(found["Modified"]) == parse_time(story.silent["Modified"])
 
-    assert [(record["ID"], record["Description"]) for record in records] == [(row["ID"], "silently")]
+
+@pytest.mark.parametrize("stream", [*LOGGED, *FAMILIES, *FAMILIES.values()])
+def test_a_deleted_row_becomes_a_tombstone_in_its_stream(stream: str, story: Story, sandbox: Sandbox) -> None:
+    tombstones = {record["ID"]: record for record in story.second.tombstones(stream)}
+
+    assert story.deleted[stream]
+    for row in story.deleted[stream]:
+        assert tombstones.get(row["ID"]) == {
+            "Division": sandbox.divisions[0],
+            "ID": row["ID"],
+            "Modified": story.deleted_at,
+            "_ab_cdc_deleted_at": story.deleted_at,
+        }
+    assert not {primary_key(stream, record) for record in tombstones.values()} & story.after[stream].keys()
+
+
+def test_streams_without_a_deletion_log_have_no_tombstones(story: Story) -> None:
+    assert {stream for stream in CORE if story.second.tombstones(stream)} == {
+        *LOGGED,
+        *FAMILIES,
+        *FAMILIES.values(),
+    }
+
+
+def test_a_state_survives_json_and_names_each_division(story: Story, sandbox: Sandbox) -> None:
+    state = story.second.state
+
+    assert json.loads(json.dumps(state)) == state
+    by_stream = {entry["stream"]["stream_descriptor"]["name"]: entry for entry in state}
+    assert set(by_stream) == set(CORE)
+    for stream in ENTITIES:
+        assert {division for division, _ in positions(by_stream[stream])} == set(sandbox.divisions), stream
+
+
+def test_a_full_refresh_after_incremental_runs_reads_everything(story: Story, sandbox: Sandbox) -> None:
+    streams = ["accounts", "journals", "sales_invoices", "sales_invoice_lines"]
+
+    run = story.connector.read(configured_catalog(streams, "full_refresh"))
+
+    for stream in streams:
+        assert_same(stream, by_key(stream, run.records(stream)), sandbox.expected(stream))
 
 
 @pytest.mark.parametrize(("minutes", "seen"), [(90, True), (150, False)], ids=["within the lookback", "before it"])
@@ -186,57 +263,12 @@ def test_a_list_finds_a_row_that_was_committed_late(minutes: int, seen: bool, sa
     now = datetime.now(timezone.utc)
     sandbox.insert(division, "hrm/Costunits", {"Code": f"C{minutes}", "Description": "cursor"}, at=now.isoformat())
     state = connector.read(["cost_units"]).state
-    late = sandbox.insert(
-        division,
-        "hrm/Costunits",
-        {"Code": f"L{minutes}", "Description": "late"},
-        at=(now - timedelta(minutes=minutes)).isoformat(),
-    )
+    earlier = (now - timedelta(minutes=minutes)).isoformat()
+    late = sandbox.insert(division, "hrm/Costunits", {"Code": f"L{minutes}", "Description": "late"}, at=earlier)
 
     found = by_key("cost_units", connector.read(["cost_units"], state).records("cost_units"))
 
     assert ((division, late["ID"]) in found) is seen
-
-
-# -- deletions ---------------------------------------------------------------------------------------------------------
-
-
-def test_deleted_rows_become_tombstones_in_their_stream(sandbox: Sandbox, up_to_date: tuple[Connector, State]) -> None:
-    connector, state = up_to_date
-    division = sandbox.divisions[0]
-    moment = f"{datetime.now(timezone.utc) - timedelta(days=30):%Y-%m-%dT10:20:30}.400+00:00"
-    victims = {stream: rows_of(sandbox, stream, division)[2] for stream in LOGGED}
-    for stream, row in victims.items():
-        sandbox.delete(division, ENTITIES[stream], key_of(stream, row), at=moment)
-
-    run = connector.read(configured_catalog(CORE), state)
-
-    for stream, row in victims.items():
-        tombstones = {record["ID"]: record for record in run.tombstones(stream)}
-        assert tombstones.get(row["ID"]) == {
-            "Division": division,
-            "ID": row["ID"],
-            "Modified": moment,
-            "_ab_cdc_deleted_at": moment,
-        }, stream
-        assert primary_key(stream, tombstones[row["ID"]]) not in sandbox.expected(stream)
-
-
-@pytest.mark.parametrize(("headers", "lines"), FAMILIES.items())
-def test_a_deleted_document_leaves_tombstones_of_header_and_lines(
-    headers: str, lines: str, sandbox: Sandbox, up_to_date: tuple[Connector, State]
-) -> None:
-    connector, state = up_to_date
-    division, named_key = sandbox.divisions[1], NAMED_KEYS[headers]
-    header = rows_of(sandbox, headers, division)[1]
-    gone = [row for row in rows_of(sandbox, lines, division) if row[named_key] == header[named_key]]
-    sandbox.delete(division, ENTITIES[headers], header[named_key])
-
-    run = connector.read(configured_catalog([headers, lines]), state)
-
-    assert gone
-    assert header["ID"] in {record["ID"] for record in run.tombstones(headers)}
-    assert {row["ID"] for row in gone} <= {record["ID"] for record in run.tombstones(lines)}
 
 
 def test_no_tombstones_where_they_are_not_wanted(sandbox: Sandbox) -> None:
@@ -326,18 +358,6 @@ def test_nothing_from_before_the_start_date(stream: str, clean: Sandbox) -> None
     if stream == "transaction_lines":
         begun = [call.options["$filter"] for call in clean.calls(ENDPOINTS[stream]) if call.is_first_page]
         assert all(condition != "Timestamp gt 1L" for condition in begun)
-
-
-def test_a_full_refresh_after_incremental_runs_reads_everything(
-    sandbox: Sandbox, up_to_date: tuple[Connector, State]
-) -> None:
-    connector, _ = up_to_date
-    streams = ["accounts", "journals", "sales_invoices", "sales_invoice_lines"]
-
-    run = connector.read(configured_catalog(streams, "full_refresh"))
-
-    for stream in streams:
-        assert_same(stream, by_key(stream, run.records(stream)), sandbox.expected(stream))
 
 
 def test_full_refresh_runs_in_a_row_each_read_everything(sandbox: Sandbox) -> None:
@@ -435,12 +455,6 @@ def test_a_column_ticked_later_is_read_from_then_on(sandbox: Sandbox) -> None:
 # -- states ------------------------------------------------------------------------------------------------------------
 
 
-def positions(state: Message) -> Iterator[tuple[int, dict[str, Any]]]:
-    blob = state["stream"]["stream_state"]
-    for division, position in blob["divisions"].items():
-        yield int(division), position
-
-
 @pytest.fixture(scope="module")
 def small_pages(start_sandbox: Any) -> Sandbox:
     """A sandbox whose pages hold few rows, so that a small stream has many checkpoints."""
@@ -470,7 +484,7 @@ def test_a_state_never_runs_ahead_of_the_records(small_pages: Sandbox) -> None:
                 if "pass" not in position and "Modified" in position:
                     assert rows.keys() <= seen[stream], f"{stream} claims to be done in {division}"
                     claims += 1
-                elif ENDPOINTS[stream].startswith("sync/") and "Timestamp" in under_way:
+                elif is_feed(stream) and "Timestamp" in under_way:
                     done = {key for key, record in rows.items() if record["Timestamp"] <= int(under_way["Timestamp"])}
                     assert done <= seen[stream], f"{stream} in {division} claims {under_way['Timestamp']}"
                     claims += bool(done)
@@ -490,27 +504,11 @@ def test_every_state_on_the_way_leads_to_the_whole_truth(small_pages: Sandbox) -
 
     for cut in checkpoints[1 : -1 : max(1, len(checkpoints) // 3)]:
         before = run.messages[: cut + 1]
-        rest = connector.read(catalog, states_of(before))
+        rest = connector.read(catalog, last_states(before))
         for stream in streams:
             records = [m["record"]["data"] for m in before if m["type"] == "RECORD" and m["record"]["stream"] == stream]
             found = by_key(stream, [*records, *rest.records(stream)])
             assert_same(stream, found, small_pages.expected(stream))
-
-
-def states_of(messages: list[Message]) -> State:
-    from integration_tests.connector import last_states
-
-    return last_states(messages)
-
-
-def test_a_state_survives_json_and_names_each_division(up_to_date: tuple[Connector, State], sandbox: Sandbox) -> None:
-    _, state = up_to_date
-
-    assert json.loads(json.dumps(state)) == state
-    by_stream = {entry["stream"]["stream_descriptor"]["name"]: entry for entry in state}
-    assert set(by_stream) == set(CORE)
-    for stream in ENTITIES:
-        assert {division for division, _ in positions(by_stream[stream])} == set(sandbox.divisions), stream
 
 
 @pytest.mark.parametrize("endpoint", MIXED)

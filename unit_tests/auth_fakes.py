@@ -74,6 +74,7 @@ class FakeTokenServer(BaseAdapter):
         self.clock = clock
         self.life = life
         self.live_refresh_token = refresh_token
+        self._name = refresh_token.partition("!")[0]
         self.old_refresh_tokens: set[str] = set()
         self.issued_at: datetime | None = None
         self.issued = 0
@@ -129,7 +130,7 @@ class FakeTokenServer(BaseAdapter):
         self.issued += 1
         self.issued_at = self.clock.now()
         self.old_refresh_tokens.add(self.live_refresh_token)
-        self.live_refresh_token = f"refresh!{self.issued}"
+        self.live_refresh_token = f"{self._name}!{self.issued}"
         answer = {
             "access_token": f"access-{self.issued}",
             "token_type": "bearer",

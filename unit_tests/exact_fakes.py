@@ -167,9 +167,7 @@ class ScriptedApi(BaseAdapter):
         with self._lock:
             self.sent.append(sent)
             self._in_flight[sent.division] += 1
-            self.most_in_flight[sent.division] = max(
-                self.most_in_flight[sent.division], self._in_flight[sent.division]
-            )
+            self.most_in_flight[sent.division] = max(self.most_in_flight[sent.division], self._in_flight[sent.division])
             answer = self._next(sent)
         try:
             if self.before is not None:
@@ -244,7 +242,9 @@ def page(rows: Sequence[Mapping[str, Any]], more: str | None = None, **headers: 
 
 def refusal(status: int, text: str = "", reason: str | None = None) -> Answer:
     """An error in Exact's own form: pretty printed JSON with CRLF."""
-    body = f'{{\r\n"error": {{\r\n"code": "", "message": {{\r\n"lang": "", "value": {json.dumps(text)}\r\n}}\r\n}}\r\n}}'
+    body = (
+        f'{{\r\n"error": {{\r\n"code": "", "message": {{\r\n"lang": "", "value": {json.dumps(text)}\r\n}}\r\n}}\r\n}}'
+    )
     return Answer(status, body.encode(), {"Reason": reason} if reason else {})
 
 
@@ -263,7 +263,9 @@ def wall_ms(wall: str) -> int:
     return round(datetime.fromisoformat(wall + "+00:00").timestamp() * 1000)
 
 
-def row(key: str, version: int | None = None, modified: str | None = "2025-03-01T10:00:00", **columns: Any) -> dict[str, Any]:
+def row(
+    key: str, version: int | None = None, modified: str | None = "2025-03-01T10:00:00", **columns: Any
+) -> dict[str, Any]:
     """A row of an entity with the key ID."""
     return {
         "ID": key,

@@ -117,7 +117,13 @@ class TestStartDate:
 class TestBaseUrl:
     @pytest.mark.parametrize(
         "url",
-        ["http://localhost:8765", "http://127.0.0.1:8765", "http://127.0.0.1:8765/", "https://localhost", "http://[::1]:80"],
+        [
+            "http://localhost:8765",
+            "http://127.0.0.1:8765",
+            "http://127.0.0.1:8765/",
+            "https://localhost",
+            "http://[::1]:80",
+        ],
     )
     def test_a_loopback_address_is_for_a_sandbox(self, url: str) -> None:
         assert parse(base_url=url).login.base_url == url.rstrip("/")

@@ -41,7 +41,9 @@ class TestBegin:
         assert filter_from(position, 120 * MINUTE) == wall_ms("2024-06-15T10:00:00")
         assert filter_from(position, 0) == wall_ms("2024-06-15T12:00:00")
 
-    @pytest.mark.parametrize(("hours", "begin"), [(0, "10:00"), (0.5, "10:30"), (1.5, "11:30"), (2, "12:00"), (99, "12:00")])
+    @pytest.mark.parametrize(
+        ("hours", "begin"), [(0, "10:00"), (0.5, "10:30"), (1.5, "11:30"), (2, "12:00"), (99, "12:00")]
+    )
     def test_the_window_shrinks_while_the_cursor_stands_still(self, hours: float, begin: str) -> None:
         since = epoch(START)
         position = Position(modified=wall_ms("2024-06-15T12:00:00"), since=since, seen=since + round(hours * HOUR))
@@ -72,7 +74,9 @@ class TestBegin:
 class TestEnd:
     def test_the_cursor_is_the_highest_modified_seen(self) -> None:
         began = epoch(START)
-        position = finished(Position(modified=wall_ms("2025-03-01T00:00:00")), done(began, wall_ms("2025-03-02T08:00:00")))
+        position = finished(
+            Position(modified=wall_ms("2025-03-01T00:00:00")), done(began, wall_ms("2025-03-02T08:00:00"))
+        )
 
         assert position.modified == wall_ms("2025-03-02T08:00:00")
         assert (position.since, position.seen) == (began, began)

@@ -211,9 +211,7 @@ def test_a_fault_of_the_log_that_passes_costs_nothing(api: ScriptedApi, clock: F
     assert run.error is None
 
 
-def test_rows_are_read_when_the_log_is_broken_and_the_stream_is_incomplete(
-    api: ScriptedApi, clock: FakeClock
-) -> None:
+def test_rows_are_read_when_the_log_is_broken_and_the_stream_is_incomplete(api: ScriptedApi, clock: FakeClock) -> None:
     first = first_sync(api, clock, "accounts")
     api.on(LOG, *[refusal(500)] * 6)
     api.on(ACCOUNTS, page([row("b", 101)]))

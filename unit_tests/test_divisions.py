@@ -162,9 +162,7 @@ def test_the_spent_day_of_one_division_does_not_keep_the_others_from_being_read(
     assert 8 in readable_divisions(client, (7, 8)).divisions
 
 
-def test_configured_divisions_are_read_when_nobody_knows_the_current_one(
-    api: ScriptedApi, client: ExactClient
-) -> None:
+def test_configured_divisions_are_read_when_nobody_knows_the_current_one(api: ScriptedApi, client: ExactClient) -> None:
     api.always(ALL, refusal(403, SCOPE)).always(ONE_LICENCE, refusal(403, "Forbidden")).always(ME, me(None))
 
     assert list(readable_divisions(client, (8,)).divisions) == [8]

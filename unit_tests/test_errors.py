@@ -57,7 +57,7 @@ CASES: list[tuple[str, int, str, str | None, Action, FailureType]] = [
     (
         "mandatory filter missing",
         400,
-        "Voor dit eindpunt is een filter verplicht. Gebruik de parameter $filter met een van de velden ID,Modified,Name",
+        "Een filter is verplicht. Gebruik de parameter $filter met een van de velden ID,Modified,Name",
         None,
         Action.ADD_FILTER,
         FailureType.system_error,
@@ -177,15 +177,21 @@ class TestMessages:
     ("body", "text"),
     [
         (refusal(403, "Forbidden").body, "Forbidden"),
-        ('{"error":{"message":{"value":"Accès refusé à l\u2019administration"}}}'.encode(), "Accès refusé à l\u2019administration"),
+        (
+            '{"error":{"message":{"value":"Accès refusé à l\u2019administration"}}}'.encode(),
+            "Accès refusé à l\u2019administration",
+        ),
         (b'{"error":{"message":{"value":"two\\r\\nlines"}}}', "two lines"),
         (b'{"error":{"message":{"value":null}}}', ""),
         (
-            b'<?xml version="1.0"?><error xmlns="http://x"><code/><message xml:lang="">The column &quot;Foo&quot; is unknown'
+            b'<?xml version="1.0"?><error xmlns="http://x"><code/><message xml:lang="">Column &quot;Foo&quot; is unknown'
             b"</message></error>",
-            'The column "Foo" is unknown',
+            'Column "Foo" is unknown',
         ),
-        (b"<html><head><title>503</title></head><body>Down for\n  maintenance</body></html>", "503 Down for maintenance"),
+        (
+            b"<html><head><title>503</title></head><body>Down for\n  maintenance</body></html>",
+            "503 Down for maintenance",
+        ),
         (b"", ""),
         (b"Too many requests", "Too many requests"),
         (b"\xff\xfe\x00broken", "\ufffd\ufffd\x00broken"),

@@ -74,7 +74,10 @@ class TestFeed:
 
         assert api.requests(ACCOUNTS)[1].filter == "Timestamp gt 9007199254740993L"
         assert run.records("accounts") == []
-        assert run.position("accounts") == {**first.position("accounts"), "read_at": run.position("accounts")["read_at"]}
+        assert run.position("accounts") == {
+            **first.position("accounts"),
+            "read_at": run.position("accounts")["read_at"],
+        }
 
     def test_the_highest_row_version_counts_in_whatever_order_they_come(
         self, api: ScriptedApi, clock: FakeClock
@@ -150,9 +153,7 @@ class TestStartDate:
             Answer(body=b'{"d": {"TimeStampAsBigInt": "5000"}}'),
         ],
     )
-    def test_the_look_up_may_answer_in_any_envelope(
-        self, api: ScriptedApi, clock: FakeClock, answer: Answer
-    ) -> None:
+    def test_the_look_up_may_answer_in_any_envelope(self, api: ScriptedApi, clock: FakeClock, answer: Answer) -> None:
         api.on(LOOK_UP, answer).on(INVOICES, page([]))
 
         read(clock, configured("sales_invoices"), start_date=self.START)
@@ -195,7 +196,12 @@ class TestStartDate:
     def test_a_later_start_date_holds_for_an_older_cursor_too(self, api: ScriptedApi, clock: FakeClock) -> None:
         api.on(JOURNALS, page([]))
 
-        read(clock, configured("journals"), state_of(journals={"Modified": "2024-01-01T00:00:00.000"}), start_date=self.START)
+        read(
+            clock,
+            configured("journals"),
+            state_of(journals={"Modified": "2024-01-01T00:00:00.000"}),
+            start_date=self.START,
+        )
 
         assert "datetime'2025-03-01T10:00:00'" in str(api.requests(JOURNALS)[0].filter)
 

@@ -217,7 +217,7 @@ class TestRecords:
         }
 
     def test_a_null_is_left_out_and_false_and_zero_are_not(self) -> None:
-        row = {name: None for name in SCHEMA}
+        row = dict.fromkeys(SCHEMA)
 
         assert record(**row) == {}
         assert record(Blocked=False, Amount=0, LineNumber=0) == {"Blocked": False, "Amount": 0, "LineNumber": 0}

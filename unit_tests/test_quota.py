@@ -201,11 +201,9 @@ class TestHeaders:
         assert exhausted(budget).wait_seconds == pytest.approx(15)
 
     @pytest.mark.parametrize("nonsense", ["", "many", "12.5", "None"])
-    def test_headers_that_are_no_numbers_count_like_none(
-        self, clock: FakeClock, budget: Budget, nonsense: str
-    ) -> None:
+    def test_headers_that_are_no_numbers_count_like_none(self, clock: FakeClock, budget: Budget, nonsense: str) -> None:
         assert budget.reserve() is None
-        budget.settle({name: nonsense for name in quota_headers(clock)})
+        budget.settle(dict.fromkeys(quota_headers(clock), nonsense))
 
         assert budget.reserve() is None
         assert budget.minute.remaining == 59

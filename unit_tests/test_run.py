@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +19,38 @@ from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
 
 from source_exact_online import run
 from source_exact_online.source import SourceExactOnline
+from source_exact_online.stdout import MessageBuffer
 from unit_tests.exact_fakes import SECRETS, FakeClock, ScriptedApi, Sent, configured, page, raw_config, refusal, row
 
 JOURNALS = "financial/Journals"
 SCRIPT = "from source_exact_online.run import run; run()"
 
 
-@pytest.fixture(autouse=True)
-def own_signals() -> Iterator[None]:
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
+@contextmanager
+def process_of_its_own() -> Iterator[None]:
+    """Signals and log handlers belong to the script while it runs, and to the tests again afterwards."""
+    signals = {signum: signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGINT)}
+    root = logging.getLogger()
+    handlers, stdout = list(root.handlers), sys.stdout
+    root.handlers = [handler for handler in handlers if not type(handler).__module__.startswith("_pytest")]
+    streams = [(one, one.stream) for one in root.handlers if isinstance(one, logging.StreamHandler)]
+    try:
+        yield
+    finally:
+        for handler, stream in streams:
+            handler.stream = stream
+        root.handlers, sys.stdout = handlers, stdout
+        for signum, own in signals.items():
+            signal.signal(signum, own)
 
 
 class Script:
     """Runs the verbs of the console script in this process."""
 
-    def __init__(self, clock: FakeClock, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def __init__(self, clock: FakeClock, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
         self.clock = clock
         self.folder = folder
-        self._capsys = capsys
+        self._capfd = capfd
 
     def file(self, name: str, content: Any) -> str:
         path = self.folder / name
@@ -44,9 +58,10 @@ class Script:
         return str(path)
 
     def __call__(self, *arguments: str) -> tuple[int, list[dict[str, Any]]]:
-        self._capsys.readouterr()
-        code = run._speak(SourceExactOnline(self.clock), arguments)
-        lines = self._capsys.readouterr().out.splitlines()
+        self._capfd.readouterr()
+        with process_of_its_own():
+            code = run._speak(SourceExactOnline(self.clock), arguments)
+        lines = self._capfd.readouterr().out.splitlines()
         return code, [json.loads(line) for line in lines]
 
     def verb(self, verb: str, *more: str, **config: Any) -> tuple[int, list[dict[str, Any]]]:
@@ -57,8 +72,8 @@ class Script:
 
 
 @pytest.fixture
-def script(clock: FakeClock, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Script:
-    return Script(clock, tmp_path, capsys)
+def script(clock: FakeClock, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Script:
+    return Script(clock, tmp_path, capfd)
 
 
 def of_type(messages: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
@@ -193,7 +208,7 @@ class TestBadInput:
         assert "newer version" in error_of(messages)["message"]
 
     def test_a_verb_that_does_not_exist(self) -> None:
-        with pytest.raises(SystemExit) as ended:
+        with process_of_its_own(), pytest.raises(SystemExit) as ended:
             run._speak(SourceExactOnline(), ["write"])
 
         assert ended.value.code not in (0, None)
@@ -215,25 +230,46 @@ class TestEnd:
         assert len(of_type(messages, "RECORD")) == 6
         assert not [one for one in of_type(messages, "TRACE") if one["trace"]["type"] == "ERROR"]
 
-    def test_a_line_is_never_cut_in_two(self, capsys: pytest.CaptureFixture[str]) -> None:
-        printer = run.Printer()
+    def test_a_signal_in_mid_line_waits_until_the_line_is_out(
+        self, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        buffer = MessageBuffer()
+        out = sys.__stdout__
 
-        class Interrupting(str):
-            """A line during whose printing the signal arrives."""
+        class SlowPipe:
+            def write(self, text: str) -> None:
+                print(text[:3], end="", file=out, flush=True)
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(0)  # the handler runs here
+                print(text[3:], end="", file=out, flush=True)
 
-            def __format__(self, spec: str) -> str:
-                printer.end(signal.SIGTERM, None)
-                return str(self)
+            def flush(self) -> None:
+                """Nothing is held back."""
 
-        with pytest.raises(SystemExit) as ended:
-            printer.print_all(iter([Interrupting("whole"), "never"]))
+        with process_of_its_own():
+            buffer.take_over()
+            monkeypatch.setattr(sys, "__stdout__", SlowPipe())
+            with pytest.raises(SystemExit) as ended:
+                buffer.print_all(iter(["whole", "never"]))
 
         assert ended.value.code == 128 + signal.SIGTERM
-        assert capsys.readouterr().out == "whole\n"
+        assert capfd.readouterr().out == "whole\n"
+
+    def test_after_the_end_was_asked_for_the_run_can_still_log(self, capfd: pytest.CaptureFixture[str]) -> None:
+        """A token refresh under way is waited for, and whoever waits there may say so."""
+        buffer = MessageBuffer()
+        with process_of_its_own():
+            buffer.take_over()
+            with pytest.raises(SystemExit):
+                os.kill(os.getpid(), signal.SIGTERM)
+            buffer.write("waiting for the refresh\n")
+            buffer.flush()
+
+        assert "waiting for the refresh\n" in capfd.readouterr().out
 
     def test_control_c_is_no_stack_trace(self, script: Script, api: ScriptedApi) -> None:
         def interrupt(sent: Sent) -> None:
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), signal.SIGINT)
 
         api.divisions(123).on(JOURNALS, page([row("a")]))
         api.before = interrupt

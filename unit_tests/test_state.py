@@ -123,7 +123,11 @@ def test_a_damaged_position_is_read_from_the_start_and_its_neighbours_are_not(
     assert [line for line in caplog.messages if "accounts" in line and "division 1 " in line and "start" in line]
 
 
-@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
+    )
+)
 def test_no_document_whatever_breaks_the_reading_of_a_position(document: Any) -> None:
     try:
         loaded = Position.load(document)
@@ -257,7 +261,13 @@ class TestMessages:
 class TestMoves:
     def test_a_moved_division_loses_its_row_versions_and_keeps_its_moments(self) -> None:
         before = Position(
-            modified=5, version=6, since=7, seen=8, deletions_version=9, deletions_read=10, under_way=Pass(1, full=False)
+            modified=5,
+            version=6,
+            since=7,
+            seen=8,
+            deletions_version=9,
+            deletions_read=10,
+            under_way=Pass(1, full=False),
         )
 
         assert before.after_move("later") == Position(

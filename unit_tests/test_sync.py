@@ -1,4 +1,4 @@
-"""The scheduler: partitions side by side, records before their state, and no failure that spreads further than it must."""
+"""The scheduler: partitions side by side, records before their state, no failure that spreads further than it must."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -190,7 +191,7 @@ class TestMessages:
     def test_the_same_state_is_not_repeated_at_the_end(self, clock: FakeClock) -> None:
         states = scheduler(clock, pages("items", 3)).read().of_type("STATE")
 
-        assert all(one["state"]["stream"] != other["state"]["stream"] for one, other in zip(states, states[1:], strict=False))
+        assert all(one["state"]["stream"] != other["state"]["stream"] for one, other in pairwise(states))
 
     def test_a_stream_without_partitions_is_complete(self, clock: FakeClock) -> None:
         states = {"items": StreamState("items", {"9": Position(version=5)})}
@@ -286,9 +287,7 @@ class TestFailures:
         assert len(log) < 40, "nobody goes on asking"
 
     def test_a_defect_in_one_partition_is_contained(self, clock: FakeClock, workers: int) -> None:
-        one = scheduler(
-            clock, FakePartition("items", [KeyError("Timestamp")]), pages("accounts", 1), workers=workers
-        )
+        one = scheduler(clock, FakePartition("items", [KeyError("Timestamp")]), pages("accounts", 1), workers=workers)
 
         run = one.read()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from hypothesis import HealthCheck, given, settings
@@ -22,7 +23,17 @@ from source_exact_online.api.token_chain import TokenChain
 from source_exact_online.api.token_record import Owner, StoredLogin, fingerprint
 from source_exact_online.api.token_store import TokenStore
 from source_exact_online.api.tokens import Tokens
-from unit_tests.auth_fakes import BASE_URL, CLIENT_ID, CLIENT_SECRET, FakeClock, FakeTokenServer, Login, configuration
+from unit_tests.auth_fakes import (
+    BASE_URL,
+    CLIENT_ID,
+    CLIENT_SECRET,
+    OLD_TOKEN,
+    FakeClock,
+    FakeTokenServer,
+    Fault,
+    Login,
+    configuration,
+)
 
 
 @pytest.fixture
@@ -72,6 +83,50 @@ def test_file_is_written_before_the_configuration_message(token_file: Path) -> N
     assert seen == ["access-1"]
 
 
+def test_file_and_directory_are_synced_around_the_rename(token_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[str] = []
+
+    def fsync(handle: int) -> None:
+        events.append("directory" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file")
+
+    def replace(source: Path, target: Path) -> None:
+        events.append("rename")
+        source.rename(target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", replace)
+    Login(token_file).auth.get_access_token()
+    assert events == ["file", "file", "rename", "directory"]  # the journal, the new file, the change of names
+
+
+def test_refusal_leaves_no_journal_behind(token_file: Path) -> None:
+    login = Login(token_file)
+    login.auth.get_access_token()
+    login.clock.advance(700)
+    login.server.faults.extend([Fault(401, OLD_TOKEN)] * 2)
+    assert "two connections" in config_error(login)
+    assert not token_file.with_name("tokens.json.pending").exists()
+    assert "two connections" in config_error(login.again(configuration()))
+
+
+def test_lost_answer_stays_the_reason_in_every_later_run(token_file: Path) -> None:
+    login = Login(token_file)
+    login.server.faults.append(Fault(error=requests.ReadTimeout(), rotates=True))
+    assert "lost" in config_error(login)
+    for _ in range(2):
+        assert "cut off" in config_error(login.again(configuration()))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
+def test_lost_answers_leave_no_file_open(token_file: Path) -> None:
+    logins = [Login(token_file) for _ in range(5)]
+    before = len(os.listdir("/proc/self/fd"))
+    for login in logins:
+        login.server.faults.append(Fault(error=requests.ReadTimeout()))
+        config_error(login)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_nothing_is_left_beside_the_file(token_file: Path) -> None:
     Login(token_file).auth.get_access_token()
     assert sorted(path.name for path in token_file.parent.iterdir()) == ["tokens.json", "tokens.json.lock"]
@@ -92,6 +147,7 @@ def test_frozen_configuration_shares_one_access_token(token_file: Path) -> None:
     for _ in range(10):
         login = login.again(configuration())
         assert login.auth.get_access_token() == "access-1"
+        assert login.config["credentials"]["refresh_token"] == "refresh!1"
         login.clock.advance(50)
     assert login.server.calls == 1
 
@@ -111,12 +167,12 @@ def test_configuration_of_any_age_is_known(token_file: Path) -> None:
 def test_new_refresh_token_in_the_configuration_starts_the_file_afresh(token_file: Path) -> None:
     first = Login(token_file)
     first.auth.get_access_token()
-    server = FakeTokenServer(first.clock, refresh_token="second-login")
-    second = Login(token_file, server=server, config=configuration("second-login"))
+    server = FakeTokenServer(first.clock, refresh_token="second!0")
+    second = Login(token_file, server=server, config=configuration("second!0"))
     assert second.auth.get_access_token() == "access-1"
     assert server.answers == [200]
     assert content(token_file)["refresh_token"] == server.live_refresh_token
-    following = second.again(configuration("second-login"))
+    following = second.again(configuration("second!0"))
     following.clock.advance(600)
     assert following.auth.get_access_token() == "access-2"
 
@@ -124,8 +180,8 @@ def test_new_refresh_token_in_the_configuration_starts_the_file_afresh(token_fil
 def test_configuration_of_an_earlier_login_does_not_end_the_new_one(token_file: Path) -> None:
     first = Login(token_file)
     first.auth.get_access_token()
-    server = FakeTokenServer(first.clock, refresh_token="second-login")
-    Login(token_file, server=server, config=configuration("second-login")).auth.get_access_token()
+    server = FakeTokenServer(first.clock, refresh_token="second!0")
+    Login(token_file, server=server, config=configuration("second!0")).auth.get_access_token()
     first.clock.advance(700)
     for config in (configuration(), first.config):
         Login(token_file, server=server, config=deepcopy(config)).auth.get_access_token()
@@ -146,7 +202,7 @@ def test_access_token_of_a_fresh_login_is_used_beside_an_older_file(token_file: 
     first = Login(token_file)
     first.auth.get_access_token()
     expiry = (first.clock.now() + timedelta(seconds=500)).isoformat()
-    config = configuration("second-login", access_token="second-access", token_expiry_date=expiry)
+    config = configuration("second!0", access_token="second-access", token_expiry_date=expiry)
     assert first.again(config).auth.get_access_token() == "second-access"
     assert first.server.calls == 1
 

@@ -13,9 +13,9 @@ from source_exact_online.api import wall_clock
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-INSTANTS = st.datetimes(
-    datetime(1970, 1, 2), datetime(2100, 12, 31), timezones=st.just(timezone.utc)
-).map(lambda at: at.replace(microsecond=at.microsecond // 1000 * 1000))
+INSTANTS = st.datetimes(datetime(1970, 1, 2), datetime(2100, 12, 31), timezones=st.just(timezone.utc)).map(
+    lambda at: at.replace(microsecond=at.microsecond // 1000 * 1000)
+)
 MILLISECONDS = st.integers(-6_847_804_800_000, 253_402_300_799_999)  # 1753-01-01 to 9999-12-31
 
 

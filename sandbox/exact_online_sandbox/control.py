@@ -12,6 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from exact_online_sandbox import faults
+from exact_online_sandbox.books.activity import simulate
 from exact_online_sandbox.entities import entities, entity_of
 from exact_online_sandbox.sandbox import DEFAULT_USER, Sandbox
 from exact_online_sandbox.settings import Settings
@@ -38,6 +39,7 @@ class Control:
             "divisions": self.add_division,
             "divisions/update": self.update_division,
             "divisions/move": self.move_division,
+            "activity": self.activity,
             "rows/insert": self.insert,
             "rows/load": self.load,
             "rows/update": self.update,
@@ -173,6 +175,18 @@ class Control:
         for key in keys:
             self._box.store.delete(body["division"], _entity(body), key, at=self._at(body))
         return {"deleted": len(keys)}
+
+    def activity(self, body: Body) -> Body:
+        """Let business go on. Fields: division, steps (default 5), seed (default 1), at."""
+        done = simulate(
+            self._box.store,
+            seed=body.get("seed", 1),
+            division=body["division"],
+            at=self._at(body),
+            steps=body.get("steps", 5),
+        )
+        changes = [[change.entity, change.action, change.key] for change in done.changes]
+        return {"division": done.division, "summary": done.summary, "changes": changes}
 
     def raise_version(self, body: Body) -> Body:
         """Let the next row version be higher than a number. Fields: division, above."""

@@ -166,9 +166,9 @@ class Refresher:
             newest = self._chain.newest()
             return newest if self.usable(newest) else self._without_answer(newest)
         if isinstance(answer, Refused) and answer.rule.outcome is not Outcome.TRANSIENT:
-            verdict = self._refused(answer, tokens, attempts)
-            self._chain.end_refresh()
-            return verdict
+            if not (answer.rule.outcome is Outcome.DEAD and self._answer_was_lost()):
+                self._chain.end_refresh()  # else the journal stays, for the next run to know why the token is dead
+            return self._refused(answer, tokens, attempts)
         return self._fault(answer, attempts)
 
     def _take(self, new: Tokens, old: Tokens) -> Tokens | tuple[float, str]:
@@ -278,7 +278,7 @@ class Refresher:
         """What the evidence says about the cause of a dead refresh token."""
         if answer.rule.name != "old refresh token":
             return ""
-        if self._answer_missing or self._chain.refresh_was_cut_short:
+        if self._answer_was_lost():
             return (
                 "An earlier refresh was cut off before its answer arrived or could be saved, so the refresh token that "
                 "followed is lost."
@@ -294,6 +294,9 @@ class Refresher:
             "the configuration (CONNECTOR_CONFIG messages), or a second connection uses the same app and user. Set "
             "credentials.token_file, or the environment variable EXACT_ONLINE_TOKEN_FILE, where the runner forgets."
         )
+
+    def _answer_was_lost(self) -> bool:
+        return self._answer_missing or self._chain.refresh_was_cut_short
 
     def _way_out(self) -> str:
         return _LOG_IN_AGAIN.format(site=self._site)
