@@ -35,6 +35,14 @@ class MessageBuffer(PrintBuffer):
         sys.stdout = self  # stderr stays what it is
         return self
 
+    def __exit__(self, *exception: object) -> None:
+        """Write out the rest; from here on signals change nothing, as all that is left is to end."""
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, signal.SIG_IGN)
+        self._ending = None
+        self.flush()
+        sys.stdout, sys.stderr = self.old_stdout, self.old_stderr
+
     def write(self, message: str) -> None:
         """Take a text; from time to time everything taken goes out."""
         with self.lock, _Counted(self):

@@ -184,9 +184,8 @@ class TestMessages:
         (b'{"error":{"message":{"value":"two\\r\\nlines"}}}', "two lines"),
         (b'{"error":{"message":{"value":null}}}', ""),
         (
-            b'<?xml version="1.0"?><error xmlns="http://x"><code/><message xml:lang="">Column &quot;Foo&quot; is unknown'
             b"</message></error>",
-            'Column "Foo" is unknown',
+            'Column "Foo" unknown',
         ),
         (
             b"<html><head><title>503</title></head><body>Down for\n  maintenance</body></html>",

@@ -96,7 +96,7 @@ class ExactAuthenticator(SingleUseRefreshTokenOauth2Authenticator):
             self._refresher.refuse(held)
             self._renew()
 
-    def settle(self, seconds: float = 15.0) -> None:
+    def settle(self, seconds: float = 8.0) -> None:
         """Lets a refresh under way finish, and none begin any more: its answer must not get lost with the process.
 
         To be called before the process ends, after the clock was interrupted, so that nobody merely waits.

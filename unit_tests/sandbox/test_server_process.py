@@ -114,6 +114,14 @@ def test_rows_change_while_it_runs(running: Running) -> None:
     assert moved["DivisionMoveDate"]
 
 
+def test_business_goes_on_on_request(running: Running) -> None:
+    before = running.control("GET", f"truth/{running.division}/salesinvoice/SalesInvoices")["rows"]
+    done = running.control("POST", "activity", {"division": running.division, "steps": 5})
+    after = running.control("GET", f"truth/{running.division}/salesinvoice/SalesInvoices")["rows"]
+    assert len(after) - len(before) == done["summary"]["salesinvoice/SalesInvoices"]["inserted"] == 1
+    assert ["crm/Addresses", "deleted"] in [change[:2] for change in done["changes"]]
+
+
 def test_raw_rows_load_with_their_own_versions(running: Running) -> None:
     rows = [{"ID": "11111111-0000-4000-8000-000000000001", "Timestamp": 2**61, "Modified": None}]
     place = {"division": running.division, "entity": "sync/CRM/Contacts"}
