@@ -33,7 +33,9 @@ def start_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSan
 @pytest.fixture(scope="session")
 def shared_sandbox(start_sandbox: StartSandbox) -> Sandbox:
     """One sandbox with a Dutch and a British administration for all tests that need no options."""
-    return start_sandbox("--divisions", "2", "--size", "small", "--minute-limit", MANY_CALLS, "--daily-limit", MANY_CALLS)
+    return start_sandbox(
+        "--divisions", "2", "--size", "small", "--minute-limit", MANY_CALLS, "--daily-limit", MANY_CALLS
+    )
 
 
 @pytest.fixture(scope="module")

@@ -180,7 +180,12 @@ class Connector:
         return self._with_files("discover", options)
 
     def read(
-        self, catalog: Catalog | Sequence[str], state: State | None = None, *, succeeds: bool | None = True, **options: Any
+        self,
+        catalog: Catalog | Sequence[str],
+        state: State | None = None,
+        *,
+        succeeds: bool | None = True,
+        **options: Any,
     ) -> Run:
         """Run `read`.
 

@@ -180,7 +180,13 @@ class Sandbox:
         self, division: int, entity: str, key: Any, changes: Row, at: str | None = None, *, touch_modified: bool = True
     ) -> Row:
         """Change a row; gives it complete."""
-        body = {"division": division, "entity": entity, "key": key, "changes": changes, "touch_modified": touch_modified}
+        body = {
+            "division": division,
+            "entity": entity,
+            "key": key,
+            "changes": changes,
+            "touch_modified": touch_modified,
+        }
         found: Row = self.post("rows/update", **body, **_at(at))["row"]
         return found
 

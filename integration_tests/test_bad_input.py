@@ -80,9 +80,7 @@ def test_a_missing_config_file_is_named(verb: str, tmp_path: Path) -> None:
     assert_refused(run_command(arguments), "absent.json")
 
 
-@pytest.mark.parametrize(
-    "text", ['{"site": "nl", "credentials": {"client_secret": "' + SECRET + '"', "", "[1, 2]"]
-)
+@pytest.mark.parametrize("text", ['{"site": "nl", "credentials": {"client_secret": "' + SECRET + '"', "", "[1, 2]"])
 def test_a_config_file_that_is_no_json_object_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text(text)
@@ -127,10 +125,14 @@ def test_a_state_file_that_is_no_state_is_refused(text: str, tmp_path: Path) -> 
         pytest.param(offline_config(lookback_window_minutes=-1), ["lookback_window_minutes"], id="negative lookback"),
         pytest.param(offline_config(credentials={"client_secret": ""}), ["client_secret", "empty"], id="empty secret"),
         pytest.param(
-            offline_config(credentials={"client_secret": f" {SECRET}"}), ["client_secret", "white space"], id="blank before"
+            offline_config(credentials={"client_secret": f" {SECRET}"}),
+            ["client_secret", "white space"],
+            id="blank before",
         ),
         pytest.param(
-            offline_config(credentials={"client_secret": f"{SECRET}\n"}), ["client_secret", "white space"], id="newline after"
+            offline_config(credentials={"client_secret": f"{SECRET}\n"}),
+            ["client_secret", "white space"],
+            id="newline after",
         ),
         pytest.param(
             offline_config(credentials={"client_id": f"{CLIENT_ID[:8]} {CLIENT_ID[8:]}"}),
@@ -144,7 +146,9 @@ def test_a_state_file_that_is_no_state_is_refused(text: str, tmp_path: Path) -> 
             id="start_date tomorrow",
         ),
         pytest.param(
-            offline_config(divisions=[1, 2], exclude_divisions=[2, 1]), ["exclude_divisions"], id="all divisions excluded"
+            offline_config(divisions=[1, 2], exclude_divisions=[2, 1]),
+            ["exclude_divisions"],
+            id="all divisions excluded",
         ),
         pytest.param(
             offline_config(base_url="https://start.exactonline.example.com"), ["base_url"], id="base_url elsewhere"
@@ -319,6 +323,8 @@ def test_a_row_version_from_the_future_skips_no_rows(clean: Sandbox) -> None:
 
 
 def test_a_state_of_a_newer_version_is_refused(clean: Sandbox) -> None:
-    run = clean.connection().read(["journals"], stream_state("journals", {"version": 99, "divisions": {}}), succeeds=False)
+    run = clean.connection().read(
+        ["journals"], stream_state("journals", {"version": 99, "divisions": {}}), succeeds=False
+    )
 
     assert_refused(run, "journals", "newer")

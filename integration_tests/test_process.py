@@ -26,7 +26,9 @@ PATIENCE = 10
 @pytest.fixture(scope="module")
 def slow(start_sandbox: Any) -> Iterator[Sandbox]:
     """A sandbox whose pages are small and take their time."""
-    sandbox: Sandbox = start_sandbox("--divisions", "1", "--size", "1500", "--minute-limit", "100000", "--latency-ms", "60")
+    sandbox: Sandbox = start_sandbox(
+        "--divisions", "1", "--size", "1500", "--minute-limit", "100000", "--latency-ms", "60"
+    )
     sandbox.post("settings", page_sizes={"sync": 50, "standard": 20})
     yield sandbox
     sandbox.stop()
@@ -131,7 +133,9 @@ def test_a_closed_output_ends_the_process_soon(slow: Sandbox, tmp_path: Path) ->
 
 
 def test_a_process_that_waits_for_its_quota_ends_soon(start_sandbox: Any, tmp_path: Path) -> None:
-    sandbox: Sandbox = start_sandbox("--divisions", "1", "--size", "300", "--minute-limit", "4", "--minute-seconds", "120")
+    sandbox: Sandbox = start_sandbox(
+        "--divisions", "1", "--size", "300", "--minute-limit", "4", "--minute-seconds", "120"
+    )
     connector = sandbox.connection()
     process = connector.start_read(configured_catalog([STREAM, "accounts", "items", "journals"]), None, tmp_path)
     deadline = time.monotonic() + 30

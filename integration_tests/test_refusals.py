@@ -253,7 +253,9 @@ def test_calls_spent_by_another_process_are_respected(short_minutes: Sandbox) ->
 
 
 def test_a_spent_day_stops_one_division_and_the_next_day_goes_on(start_sandbox: Any) -> None:
-    sandbox: Sandbox = start_sandbox("--divisions", "2", "--size", "600", "--minute-limit", "100000", "--daily-limit", "60")
+    sandbox: Sandbox = start_sandbox(
+        "--divisions", "2", "--size", "600", "--minute-limit", "100000", "--daily-limit", "60"
+    )
     spent, free = sandbox.divisions
     sandbox.post("settings", page_sizes={"sync": 20, "standard": 20})
     now = datetime.now(timezone.utc).replace(hour=12, minute=0, second=0, microsecond=0)
@@ -269,9 +271,7 @@ def test_a_spent_day_stops_one_division_and_the_next_day_goes_on(start_sandbox: 
     assert set(today.failure_types) == {"transient_error"}
     assert any(str(spent) in message and "00:00 UTC" in message for message in today.errors), today.errors
     read = [record for record in today.records("transaction_lines") if record["Division"] == free]
-    assert_same(
-        "transaction_lines", by_key("transaction_lines", read), sandbox.expected("transaction_lines", [free])
-    )
+    assert_same("transaction_lines", by_key("transaction_lines", read), sandbox.expected("transaction_lines", [free]))
     assert refused(sandbox) == 0
     pages = Counter(call.division for call in sandbox.calls(ENDPOINTS["transaction_lines"]))
     assert 0 < pages[spent] < pages[free]
@@ -292,7 +292,9 @@ def test_a_spent_day_stops_one_division_and_the_next_day_goes_on(start_sandbox: 
 
 
 def test_calls_that_are_to_be_left_to_others_are_left(start_sandbox: Any) -> None:
-    sandbox: Sandbox = start_sandbox("--divisions", "1", "--size", "600", "--minute-limit", "100000", "--daily-limit", "30")
+    sandbox: Sandbox = start_sandbox(
+        "--divisions", "1", "--size", "600", "--minute-limit", "100000", "--daily-limit", "30"
+    )
     sandbox.post("settings", page_sizes={"sync": 20, "standard": 20})
 
     run = sandbox.connection(daily_calls_reserve=10).read(["transaction_lines"], succeeds=False)
@@ -360,7 +362,9 @@ def test_faults_that_stay_end_their_streams_and_leave_the_others_alone(clean: Sa
 
 def test_an_access_token_that_dies_early_is_replaced(start_sandbox: Any) -> None:
     """With a life of eight seconds the next refresh is allowed soon."""
-    sandbox: Sandbox = start_sandbox("--divisions", "1", "--size", "300", "--token-life", "8", "--minute-limit", "100000")
+    sandbox: Sandbox = start_sandbox(
+        "--divisions", "1", "--size", "300", "--token-life", "8", "--minute-limit", "100000"
+    )
     connector = sandbox.connection()
     connector.check()
     sandbox.post("tokens/expire")

@@ -74,9 +74,7 @@ def broken_token_endpoint(sandbox: Sandbox, config: dict[str, Any]) -> None:
         (broken_token_endpoint, False),
     ],
 )
-def test_no_secret_in_the_output(
-    spoil: Callable[[Sandbox, dict[str, Any]], None], debug: bool, clean: Sandbox
-) -> None:
+def test_no_secret_in_the_output(spoil: Callable[[Sandbox, dict[str, Any]], None], debug: bool, clean: Sandbox) -> None:
     connector = clean.connection()
     before = json.loads(json.dumps(connector.config))
     spoil(clean, connector.config)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -11,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pendulum
 from airbyte_cdk.models import FailureType
@@ -19,9 +16,8 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from jsonschema import Draft7Validator
 from jsonschema.exceptions import best_match
 
-from source_exact_online.api.auth import LoginSettings
+from source_exact_online.api.login_settings import SITES, LoginSettings, trusted_base_url
 
-SITES = ("nl", "be", "de", "fr", "es", "co.uk", "com")
 TOKEN_FILE_VARIABLE = "EXACT_ONLINE_TOKEN_FILE"
 
 LONGEST_LOOKBACK_MINUTES = 100 * 366 * 24 * 60
@@ -96,8 +92,8 @@ def parse_config(raw: Mapping[str, Any], now: datetime, environment: Mapping[str
     if site not in SITES:
         raise config_error(f"site is {site!r}, but must be one of {', '.join(SITES)}.")
     token_file = credentials.get("token_file") or environment.get(TOKEN_FILE_VARIABLE)
-    divisions = tuple(dict.fromkeys(raw.get("divisions") or ()))
-    excluded = frozenset(raw.get("exclude_divisions") or ())
+    divisions = tuple(dict.fromkeys(map(int, raw.get("divisions") or ())))
+    excluded = frozenset(map(int, raw.get("exclude_divisions") or ()))
     if divisions and not set(divisions) - excluded:
         raise config_error("exclude_divisions names every division in divisions: nothing is left to read.")
     return Config(
@@ -113,8 +109,8 @@ def parse_config(raw: Mapping[str, Any], now: datetime, environment: Mapping[str
         start_date=_start_date(raw.get("start_date"), now),
         lookback=timedelta(minutes=min(raw.get("lookback_window_minutes", 120), LONGEST_LOOKBACK_MINUTES)),
         read_deletions=raw.get("read_deletions", True),
-        num_workers=raw.get("num_workers", 10),
-        daily_calls_reserve=raw.get("daily_calls_reserve", 0),
+        num_workers=int(raw.get("num_workers", 10)),
+        daily_calls_reserve=int(raw.get("daily_calls_reserve", 0)),
     )
 
 
@@ -126,24 +122,10 @@ def _refuse_white_space(value: str, name: str) -> None:
 
 
 def _base_url(configured: str | None, site: str) -> str:
-    official = f"https://start.exactonline.{site}"
-    if not configured or configured.rstrip("/") == official:
-        return official
-    with contextlib.suppress(ValueError):
-        url = urlsplit(configured.rstrip("/"))
-        plain = not (url.path or url.query or url.fragment or url.username or url.password) and url.port != 0
-        if url.scheme in ("http", "https") and plain and _is_loopback(url.hostname):
-            return configured.rstrip("/")
-    raise config_error(f"base_url must be {official} or a loopback address: a token never goes anywhere else.")
-
-
-def _is_loopback(host: str | None) -> bool:
-    if host == "localhost":
-        return True
     try:
-        return ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False
+        return trusted_base_url(configured, site)
+    except ValueError as error:
+        raise config_error(str(error)) from None
 
 
 def _start_date(text: str | None, now: datetime) -> datetime | None:

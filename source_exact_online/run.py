@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import orjson
@@ -17,6 +18,7 @@ from airbyte_cdk.models import AirbyteMessageSerializer, ConnectorSpecification,
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_exact_online.api import login
 from source_exact_online.config import check_shape
 from source_exact_online.source import SourceExactOnline
 from source_exact_online.stdout import MessageBuffer
@@ -101,8 +103,11 @@ def _traced(error: Exception) -> AirbyteTracedException:
 
 
 def _login(arguments: Sequence[str]) -> int:
-    from source_exact_online.api import login
-
+    """Log in to Exact Online in a browser; ends by checking the configuration that it wrote."""
     parser = argparse.ArgumentParser(prog="source-exact-online login", description=login.__doc__)
     login.add_arguments(parser)
-    return login.run(parser.parse_args(arguments))
+    return login.run(parser.parse_args(arguments), _check)
+
+
+def _check(config: Path) -> int:
+    return _speak(SourceExactOnline(), ["check", "--config", str(config)])

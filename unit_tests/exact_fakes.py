@@ -128,6 +128,7 @@ class ScriptedApi(BaseAdapter):
         self.tells_date = True
         self._in_flight: dict[int | None, int] = defaultdict(int)
         self._answers: defaultdict[tuple[str, int | None], deque[Answer]] = defaultdict(deque)
+        self._listings: dict[str, dict[str, Answer]] = {}
         self._always: dict[tuple[str, int | None], Answer] = {}
         self._lock = threading.Lock()
         self.before: Callable[[Sent], None] | None = None
@@ -142,6 +143,15 @@ class ScriptedApi(BaseAdapter):
         self._always[path, division] = answer
         return self
 
+    def listing(self, path: str, *pages: Sequence[Mapping[str, Any]]) -> ScriptedApi:
+        """A listing of some pages that can be asked for again and again; "1" is the skip token of the second page."""
+        last = len(pages) - 1
+        self._listings[path] = {
+            str(number): page(rows, more=None if number == last else str(number + 1))
+            for number, rows in enumerate(pages)
+        }
+        return self
+
     def forget(self, path: str) -> None:
         """Drop the answers to a path that nobody has asked for."""
         self._answers[path, None].clear()
@@ -152,7 +162,7 @@ class ScriptedApi(BaseAdapter):
         self.always("system/Divisions", page(rows))
         return self.always("current/Me", page([{"CurrentDivision": codes[0]}]))
 
-    def requests(self, path: str | None = None, division: int | None = None) -> list[Sent]:
+    def asked(self, path: str | None = None, division: int | None = None) -> list[Sent]:
         """Requests so far, for data (not the list of divisions) or for one path."""
         own = {"system/Divisions", "hrm/Divisions", "current/Me"}
         return [
@@ -161,7 +171,7 @@ class ScriptedApi(BaseAdapter):
             if (one.path == path if path else one.path not in own) and division in (None, one.division)
         ]
 
-    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         assert kwargs.get("timeout"), "a request without a time-out may hang for ever"
         sent = Sent(request.url or "", dict(request.headers))
         with self._lock:
@@ -184,6 +194,8 @@ class ScriptedApi(BaseAdapter):
         """Nothing to close."""
 
     def _next(self, sent: Sent) -> Answer:
+        if sent.path in self._listings:
+            return self._listings[sent.path][sent.options.get("$skiptoken", "0")]
         for key in ((sent.path, sent.division), (sent.path, None)):
             if self._answers[key]:
                 return self._answers[key].popleft()

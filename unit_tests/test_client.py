@@ -43,7 +43,7 @@ def client(api: ScriptedApi) -> ExactClient:
 
 def outcomes(call: Call, clock: FakeClock) -> tuple[list[Later], Page | ApiError]:
     """Attempts until the call has ended: the waits, and how it ended."""
-    waits = []
+    waits: list[Later] = []
     while True:
         try:
             outcome = call.attempt()

@@ -130,7 +130,7 @@ class TestBaseUrl:
 
     @pytest.mark.parametrize("url", [OFFICIAL, f"{OFFICIAL}/", "", None])
     def test_the_sites_own_address_is_the_default(self, url: str | None) -> None:
-        fields = {} if url is None else {"base_url": url}
+        fields: dict[str, Any] = {} if url is None else {"base_url": url}
 
         assert parse(**fields).login.base_url == OFFICIAL
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -62,7 +63,7 @@ def tombstones(run: Run, stream: str) -> list[dict[str, Any]]:
 def test_a_first_sync_asks_for_no_deletions(api: ScriptedApi, clock: FakeClock) -> None:
     run = first_sync(api, clock, "accounts")
 
-    assert api.requests(LOG) == []
+    assert api.asked(LOG) == []
     assert tombstones(run, "accounts") == []
 
 
@@ -99,7 +100,7 @@ def test_the_log_is_read_once_however_many_streams_hear_of_it(api: ScriptedApi, 
 
     run = read(clock, configured("accounts", "contacts"), first.state, num_workers=4)
 
-    assert len(api.requests(LOG)) == 2
+    assert len(api.asked(LOG)) == 2
     assert [one["ID"] for one in tombstones(run, "accounts")] == ["a"]
     assert [one["ID"] for one in tombstones(run, "contacts")] == ["c"]
 
@@ -111,7 +112,7 @@ def test_each_deletion_is_told_once(api: ScriptedApi, clock: FakeClock) -> None:
 
     third = read(clock, configured("accounts"), second.state)
 
-    assert [one.filter for one in api.requests(LOG)] == ["Timestamp gt 1L", "Timestamp gt 101L"]
+    assert [one.filter for one in api.asked(LOG)] == ["Timestamp gt 1L", "Timestamp gt 101L"]
     assert tombstones(third, "accounts") == []
 
 
@@ -132,16 +133,26 @@ def test_what_was_deleted_while_the_first_sync_ran_is_told(api: ScriptedApi, clo
     assert tombstones(read(clock, configured("accounts"), first.state), "accounts")
 
 
+def test_a_deletion_in_the_hour_shown_twice_is_told(api: ScriptedApi, clock: FakeClock) -> None:
+    """The first sync begins at 02:50 summer time; the deletion, twenty minutes later, is at 02:10 by the clock."""
+    night = datetime(2025, 10, 26, 0, 50, tzinfo=timezone.utc)
+    clock.advance((night - clock.now()).total_seconds())
+    first = first_sync(api, clock, "accounts")
+    api.on(LOG, page([deleted("a", ACCOUNT, 101, "2025-10-26T02:10:00")]))
+
+    assert tombstones(read(clock, configured("accounts"), first.state), "accounts")
+
+
 def test_a_stream_that_is_behind_hears_what_another_has_heard(api: ScriptedApi, clock: FakeClock) -> None:
     first = first_sync(api, clock, "accounts", "contacts")
-    api.on(LOG, page([deleted("a", ACCOUNT, 101), deleted("c", CONTACT, 102)]))
+    api.on(LOG, page([deleted("c", CONTACT, 101), deleted("a", ACCOUNT, 102)]))
     second = read(clock, configured("accounts"), [one for one in first.state if "accounts" in str(one)])
     of_contacts = [one for one in first.state if one.stream and one.stream.stream_descriptor.name == "contacts"]
-    api.on(LOG, page([deleted("a", ACCOUNT, 101), deleted("c", CONTACT, 102), deleted("b", ACCOUNT, 103)]))
+    api.on(LOG, page([deleted("c", CONTACT, 101), deleted("a", ACCOUNT, 102), deleted("b", ACCOUNT, 103)]))
 
     third = read(clock, configured("accounts", "contacts"), [*second.state, *of_contacts])
 
-    assert api.requests(LOG)[1].filter == "Timestamp gt 1L"
+    assert api.asked(LOG)[1].filter == "Timestamp gt 1L"
     assert [one["ID"] for one in tombstones(third, "accounts")] == ["b"]
     assert [one["ID"] for one in tombstones(third, "contacts")] == ["c"]
 
@@ -248,7 +259,7 @@ def test_deletions_made_before_a_move_still_arrive(api: ScriptedApi, clock: Fake
 
     third = read(clock, configured("accounts"), second.state)
 
-    assert api.requests(LOG)[-1].filter == "Timestamp gt 1L"
+    assert api.asked(LOG)[-1].filter == "Timestamp gt 1L"
     assert "b" in [one["ID"] for one in tombstones(third, "accounts")]
 
 
@@ -257,7 +268,7 @@ def test_switched_off_the_log_is_not_read(api: ScriptedApi, clock: FakeClock) ->
 
     run = read(clock, configured("accounts"), first.state, read_deletions=False)
 
-    assert api.requests(LOG) == []
+    assert api.asked(LOG) == []
     assert run.error is None
 
 
@@ -267,7 +278,7 @@ def test_a_full_refresh_needs_no_tombstones(api: ScriptedApi, clock: FakeClock) 
 
     read(clock, configured("accounts", mode="full_refresh"), first.state)
 
-    assert api.requests(LOG) == []
+    assert api.asked(LOG) == []
 
 
 def test_a_division_read_for_the_first_time_has_no_deletions_yet(api: ScriptedApi, clock: FakeClock) -> None:
@@ -277,7 +288,7 @@ def test_a_division_read_for_the_first_time_has_no_deletions_yet(api: ScriptedAp
 
     read(clock, configured("accounts"), first.state)
 
-    assert [one.division for one in api.requests(LOG)] == [123]
+    assert [one.division for one in api.asked(LOG)] == [123]
 
 
 def test_a_log_row_without_date_is_a_tombstone_all_the_same(api: ScriptedApi, clock: FakeClock) -> None:

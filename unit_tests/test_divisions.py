@@ -168,6 +168,31 @@ def test_configured_divisions_are_read_when_nobody_knows_the_current_one(api: Sc
     assert list(readable_divisions(client, (8,)).divisions) == [8]
 
 
+@pytest.mark.parametrize("answer", [refusal(403, SCOPE), refusal(500), lost()])
+def test_divisions_of_earlier_runs_stand_in_where_the_lists_cannot_be_had(
+    api: ScriptedApi, client: ExactClient, answer: Answer
+) -> None:
+    api.on(ME, me(7)).always(ALL, answer).always(ONE_LICENCE, answer)
+
+    readable = readable_divisions(client, known=(8, 9))
+
+    assert list(readable.divisions) == [8, 9]
+    assert not readable.complete
+    assert "8, 9" in str(readable.warning)
+
+
+def test_without_any_knowledge_a_fault_is_not_taken_for_a_single_division(
+    api: ScriptedApi, client: ExactClient
+) -> None:
+    """Going on would leave out divisions that nobody has named."""
+    api.on(ME, me(7)).always(ALL, refusal(500)).always(ONE_LICENCE, refusal(500))
+
+    with pytest.raises(AirbyteTracedException) as raised:
+        readable_divisions(client)
+
+    assert raised.value.failure_type is FailureType.transient_error
+
+
 class TestInaccessible:
     def test_a_division_that_answers_is_accessible_at_the_cost_of_a_call(
         self, api: ScriptedApi, client: ExactClient

@@ -184,7 +184,7 @@ class TestMessages:
         (b'{"error":{"message":{"value":"two\\r\\nlines"}}}', "two lines"),
         (b'{"error":{"message":{"value":null}}}', ""),
         (
-            b"</message></error>",
+            b'<?xml version="1.0"?><error><code/><message xml:lang="">Column &quot;Foo&quot; unknown</message></error>',
             'Column "Foo" unknown',
         ),
         (

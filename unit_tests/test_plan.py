@@ -114,25 +114,25 @@ def test_the_first_calls_already_go_to_all_divisions(quiet: ScriptedApi, clock: 
     """So that the quotas of all are known early."""
     read(clock, configured(*CORE))
 
-    assert [one.division for one in quiet.requests()[:4]] == [123, 456, 123, 456]
+    assert [one.division for one in quiet.asked()[:4]] == [123, 456, 123, 456]
 
 
 def test_excluded_divisions_are_not_asked(quiet: ScriptedApi, clock: FakeClock) -> None:
     read(clock, configured("journals", "accounts"), exclude_divisions=[123])
 
-    assert {one.division for one in quiet.requests()} == {456}
+    assert {one.division for one in quiet.asked()} == {456}
 
 
 def test_only_configured_divisions_are_asked(quiet: ScriptedApi, clock: FakeClock) -> None:
     read(clock, configured("journals", "accounts"), divisions=[456])
 
-    assert {one.division for one in quiet.requests()} == {456}
+    assert {one.division for one in quiet.asked()} == {456}
 
 
 def test_streams_come_in_the_order_configured(quiet: ScriptedApi, clock: FakeClock) -> None:
     read(clock, configured("journals", "accounts"), divisions=[123])
 
-    assert [one.path for one in quiet.requests()] == ["financial/Journals", "sync/CRM/Accounts"]
+    assert [one.path for one in quiet.asked()] == ["financial/Journals", "sync/CRM/Accounts"]
 
 
 def test_a_row_of_each_division_bears_its_number(quiet: ScriptedApi, clock: FakeClock) -> None:

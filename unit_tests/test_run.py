@@ -157,7 +157,7 @@ class TestExitCodes:
         code, _ = script.verb("read", *arguments, "--state", state)
 
         assert code == 0
-        assert api.requests("sync/CRM/Accounts")[1].filter == "Timestamp gt 77L"
+        assert api.asked("sync/CRM/Accounts")[1].filter == "Timestamp gt 77L"
 
 
 class TestBadInput:

@@ -247,4 +247,4 @@ class TestRead:
         run = read(clock, configured("journals"), later.state)
 
         assert run.keys("journals") == ["a"]
-        assert api.requests(JOURNALS)[1].filter is None
+        assert api.asked(JOURNALS)[1].filter is None

@@ -13,7 +13,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_exact_online.streams.state import VERSION, Pass, Position, StreamState, load_states
+from source_exact_online.streams.state import VERSION, Pass, Position, StreamState, known_divisions, load_states
 from unit_tests.exact_fakes import START, wall_ms
 
 WALL = st.integers(wall_ms("1753-01-01T00:00:00"), wall_ms("9999-12-31T23:59:59"))
@@ -38,6 +38,7 @@ POSITIONS = st.builds(
     deletions_version=st.none() | VERSIONS,
     deletions_read=st.none() | INSTANT,
     undated=st.booleans(),
+    delivered=st.frozensets(st.text(alphabet="0123456789abcdef", min_size=12, max_size=12), max_size=3),
     under_way=st.none() | PASSES,
 )
 MOVES = st.sampled_from([(None, False), (None, True), ("/Date(1700000000000)/", True)])
@@ -101,6 +102,8 @@ DAMAGED: list[Any] = [
     {"deletions": []},
     {"deletions": {"Timestamp": "x"}},
     {"moved": 7},
+    {"delivered": "abc"},
+    {"delivered": [7]},
     {"pass": []},
     {"pass": {}},
     {"pass": {"began": None, "sync_mode": "incremental"}},
@@ -256,6 +259,15 @@ class TestMessages:
         loaded = load_states([through_json(StreamState("items", kept))], ["items"])["items"]
 
         assert loaded.positions["999"] == Position(version=7)
+
+
+def test_the_divisions_that_states_speak_of_are_known() -> None:
+    states = [
+        StreamState("items", {"20": Position(version=1), "3": Position()}),
+        StreamState("divisions", {"login": Position(modified=1), "20": Position()}),
+    ]
+
+    assert known_divisions(states) == (3, 20)
 
 
 class TestMoves:
