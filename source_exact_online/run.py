@@ -14,7 +14,13 @@ from typing import Any, NoReturn
 
 import orjson
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
-from airbyte_cdk.models import AirbyteMessageSerializer, ConnectorSpecification, FailureType
+from airbyte_cdk.models import (
+    AirbyteConnectionStatus,
+    AirbyteMessageSerializer,
+    ConnectorSpecification,
+    FailureType,
+    Status,
+)
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
@@ -110,4 +116,15 @@ def _login(arguments: Sequence[str]) -> int:
 
 
 def _check(config: Path) -> int:
-    return _speak(SourceExactOnline(), ["check", "--config", str(config)])
+    """Try a configuration, for a person at a terminal; returns the exit code."""
+    source = SourceExactOnline()
+    logging.disable(logging.INFO)
+    try:
+        result = source.check(logger, source.read_config(str(config)))
+    except AirbyteTracedException as error:
+        result = AirbyteConnectionStatus(status=Status.FAILED, message=str(error))
+    if result.status is Status.SUCCEEDED:
+        print("The configuration works: Exact Online answers.")
+        return 0
+    print(f"Exact Online does not answer as it should: {filter_secrets(result.message or '')}")
+    return 1

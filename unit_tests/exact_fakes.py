@@ -366,6 +366,20 @@ class Run:
         }
         return [AirbyteStateMessageSerializer.load(json.loads(json.dumps(state))) for state in last.values()]
 
+    def keys_saved_after(self, count: int) -> set[Any]:
+        """Keys of the records that a destination surely has if the run breaks off after so many messages.
+
+        Records behind the last state of their stream may be thrown away.
+        """
+        saved: set[Any] = set()
+        pending: defaultdict[str, set[Any]] = defaultdict(set)
+        for message in self.messages[:count]:
+            if message["type"] == "RECORD":
+                pending[message["record"]["stream"]].add(message["record"]["data"]["ID"])
+            elif message["type"] == "STATE":
+                saved |= pending.pop(message["state"]["stream"]["stream_descriptor"]["name"], set())
+        return saved
+
     def position(self, stream: str, division: int | str = 123) -> dict[str, Any]:
         for state in self.state:
             if state.stream and state.stream.stream_descriptor.name == stream:

@@ -138,7 +138,7 @@ def test_a_deletion_in_the_hour_shown_twice_is_told(api: ScriptedApi, clock: Fak
     night = datetime(2025, 10, 26, 0, 50, tzinfo=timezone.utc)
     clock.advance((night - clock.now()).total_seconds())
     first = first_sync(api, clock, "accounts")
-    api.on(LOG, page([deleted("a", ACCOUNT, 101, "2025-10-26T02:10:00")]))
+    api.on(LOG, page([deleted("a", ACCOUNT, 50, "2025-10-26T02:10:00")]))
 
     assert tombstones(read(clock, configured("accounts"), first.state), "accounts")
 

@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -118,6 +119,12 @@ def scheduler(clock: FakeClock, *partitions: FakePartition | Job, workers: int =
     return Scheduler(clock, Sync(clock, jobs, states, Output(clock), progress, workers=workers))
 
 
+def _after(clock: FakeClock, seconds: float, act: Act) -> Step:
+    clock.advance(seconds)
+    assert isinstance(act, Step)
+    return act
+
+
 class TestMessages:
     def test_every_stream_starts_runs_and_completes(self, clock: FakeClock, workers: int) -> None:
         run = scheduler(clock, pages("items", 2), pages("accounts", 1), workers=workers).read()
@@ -137,7 +144,12 @@ class TestMessages:
         assert sorted(run.keys("items")) == sorted(f"{d}-{n}" for d in range(1, 8) for n in (1, 2, 3))
 
     def test_a_state_is_never_ahead_of_its_records(self, clock: FakeClock, workers: int) -> None:
-        partitions = [pages(stream, 4, division) for stream in ("items", "accounts") for division in (1, 2, 3)]
+        def slow(partition: FakePartition) -> FakePartition:
+            """Pages so far apart that each checkpoint is worth a message."""
+            partition.acts = [partial(_after, clock, QUIET_SECONDS + 1, act) for act in partition.acts]
+            return partition
+
+        partitions = [slow(pages(stream, 4, n)) for stream in ("items", "accounts") for n in (1, 2, 3)]
         run = scheduler(clock, *partitions, workers=workers).read()
         emitted: Counter[tuple[str, str]] = Counter()
 
