@@ -52,15 +52,14 @@ def run() -> NoReturn:
 
 def _speak(source: SourceExactOnline, arguments: Sequence[str]) -> int:
     """Run one of Airbyte's verbs; returns the exit code."""
-    stdout = MessageBuffer()
-    entrypoint = Entrypoint(source)
     parsed = AirbyteEntrypoint.parse_args(list(arguments))
     if not parsed.command:
         AirbyteEntrypoint.parse_args(["--help"])
+    stdout = MessageBuffer()
     try:
         stdout.take_over()
         with stdout:
-            return stdout.print_all(_messages(entrypoint, parsed))
+            return stdout.print_all(_messages(Entrypoint(source), parsed))
     except BrokenPipeError:
         # Whoever read our output is gone. Python would complain about stdout once more when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -100,6 +100,8 @@ class SourceExactOnline(AbstractSource):
         problems.extend(problem for problem in probed if problem is not None)
         if divisions.readable.warning:
             logger.warning(divisions.readable.warning)
+        if not divisions.chosen and not problems:
+            problems.append(_nothing_to_read(divisions))
         if problems:
             return False, " ".join(problems)
         logger.info("Divisions to read: %s.", ", ".join(_label(division) for division in divisions.chosen))

@@ -60,6 +60,7 @@ class MessageBuffer(PrintBuffer):
 
     def take_over(self) -> None:
         """Let log lines come through here, and let SIGTERM and SIGINT end the process between two lines."""
+        logging.raiseExceptions = False  # a closed pipe ends the run at the next message, not with a traceback a line
         for handler in logging.getLogger().handlers:
             if isinstance(handler, logging.StreamHandler):
                 handler.setStream(self)
@@ -85,11 +86,13 @@ class MessageBuffer(PrintBuffer):
         """End at once, or behind the line under way. A second signal does not wait: the reader may be stuck."""
         asked_before, self._ending = self._ending is not None, 128 + signum
         if asked_before or not self._writing:
-            raise SystemExit(self._ending)
+            self._ending = None
+            raise SystemExit(128 + signum)
 
     def _end_if_asked(self) -> None:
         if self._ending is not None and not self._writing and threading.current_thread() is threading.main_thread():
-            raise SystemExit(self._ending)
+            ending, self._ending = self._ending, None  # once: what is still written on the way out is written in peace
+            raise SystemExit(ending)
 
 
 class _Counted:
