@@ -17,6 +17,8 @@ DEMO_PYTHON ?= $(call first_python,python3 python3.12 python3.11 python3.10,(3,1
 DOCKER ?= $(firstword $(foreach name,docker podman,$(if $(shell command -v $(name)),$(name))))
 BASE_IMAGE ?= python:3.11-slim-bookworm
 IMAGE ?= airbyte/source-exact-online:dev
+# Tests run side by side, a file each: most of their time is the start of processes.
+WORKERS ?= 2
 # More arguments for the image's build, for pytest, for the demo.
 BUILD_FLAGS ?=
 PYTEST_ARGS ?=
@@ -43,7 +45,7 @@ picture: .venv-demo/ready ## draw docs/demo.svg anew from a run of the demo
 
 .PHONY: test
 test: .venv/ready ## all tests that need no account, no container and no network (some minutes)
-	$(BIN)/pytest unit_tests integration_tests $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile unit_tests integration_tests $(PYTEST_ARGS)
 
 .PHONY: unit
 unit: .venv/ready ## the unit tests alone (seconds)
@@ -57,6 +59,10 @@ integration: .venv/ready ## the integration tests alone: the console script agai
 fast: .venv/ready ## Airbyte's standard connector tests (FAST) against the sandbox
 	$(BIN)/pytest -p airbyte_cdk.test.standard_tests.pytest_hooks \
 		-m "not image_tests" integration_tests/standard_checks.py $(PYTEST_ARGS)
+
+.PHONY: soak
+soak: .venv/ready ## the tests that take minutes each: hundreds of token refreshes, of kills, of rounds
+	$(BIN)/pytest -m soak integration_tests $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: .venv/ready ## ruff, the format of the code, mypy --strict
@@ -102,6 +108,10 @@ image: ## build the connector's image (DOCKER, BASE_IMAGE, IMAGE, BUILD_FLAGS)
 image-test: .venv/ready ## run spec, check, discover and read of that image against the sandbox
 	@test -n "$(DOCKER)" || { echo "make image-test needs docker or podman on the PATH, or DOCKER=/path/to/one."; exit 1; }
 	DOCKER="$(DOCKER)" IMAGE="$(IMAGE)" $(BIN)/pytest integration_tests/image_checks.py $(PYTEST_ARGS)
+
+.PHONY: browser-test
+browser-test: .venv/ready ## the login with a real browser: needs Chromium and chromedriver
+	$(BIN)/pytest integration_tests/browser_checks.py $(PYTEST_ARGS)
 
 .PHONY: clean
 clean: ## remove the virtual environments, caches and what was built

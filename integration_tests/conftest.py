@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from integration_tests.outputs import OUTPUTS
 from integration_tests.sandbox_client import Sandbox
 
 StartSandbox = Callable[..., Sandbox]
@@ -15,8 +16,16 @@ MANY_CALLS = "1000000"
 """A limit of calls that no test reaches: tests of one run share the app, and a minute's 60 calls are soon spent."""
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_secret_in_any_output() -> Iterator[None]:
+    """When all tests are done and the sandboxes have told their secrets, none of these is in anything a run wrote."""
+    yield
+    leaks = OUTPUTS.leaks()
+    assert leaks == [], f"secrets in {len(leaks)} lines, the first: {leaks[:5]}"
+
+
 @pytest.fixture(scope="session")
-def start_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSandbox]:
+def start_sandbox(no_secret_in_any_output: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSandbox]:
     """Starts sandboxes with options of their own; ends them when all tests are done."""
     started: list[Sandbox] = []
     folder: Path = tmp_path_factory.mktemp("sandboxes")

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import IO, Any
 
+from integration_tests.outputs import OUTPUTS
 from integration_tests.protocol import Message, latest_config, members, parse_output
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -201,12 +202,20 @@ class Connector:
             assert (run.exit_code == 0) is succeeds, run.explain()
         return run
 
-    def start_read(self, catalog: Catalog, state: State | None, folder: Path) -> subprocess.Popen[str]:
-        """Start `read` and leave it running, its output in a pipe. The files stay in `folder`."""
+    def start_read(
+        self,
+        catalog: Catalog,
+        state: State | None,
+        folder: Path,
+        *,
+        stdout: IO[str] | int = subprocess.PIPE,
+        debug: bool = False,
+    ) -> subprocess.Popen[str]:
+        """Start `read` and leave it running, its output in a pipe or a file. The files stay in `folder`."""
         arguments = self._files(folder, "read", catalog, state)
         return subprocess.Popen(
-            [*command(), *arguments],
-            stdout=subprocess.PIPE,
+            [*command(), *arguments, *(["--debug"] if debug else [])],
+            stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
             encoding="utf-8",
@@ -262,6 +271,7 @@ def run_command(arguments: Sequence[str], variables: Mapping[str, str] | None = 
         check=False,
     )
     seconds = time.monotonic() - began
+    OUTPUTS.keep(process.stdout, process.stderr)
     return Run(process.returncode, process.stdout, process.stderr, seconds, parse_output(without_debug(process.stdout)))
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from urllib.parse import parse_qs, quote
 import requests
 
 from integration_tests.connector import Config, Connector, Record, environment
+from integration_tests.outputs import OUTPUTS
 from integration_tests.truth import ENDPOINTS, belongs, expected_record, primary_key
 
 Row = dict[str, Any]
@@ -88,7 +90,10 @@ class Sandbox:
         return cls(process, json.loads(ready.read_text())["base_url"])
 
     def stop(self) -> None:
-        """End the process."""
+        """End the process. Its secrets are remembered, to be looked for in all output."""
+        with suppress(requests.ConnectionError):  # it was ended before
+            for secrets in self.get("secrets").values():
+                OUTPUTS.keep_secrets(secrets)
         self._session.close()
         self._process.terminate()
         try:

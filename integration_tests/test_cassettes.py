@@ -140,11 +140,11 @@ def test_read_brings_each_recorded_row(config: Config, request: pytest.FixtureRe
 
 def recorded_pages(request: pytest.FixtureRequest, path: str) -> list[list[dict[str, Any]]]:
     """Rows of each recorded page of a listing."""
-    pages = []
-    for interaction in recorded(request):
-        if urlsplit(interaction["request"]["uri"]).path.endswith(f"/{path}"):
-            pages.append(json.loads(interaction["response"]["body"]["string"])["d"]["results"])
-    return pages
+    return [
+        json.loads(interaction["response"]["body"]["string"])["d"]["results"]
+        for interaction in recorded(request)
+        if urlsplit(interaction["request"]["uri"]).path.endswith(f"/{path}")
+    ]
 
 
 @pytest.mark.parametrize("path", sorted(CASSETTES.rglob("*.yaml")), ids=lambda path: path.stem)

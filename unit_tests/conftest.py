@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-import requests
 
-from source_exact_online.api import client
 from unit_tests.exact_fakes import FakeClock, ScriptedApi
 
 
@@ -21,14 +19,6 @@ def clock() -> FakeClock:
 def api(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedApi]:
     """The server at the other end of every session the client opens; unexpected requests fail the test."""
     server = ScriptedApi(clock)
-    new_session = client.new_session
-
-    def scripted_session(connections: int) -> requests.Session:
-        session = new_session(connections)
-        session.mount("https://", server)
-        session.mount("http://", server)
-        return session
-
-    monkeypatch.setattr(client, "new_session", scripted_session)
+    server.take_the_place_of_the_network(monkeypatch)
     yield server
     assert server.unexpected == []

@@ -14,6 +14,7 @@ from email.utils import format_datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 import requests
 from airbyte_cdk.models import (
     AirbyteMessage,
@@ -27,6 +28,7 @@ from airbyte_cdk.models import (
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from requests.adapters import BaseAdapter
 
+from source_exact_online.api import client
 from source_exact_online.api.client import ExactClient
 from source_exact_online.source import SourceExactOnline
 from source_exact_online.streams.catalog import catalog
@@ -128,10 +130,22 @@ class ScriptedApi(BaseAdapter):
         self.tells_date = True
         self._in_flight: dict[int | None, int] = defaultdict(int)
         self._answers: defaultdict[tuple[str, int | None], deque[Answer]] = defaultdict(deque)
-        self._listings: dict[str, dict[str, Answer]] = {}
+        self._served: dict[str, Callable[[Sent], Answer]] = {}
         self._always: dict[tuple[str, int | None], Answer] = {}
         self._lock = threading.Lock()
         self.before: Callable[[Sent], None] | None = None
+
+    def take_the_place_of_the_network(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Stand at the other end of every session that a client opens from now on."""
+        new_session = client.new_session
+
+        def scripted_session(connections: int) -> requests.Session:
+            session = new_session(connections)
+            session.mount("https://", self)
+            session.mount("http://", self)
+            return session
+
+        monkeypatch.setattr(client, "new_session", scripted_session)
 
     def on(self, path: str, *answers: Answer, division: int | None = None) -> ScriptedApi:
         """Answers to requests for a path (of one division, or of any), in order."""
@@ -146,10 +160,16 @@ class ScriptedApi(BaseAdapter):
     def listing(self, path: str, *pages: Sequence[Mapping[str, Any]]) -> ScriptedApi:
         """A listing of some pages that can be asked for again and again; "1" is the skip token of the second page."""
         last = len(pages) - 1
-        self._listings[path] = {
-            str(number): page(rows, more=None if number == last else str(number + 1))
-            for number, rows in enumerate(pages)
-        }
+
+        def answer_to(sent: Sent) -> Answer:
+            number = int(sent.options.get("$skiptoken", "0"))
+            return page(pages[number], more=None if number == last else str(number + 1))
+
+        return self.serve(path, answer_to)
+
+    def serve(self, path: str, answer_to: Callable[[Sent], Answer]) -> ScriptedApi:
+        """Answers to requests for a path are worked out."""
+        self._served[path] = answer_to
         return self
 
     def forget(self, path: str) -> None:
@@ -194,8 +214,8 @@ class ScriptedApi(BaseAdapter):
         """Nothing to close."""
 
     def _next(self, sent: Sent) -> Answer:
-        if sent.path in self._listings:
-            return self._listings[sent.path][sent.options.get("$skiptoken", "0")]
+        if sent.path in self._served:
+            return self._served[sent.path](sent)
         for key in ((sent.path, sent.division), (sent.path, None)):
             if self._answers[key]:
                 return self._answers[key].popleft()

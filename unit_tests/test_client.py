@@ -23,6 +23,7 @@ from unit_tests.exact_fakes import (
     FakeClock,
     FakeTokens,
     ScriptedApi,
+    Sent,
     client_of,
     lost,
     page,
@@ -53,6 +54,18 @@ def outcomes(call: Call, clock: FakeClock) -> tuple[list[Later], Page | ApiError
             return waits, outcome
         waits.append(outcome)
         clock.advance(outcome.seconds)
+
+
+def during_the_next_call(api: ScriptedApi, call: Call) -> list[Later | Page]:
+    """Attempts a call while the next one is under way; what came of it is in the list afterwards."""
+    outcome: list[Later | Page] = []
+
+    def attempt(_: Sent) -> None:
+        api.before = None
+        outcome.append(call.attempt())
+
+    api.before = attempt
+    return outcome
 
 
 class TestRequest:
@@ -154,9 +167,9 @@ class TestFaults:
 
     def test_a_refusal_is_never_repeated(self, api: ScriptedApi, client: ExactClient) -> None:
         for status in (400, 403, 404, 405, 414):
-            api.on(PATH, refusal(status, "no"))
+            api.on(f"hrm/Endpoint{status}", refusal(status, "no"))
             with pytest.raises(ApiError):
-                Call(client, URL, Subject(f"stream {status}", None, 123)).attempt()
+                Call(client, client.url(f"hrm/Endpoint{status}", 123), Subject("a stream", None, 123)).attempt()
 
         assert len(api.sent) == 5
 
@@ -217,13 +230,80 @@ class TestQuota:
         daily = {name: value for name, value in quota_headers(api.clock, day=0).items() if "Minutely" not in name}
         api.on(PATH, Answer(429, headers=daily))
 
-        with pytest.raises(ApiError, match=r"division 123.* 00:00 UTC on 2025-03-04") as raised:
+        with pytest.raises(
+            ApiError, match="5,000 of 5,000 calls of division 123 used; resumes at 00:00 UTC; "
+        ) as raised:
             Call(client, URL, SUBJECT).attempt()
 
         assert raised.value.failure_type is FailureType.transient_error
         with pytest.raises(ApiError):
             Call(client, URL, SUBJECT).attempt()
         assert len(api.sent) == 1, "the second call was not even sent"
+
+    def test_a_reserve_is_named_when_the_rest_is_spent(self, api: ScriptedApi) -> None:
+        client = client_of(api, daily_calls_reserve=200)
+        api.on(PATH, page(ROWS, **quota_headers(api.clock, day=200)))
+        Call(client, URL, SUBJECT).attempt()
+
+        with pytest.raises(ApiError, match=r"^4,800 of 5,000 calls of division 123 used \(200 are left to other proc"):
+            Call(client, URL, SUBJECT).attempt()
+
+    @pytest.mark.parametrize(("longest", "ends"), [(0, True), (299, True), (302, False)])
+    def test_how_long_the_end_of_the_day_is_waited_for_can_be_set(
+        self, api: ScriptedApi, longest: float, ends: bool
+    ) -> None:
+        client = client_of(api, longest_quota_wait=longest)
+        api.clock.advance(15 * 3600 - 300)
+        api.on(PATH, page(ROWS, **quota_headers(api.clock, day=0)), page(ROWS))
+        Call(client, URL, SUBJECT).attempt()
+
+        _, ended = outcomes(Call(client, URL, SUBJECT), api.clock)
+
+        assert isinstance(ended, ApiError) is ends
+
+    def test_the_end_of_a_minute_is_waited_for_whatever_is_set(self, api: ScriptedApi) -> None:
+        client = client_of(api, longest_quota_wait=0)
+        api.on(PATH, page(ROWS, **quota_headers(api.clock, minute=0)), page(ROWS))
+        Call(client, URL, SUBJECT).attempt()
+
+        assert isinstance(outcomes(Call(client, URL, SUBJECT), api.clock)[1], Page)
+
+    def test_a_minute_that_ends_in_hours_is_not_waited_for(self, api: ScriptedApi, client: ExactClient) -> None:
+        """A header that makes no sense must not stop a sync for hours."""
+        reset = str(api.clock.now_ms() + 7_200_000)
+        api.on(PATH, page(ROWS, **{**quota_headers(api.clock, minute=0), "X-RateLimit-Minutely-Reset": reset}))
+        Call(client, URL, SUBJECT).attempt()
+
+        with pytest.raises(ApiError, match="resumes at 11:00 UTC"):
+            Call(client, URL, SUBJECT).attempt()
+
+    def test_partitions_of_a_division_that_may_be_blocked_end_together(
+        self, api: ScriptedApi, client: ExactClient
+    ) -> None:
+        api.always(PATH, Answer(429))
+        outcomes(Call(client, URL, SUBJECT), api.clock)
+        assert len(api.sent) == HEADERLESS_REFUSALS
+
+        with pytest.raises(ApiError, match="blocks a key") as raised:
+            Call(client, client.url("hrm/Costunits", 123), SUBJECT).attempt()
+
+        assert raised.value.failure_type is FailureType.transient_error
+        assert len(api.sent) == HEADERLESS_REFUSALS, "nobody else has to find out"
+
+    def test_one_blocked_endpoint_does_not_hold_up_its_division_for_ever(
+        self, api: ScriptedApi, client: ExactClient
+    ) -> None:
+        api.always(PATH, Answer(429))
+        api.always("hrm/Costunits", page(ROWS, **quota_headers(api.clock)))
+        call = Call(client, URL, SUBJECT)
+        for _ in range(HEADERLESS_REFUSALS - 1):
+            outcome = call.attempt()
+            assert isinstance(outcome, Later)
+            api.clock.advance(outcome.seconds)
+            fetch(client, client.url("hrm/Costunits", 123), SUBJECT)
+
+        with pytest.raises(ApiError, match="blocks a key"):
+            call.attempt()
 
     def test_other_divisions_are_not_concerned(self, api: ScriptedApi, client: ExactClient) -> None:
         api.on(PATH, page(ROWS, **quota_headers(api.clock, day=0)), division=123)
@@ -291,16 +371,90 @@ class TestWaiting:
         assert clock.slept == []
 
 
+class TestRefusals:
+    """What Exact has closed to a login stays closed for the run: nobody asks a second time."""
+
+    LOOK_UP = "read/sync/Sync/SyncTimestamp"
+
+    @pytest.mark.parametrize("answer", [refusal(403, "Forbidden"), refusal(404), refusal(405), Answer(403)])
+    def test_a_closed_endpoint_is_not_asked_again(self, api: ScriptedApi, client: ExactClient, answer: Answer) -> None:
+        api.on(PATH, answer)
+        said = []
+        for stream in ("cost_centers", "others"):
+            with pytest.raises(ApiError) as raised:
+                Call(client, URL + f"&x={stream}", Subject(stream, "Financial costcenters", 123)).attempt()
+            said.append(str(raised.value.message))
+
+        assert len(api.sent) == 1
+        assert "others" in said[1]
+        assert said[0].replace("cost_centers", "others") == said[1]
+
+    def test_other_endpoints_and_divisions_are_asked(self, api: ScriptedApi, client: ExactClient) -> None:
+        api.on(PATH, refusal(403, "Forbidden")).on(PATH, page(ROWS), division=456).on("hrm/Costunits", page(ROWS))
+        with pytest.raises(ApiError):
+            Call(client, URL, SUBJECT).attempt()
+
+        fetch(client, client.url(PATH, 456), Subject("cost_centers", None, 456))
+        fetch(client, client.url("hrm/Costunits", 123), SUBJECT)
+
+        assert len(api.sent) == 3
+
+    def test_a_closed_division_is_not_asked_for_anything_else(self, api: ScriptedApi, client: ExactClient) -> None:
+        api.on(PATH, refusal(403, "Forbidden", "DivisionBlocked"))
+        for path in (PATH, "hrm/Costunits", "crm/Contacts"):
+            with pytest.raises(ApiError, match="exclude_divisions"):
+                Call(client, client.url(path, 123), SUBJECT).attempt()
+
+        assert len(api.sent) == 1
+
+    def test_an_endpoint_that_several_partitions_use_is_tried_by_one_of_them(
+        self, api: ScriptedApi, client: ExactClient
+    ) -> None:
+        """Four calls at the same moment would be four refusals."""
+        api.on(PATH, page(ROWS, **quota_headers(api.clock)))
+        fetch(client, URL, SUBJECT)
+        url = client.url(self.LOOK_UP, 123)
+        meanwhile = during_the_next_call(api, Call(client, url, SUBJECT))
+        api.on(self.LOOK_UP, refusal(403, "Forbidden"))
+
+        with pytest.raises(ApiError):
+            Call(client, url, SUBJECT).attempt()
+
+        assert [type(one) for one in meanwhile] == [Later]
+        with pytest.raises(ApiError):
+            Call(client, url, SUBJECT).attempt()
+        assert len(api.asked(self.LOOK_UP)) == 1
+
+    def test_once_it_has_answered_they_all_ask(self, api: ScriptedApi, client: ExactClient) -> None:
+        url = client.url(self.LOOK_UP, 123)
+        api.always(self.LOOK_UP, page(ROWS, **quota_headers(api.clock)))
+        fetch(client, url, SUBJECT)
+        meanwhile = during_the_next_call(api, Call(client, url, SUBJECT))
+
+        fetch(client, url, SUBJECT)
+
+        assert [type(one) for one in meanwhile] == [Page]
+
+
 class TestFuse:
     """Exact blocks a key at the eleventh refused call an hour per endpoint and division."""
 
     def test_it_blows_before_exacts_own(self, api: ScriptedApi, client: ExactClient) -> None:
-        api.always(PATH, refusal(403, "Forbidden"))
+        api.always(PATH, refusal(400, "No property 'Foo' exists"))
         for _ in range(12):
             with pytest.raises(ApiError):
                 Call(client, URL, SUBJECT).attempt()
 
-        assert len(api.sent) == ALLOWED < 10
+        assert len(api.sent) == ALLOWED
+        assert 2 * ALLOWED <= 10, "so that the run after it may do the same within the hour"
+
+    def test_it_counts_by_endpoint_whatever_asks_for_it(self, api: ScriptedApi, client: ExactClient) -> None:
+        api.always(PATH, refusal(400, "No property 'Foo' exists"))
+        for number in range(12):
+            with pytest.raises(ApiError):
+                Call(client, URL, Subject(f"stream {number}", None, 123)).attempt()
+
+        assert len(api.sent) == ALLOWED
 
     def test_other_endpoints_and_divisions_go_on(self, clock: FakeClock) -> None:
         breaker = Breaker(clock)

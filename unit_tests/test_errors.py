@@ -18,6 +18,7 @@ FILTER = (
     "This endpoint has mandatory filtering applied. A GET request for this endpoint must have a $filter parameter with "
     "one of the following fields in the url: ID,Created,Modified,Name"
 )
+GATEWAY = '{"fault":{"faultstring":"Unable to identify proxy for host: start.exactonline.nl:443"}}'
 
 CASES: list[tuple[str, int, str, str | None, Action, FailureType]] = [
     ("minute or day quota spent", 429, "", None, Action.WAIT, FailureType.transient_error),
@@ -34,6 +35,9 @@ CASES: list[tuple[str, int, str, str | None, Action, FailureType]] = [
     ("scope missing", 401, SCOPE.upper(), None, Action.SKIP, FailureType.config_error),
     ("access token dead", 401, "", None, Action.REFRESH, FailureType.config_error),
     ("access token dead", 401, "Niet geautoriseerd", "Something new", Action.REFRESH, FailureType.config_error),
+    ("refused without a word", 403, "", None, Action.SKIP, FailureType.config_error),
+    ("gateway fault", 404, GATEWAY, None, Action.RETRY, FailureType.transient_error),
+    ("gateway fault", 500, GATEWAY, None, Action.RETRY, FailureType.transient_error),
     ("no right or module", 403, "Forbidden", None, Action.SKIP, FailureType.config_error),
     ("no right or module", 403, "Verboden", None, Action.SKIP, FailureType.config_error),
     ("no right or module", 403, "Interdit", None, Action.SKIP, FailureType.config_error),
@@ -92,6 +96,8 @@ CASES: list[tuple[str, int, str, str | None, Action, FailureType]] = [
 
 
 def judge(status: int, text: str = "", reason: str | None = None, subject: Subject = COST_CENTERS) -> Verdict:
+    if text == GATEWAY:
+        return errors.judge(status, {}, GATEWAY.encode(), subject)
     answer = refusal(status, text, reason)
     return errors.judge(status, answer.headers, answer.body, subject)
 
@@ -144,7 +150,19 @@ class TestMessages:
         assert all(part in message for part in ("cost_centers", "123", "Financial costcenters: Read"))
 
     def test_a_scope_that_is_not_documented_is_said_to_be_so(self) -> None:
-        assert "(not documented)" in judge(403, SCOPE, subject=Subject("hrm/Divisions", None, 1)).message
+        assert "(not documented)" in judge(403, "Forbidden", subject=Subject("hrm/Divisions", None, 1)).message
+
+    @pytest.mark.parametrize("subject", [Subject("accounts", "Crm accounts", 1), Subject("hrm/Divisions", None, 1)])
+    def test_the_scope_that_exact_names_goes_before_the_one_in_the_reference(self, subject: Subject) -> None:
+        message = judge(403, SCOPE, subject=subject).message
+
+        assert "'Financial costcenters: Read'" in message
+        assert "Crm accounts" not in message
+
+    @pytest.mark.parametrize(("status", "body"), [(403, b""), (418, b""), (451, b"<html>Blocked</html>")])
+    def test_a_refusal_that_may_be_the_block_of_the_key_says_so(self, status: int, body: bytes) -> None:
+        """What Exact answers after more than ten wrong calls an hour is not known, except that it refuses."""
+        assert "blocked the key for an hour or longer" in errors.judge(status, {}, body, COST_CENTERS).message
 
     def test_a_closed_division_says_how_to_leave_it_out(self) -> None:
         for verdict in (judge(403, OUTSIDE), judge(403, "", "DivisionBlocked")):
@@ -238,4 +256,4 @@ def test_the_refused_column_is_found_in_any_language(text: str, refused: tuple[s
 
 @pytest.mark.parametrize("headers", [{}, {"Reason": ""}, {"reason": "BlockedUser"}])
 def test_a_missing_reason_is_no_reason(headers: Mapping[str, str]) -> None:
-    assert errors.judge(403, headers, b"", COST_CENTERS).rule == "no right or module"
+    assert errors.judge(403, headers, b"Forbidden", COST_CENTERS).rule == "no right or module"

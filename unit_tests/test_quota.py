@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from source_exact_online.api.quota import FIRST_ANSWER_SECONDS, Budget, Exhausted, Quotas, ServerClock
+from source_exact_online.api.quota import Budget, Exhausted, Pending, Quotas, ServerClock
 from unit_tests.exact_fakes import FakeClock, quota_headers
 
 MINUTE = 60_000
@@ -52,7 +52,7 @@ def next_day(clock: FakeClock) -> int:
 
 def exhausted(budget: Budget) -> Exhausted:
     spent = budget.reserve()
-    assert spent is not None
+    assert isinstance(spent, Exhausted)
     return spent
 
 
@@ -114,7 +114,30 @@ class TestWindows:
     def test_calls_under_way_count_as_made(self, clock: FakeClock, budget: Budget) -> None:
         call(budget, quota_headers(clock, minute=3))
 
-        assert [budget.reserve() is None for _ in range(4)] == [True, True, True, False]
+        assert [budget.reserve() for _ in range(4)] == [None, None, None, Pending()]
+
+    @pytest.mark.parametrize("left", [{"minute": 3}, {"day": 3}], ids=str)
+    def test_their_answers_say_whether_there_are_more(
+        self, clock: FakeClock, budget: Budget, left: dict[str, int]
+    ) -> None:
+        """Exact had counted them already when it told how many are left: nobody has to wait for the window's end."""
+        assert [budget.reserve() for _ in range(4)] == [None] * 4
+        budget.settle(quota_headers(clock, **left))
+        assert budget.reserve() == Pending()
+
+        for _ in range(3):
+            budget.settle(quota_headers(clock, **left))
+
+        assert [budget.reserve() for _ in range(3)] == [None] * 3
+
+    def test_what_is_left_is_told_without_calls_under_way_and_without_the_reserve(self, clock: FakeClock) -> None:
+        budget = Budget(ServerClock(clock), reserve_per_day=1000)
+        call(budget, quota_headers(clock, minute=20, day=4000))
+        budget.reserve()
+
+        assert budget.left() == (19, 2999)
+        clock.advance(60)
+        assert budget.left() == (59, 2999), "a new minute has begun"
 
     def test_nobody_waits_for_calls_of_a_division_that_were_never_made(self, clock: FakeClock) -> None:
         quotas = Quotas(ServerClock(clock))
@@ -134,9 +157,7 @@ class TestFirstCall:
         budget = Budget(ServerClock(clock))
         assert budget.reserve() is None
 
-        waiting = exhausted(budget)
-
-        assert (waiting.wait_seconds, waiting.daily, waiting.told) == (FIRST_ANSWER_SECONDS, False, True)
+        assert budget.reserve() == Pending()
         budget.settle(quota_headers(clock))
         assert [budget.reserve() for _ in range(4)] == [None] * 4
 
@@ -213,9 +234,12 @@ class TestReserve:
     def test_a_daily_reserve_is_left_to_others(self, clock: FakeClock) -> None:
         budget = Budget(ServerClock(clock), reserve_per_day=100)
         call(budget, quota_headers(clock, day=102))
-        assert [budget.reserve() is None for _ in range(2)] == [True, True]
+        for left in (101, 100):
+            call(budget, quota_headers(clock, day=left))
 
-        assert exhausted(budget).daily
+        spent = exhausted(budget)
+
+        assert (spent.daily, spent.limit, spent.kept) == (True, 5000, 100)
 
     def test_the_reserve_is_none_of_the_minutes_business(self, clock: FakeClock) -> None:
         budget = Budget(ServerClock(clock), reserve_per_day=100)
@@ -255,6 +279,39 @@ class TestRefused:
 
         assert (spent.daily, spent.told) == (False, False)
         assert spent.wait_seconds == pytest.approx(45)
+
+    def test_headerless_refusals_make_the_division_wait_longer_each_time(
+        self, clock: FakeClock, budget: Budget
+    ) -> None:
+        """And one call at a time tries whether it is over, on behalf of all partitions."""
+        waits = []
+        for round_ in range(1, 5):
+            spent = self.refuse(budget, {})
+            assert spent.rounds == round_
+            waits.append(spent.wait_seconds)
+            assert exhausted(budget).wait_seconds == spent.wait_seconds
+            clock.advance(spent.wait_seconds)
+            assert budget.reserve() is None
+            assert budget.reserve() == Pending()
+            budget.settle({})
+
+        assert waits == pytest.approx([60, 120, 240, 480])
+
+    def test_headerless_refusals_of_calls_under_way_together_are_one_round(
+        self, clock: FakeClock, budget: Budget
+    ) -> None:
+        assert [budget.reserve() for _ in range(4)] == [None] * 4
+        for _ in range(4):
+            budget.settle({})
+
+        assert [budget.refused({}).rounds for _ in range(4)] == [1, 1, 1, 1]
+
+    def test_an_answer_with_headers_ends_the_rounds(self, clock: FakeClock, budget: Budget) -> None:
+        self.refuse(budget, {})
+        clock.advance(60)
+        call(budget, quota_headers(clock))
+
+        assert self.refuse(budget, {}).rounds == 1
 
     def test_after_a_429_nobody_in_the_division_calls(self, clock: FakeClock, budget: Budget) -> None:
         call(budget, quota_headers(clock, minute=49))

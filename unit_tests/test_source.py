@@ -216,6 +216,20 @@ class TestRead:
         assert run.keys("journals") == ["a"]
         assert run.statuses == {"journals": "INCOMPLETE"}
 
+    def test_at_the_end_it_says_what_it_cost(
+        self, api: ScriptedApi, clock: FakeClock, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO, "airbyte.exact_online")
+        api.divisions(123)
+        api.on(JOURNALS, page([row("a"), row("b")], more="1"), refusal(503), page([row("c")], **quota_headers(clock)))
+
+        read(clock, configured("journals"))
+
+        said = "\n".join(caplog.messages)
+        (line,) = [line.split() for line in said.splitlines() if line.startswith("journals") and "123" in line]
+        assert line[:6] == ["journals", "123", "3", "3", "0", "1"], "calls, rows, 429s, faults"
+        assert "24 calls a day" in said
+
     def test_no_secret_is_in_any_output(
         self, api: ScriptedApi, clock: FakeClock, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -67,7 +67,7 @@ class FeedView(View):
         empty = self._options.empty_pages
         if empty and token is not None and token.page and token.page % empty == 0:
             return Page([], FeedToken(token.after, token.page + 1, token.bound).write())
-        if self._options.shuffled or (token is not None and token.bound is not None):
+        if self._options.shuffled if token is None else token.bound is not None:  # a pass goes on as it began
             return self._shuffled(listing, token)
         start, test = _plan(listing)
         after = start if token is None else max(start, token.after)

@@ -10,21 +10,21 @@ from source_exact_online.api import errors, odata
 from source_exact_online.api.backoff import MAX_ATTEMPTS, FaultBackoff
 from source_exact_online.api.client import ExactClient, TokenRefused
 from source_exact_online.api.errors import Action, ApiError, Subject, Verdict
-from source_exact_online.api.quota import Exhausted
+from source_exact_online.api.quota import Exhausted, Pending
 from source_exact_online.api.usage import Cost
-from source_exact_online.api.wait import day_end_message, sleep_with_heartbeat
+from source_exact_online.api.wait import sleep_with_heartbeat, spent_message
 
 WINDOW_MARGIN = 0.05
 """Seconds added to the end of a quota window, so that the next call falls into the new one."""
 
-LONGEST_QUOTA_WAIT = 600.0
-"""Seconds that are waited for a day's quota to start afresh; if it takes longer, the partition ends."""
-
 NOTABLE_WAIT = 1.0
 """Seconds from which on a wait for a quota is told to the platform."""
 
+LONGEST_MINUTE = 120.0
+"""Seconds beyond which the end of a minute cannot lie; a header that says so is not waited for."""
+
 HEADERLESS_REFUSALS = 5
-"""429 answers without quota headers in a row before a partition gives up."""
+"""429 answers without quota headers in a row before the partitions of a division give up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +70,16 @@ class Call:
             return answer
         if isinstance(answer, TokenRefused):
             return self._renew(answer.token)
+        if isinstance(answer, Pending):
+            return Later(answer.seconds, "calls under way")
         later = self._quota(answer) if isinstance(answer, Exhausted) else self._verdict(answer)
         self._client.usage.add(self.subject, Cost(waited=later.seconds))
         return later
 
     def _verdict(self, verdict: Verdict) -> Later:
-        if verdict.action is Action.WAIT:
-            return self._headerless()
+        if verdict.action is Action.WAIT:  # a call that no division is charged for
+            self._refusals += 1
+            return self._headerless(60.0 * 2 ** (self._refusals - 1), self._refusals)
         if verdict.action is not Action.RETRY:
             raise ApiError(verdict)
         self._faults += 1
@@ -87,29 +90,29 @@ class Call:
 
     def _quota(self, quota: Exhausted) -> Later:
         if quota.refused:
+            self._refusals += not quota.told
             self._client.usage.add(self.subject, Cost(refused=1))
         seconds = max(0.0, quota.wait_seconds) + WINDOW_MARGIN
-        if quota.daily and seconds > LONGEST_QUOTA_WAIT:
-            message = day_end_message(quota.limit, self.subject.division, quota.reset_ms)
-            raise ApiError(Verdict(Action.FAIL, FailureType.transient_error, message, message, "day quota spent"))
         if not quota.told:
-            return self._headerless(seconds)
+            return self._headerless(seconds, max(quota.rounds, self._refusals), quota)
+        if seconds > self._client.longest_quota_wait and (quota.daily or seconds > LONGEST_MINUTE):
+            message = spent_message(quota, self.subject.division)
+            raise ApiError(Verdict(Action.FAIL, FailureType.transient_error, message, message, "day quota spent"))
         window = "day" if quota.daily else "minute"
         reason = f"the {window}'s call quota of division {self.subject.division}"
         return Later(seconds, reason, quota if seconds >= NOTABLE_WAIT else None)
 
-    def _headerless(self, to_the_minute: float = 60.0) -> Later:
+    def _headerless(self, seconds: float, rounds: int, quota: Exhausted | None = None) -> Later:
         """After a 429 that does not tell its window: first to the end of the minute, then longer each time.
 
         In the end it may be the block that follows upon too many refused calls, which lasts an hour or more.
         """
-        self._refusals += 1
-        if self._refusals >= HEADERLESS_REFUSALS:
-            detail = f"HTTP 429 without quota headers, {self._refusals} times"
+        if rounds >= HEADERLESS_REFUSALS:
+            detail = f"HTTP 429 without quota headers, {rounds} times"
             raise ApiError(errors.judge_failure("blocked", detail, self.subject))
-        return Later(
-            to_the_minute + 60.0 * (2 ** (self._refusals - 1) - 1), "Exact Online to take calls again (HTTP 429)"
-        )
+        reason = "Exact Online to take calls again (HTTP 429 without quota headers"
+        reason += ", perhaps a block after too many wrong calls)" if rounds > 1 else ")"
+        return Later(seconds, reason, quota if seconds >= NOTABLE_WAIT else None)
 
     def _renew(self, token: str) -> Later:
         self._tokens_refused += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -12,10 +13,10 @@ from requests.auth import AuthBase
 from requests.structures import CaseInsensitiveDict
 
 from source_exact_online.api import errors, odata
-from source_exact_online.api.breaker import Breaker
+from source_exact_online.api.breaker import Breaker, Refusals
 from source_exact_online.api.clock import Clock
 from source_exact_online.api.errors import Action, Subject, Verdict
-from source_exact_online.api.quota import Exhausted, Quotas, ServerClock
+from source_exact_online.api.quota import Budget, Exhausted, Pending, Quotas, ServerClock
 from source_exact_online.api.usage import Cost, Usage
 
 TIMEOUT = (10, 120)
@@ -39,8 +40,12 @@ class TokenRefused:
     token: str
 
 
-Answer = odata.Page | Exhausted | TokenRefused | Verdict
-"""What one attempt can bring: the page, a spent quota, a refused token, or the verdict on any other answer."""
+Answer = odata.Page | Exhausted | Pending | TokenRefused | Verdict
+"""What one attempt can bring: the page, a spent quota, one that other calls decide on, a refused token, or the verdict
+on any other answer."""
+
+LONGEST_QUOTA_WAIT = 600.0
+"""Seconds that are waited for a day's quota to start afresh; if it takes longer, the partition ends."""
 
 
 class _Bearer(AuthBase):
@@ -67,14 +72,33 @@ class ExactClient:
     """Sends GET requests within Exact's quotas. Thread-safe; never sleeps."""
 
     def __init__(
-        self, base_url: str, tokens: TokenSource, clock: Clock, *, daily_calls_reserve: int = 0, connections: int = 10
+        self,
+        base_url: str,
+        tokens: TokenSource,
+        clock: Clock,
+        *,
+        daily_calls_reserve: int = 0,
+        connections: int = 10,
+        longest_quota_wait: float = LONGEST_QUOTA_WAIT,
     ) -> None:
+        """Client of one site and login.
+
+        Args:
+            base_url: scheme and host of the site.
+            tokens: gives access tokens.
+            clock: tells the time.
+            daily_calls_reserve: calls a day and division that are left to other processes of the same app.
+            connections: connections to keep open.
+            longest_quota_wait: seconds that are waited for a quota; if it takes longer, the partition ends.
+        """
         self.base_url = base_url
         self.clock = clock
+        self.longest_quota_wait = longest_quota_wait
         self.server_clock = ServerClock(clock)
         self.quotas = Quotas(self.server_clock, daily_calls_reserve)
         self.usage = Usage()
         self._breaker = Breaker(clock)
+        self._refusals = Refusals()
         self._tokens = tokens
         self._session = new_session(connections)
 
@@ -90,12 +114,25 @@ class ExactClient:
         """
         if not odata.same_origin(self.base_url, url):
             return errors.judge_failure("foreign link", "the link to the next page leads elsewhere", subject)
-        if self._breaker.is_open(subject.stream, subject.division):
+        endpoint = urlsplit(url).path
+        if (refusal := self._refusals.known(endpoint, subject)) is not None:
+            return refusal
+        if self._breaker.is_open(endpoint, subject.division):
             return errors.judge_failure("error limit near", "too many refused calls within an hour", subject)
         token = self._tokens.get_access_token()
-        budget = self.quotas.of(subject.division)
-        if budget is not None and (exhausted := budget.reserve()):
-            return exhausted
+        if not self._refusals.enter(endpoint, subject.division):
+            return Pending()
+        answer: Answer | None = None
+        try:
+            budget = self.quotas.of(subject.division)
+            answer = budget.reserve() if budget is not None else None
+            if answer is None:
+                answer = self._ask(url, endpoint, token, budget, subject)
+            return answer
+        finally:
+            self._refusals.leave(endpoint, subject.division, answered=isinstance(answer, odata.Page))
+
+    def _ask(self, url: str, endpoint: str, token: str, budget: Budget | None, subject: Subject) -> Answer:
         sent = self.server_clock.local_ms()
         headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
         try:
@@ -108,13 +145,14 @@ class ExactClient:
             self.server_clock.observe(headers.get("Date"), sent, self.server_clock.local_ms())
             if budget is not None:
                 budget.settle(headers)
-        self._breaker.record(subject.stream, subject.division, response.status_code)
+        self._breaker.record(endpoint, subject.division, response.status_code)
         if response.status_code == requests.codes.ok:
             try:
                 return odata.parse_page(response.content, url)
             except odata.NotAListingError as error:
                 return errors.judge_failure("no answer", str(error), subject)
         verdict = errors.judge(response.status_code, headers, response.content, subject)
+        self._refusals.note(endpoint, subject, verdict)
         if verdict.action is Action.WAIT and budget is not None:
             return budget.refused(headers)
         return TokenRefused(token) if verdict.action is Action.REFRESH else verdict

@@ -148,11 +148,17 @@ def judge_failure(name: str, detail: str, subject: Subject) -> Verdict:
 def _verdict(rule: Rule, detail: str, subject: Subject) -> Verdict:
     message = rule.message.format(
         stream=subject.stream,
-        scope=subject.scope or "(not documented)",
+        scope=_scope_named(detail) or subject.scope or "(not documented)",
         division="(none)" if subject.division is None else subject.division,
         detail=detail,
     )
     return Verdict(rule.action, rule.failure, message, detail, rule.name, rule.concerns_division)
+
+
+def _scope_named(detail: str) -> str | None:
+    """Scope that an answer names, as the App Centre writes it: ``Sales orders`` for ``'sales.orders' scope``."""
+    found = re.search(r"'([a-z]+)\.([a-z]+)' scope\b", detail, re.IGNORECASE)
+    return found and f"{found[1].capitalize()} {found[2].lower()}"
 
 
 def message_of(body: bytes) -> str:

@@ -80,7 +80,11 @@ class LoginFlow:
         mask(tokens.refresh_token, tokens.access_token)
         config = configuration(request, tokens, [])
         write_config(request.config_file, config)  # at once: whatever comes now, the tokens are kept
-        divisions = self._choose(tokens)
+        try:
+            divisions = self._choose(tokens)
+        except (KeyboardInterrupt, LoginError):
+            self._terminal.say(f"\n{request.config_file} is written all the same, without a choice of divisions.")
+            raise
         if divisions:
             write_config(request.config_file, configuration(request, tokens, divisions))
         self._terminal.say(f"Wrote {request.config_file}. It holds secrets; only you may read it.")
@@ -191,6 +195,6 @@ class LoginFlow:
                 return parse_divisions(wanted, codes)
             except LoginError as error:
                 if self._request.divisions is not None:
-                    raise LoginError(f"{error} {self._request.config_file} is written without a choice.") from None
+                    raise
                 self._terminal.say(str(error))
                 wanted = None

@@ -12,6 +12,8 @@ from typing import Protocol
 
 from source_exact_online.api.login_redirect import LoginError, RedirectListener
 
+_NOBODY = "Nobody answers: run this in a terminal (in Docker with `docker run -it`)."
+
 
 class Terminal(Protocol):
     """What the login asks of whoever runs it."""
@@ -27,7 +29,11 @@ class Terminal(Protocol):
         """
 
     def secret(self, prompt: str) -> str:
-        """One line that is not shown while it is typed."""
+        """One line that is not shown while it is typed.
+
+        Raises:
+            LoginError: there is nobody to answer.
+        """
 
     def address(self, prompt: str, listener: RedirectListener | None) -> str:
         """The address the browser ended at: pasted, or received by the listener, whichever comes first."""
@@ -56,7 +62,11 @@ class Console:
     def secret(self, prompt: str) -> str:
         if not sys.stdin.isatty():
             return self.ask(prompt)
-        return getpass.getpass(f"{prompt} ")
+        try:
+            return getpass.getpass(f"{prompt} ")
+        except EOFError:
+            print()
+            raise LoginError(_NOBODY) from None
 
     def address(self, prompt: str, listener: RedirectListener | None) -> str:
         print(prompt, end=" ", flush=True)
@@ -66,7 +76,7 @@ class Console:
                 return line
             if self._ended and listener is None:
                 print()
-                raise LoginError("Nobody answers: run this in a terminal (in Docker with `docker run -it`).")
+                raise LoginError(_NOBODY)
             sources = [] if self._ended else [sys.stdin.fileno()]
             if listener is not None:
                 sources.append(listener.fileno())

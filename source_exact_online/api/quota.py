@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 
 from source_exact_online.api.clock import Clock
@@ -22,8 +22,8 @@ _MINUTE_MS = 60_000
 _DAY_MS = 86_400_000
 _FIRST_GUESS = {"minute": 60, "day": 5000}
 
-FIRST_ANSWER_SECONDS = 0.1
-"""How long to wait before looking again whether the first answer of a division has come."""
+PENDING_SECONDS = 0.1
+"""How long to wait before looking again what the calls under way have brought."""
 
 
 class ServerClock:
@@ -111,17 +111,28 @@ class Exhausted:
         wait_seconds: until the window that is spent ends.
         daily: whether it is the day's quota.
         reset_ms: the end, epoch milliseconds of Exact's clock.
-        limit: calls the window allowed.
+        limit: calls the window allows.
+        kept: how many of them are left to other processes.
         told: whether headers told all that; else it is a guess after a refusal without any.
         refused: whether Exact refused a call; else the call was not even sent.
+        rounds: how often in a row the division was refused without headers.
     """
 
     wait_seconds: float
     daily: bool
     reset_ms: float
     limit: int
+    kept: int = 0
     told: bool = True
     refused: bool = False
+    rounds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Calls under way decide whether there is one more; look again in `seconds`."""
+
+    seconds: float = PENDING_SECONDS
 
 
 @dataclass(slots=True)
@@ -129,7 +140,18 @@ class Budget:
     """The calls of one division.
 
     The first call goes alone: limits are a guess until there is an answer, and the day's or the minute's calls may have
-    been used up by an earlier run.
+    been used up by an earlier run. After a refusal without headers one call goes alone again, to try whether the
+    division, all of its partitions, may go on; each such round waits twice as long as the one before.
+
+    Attributes:
+        clock: Exact's clock.
+        reserve_per_day: calls a day that are left to other processes.
+        minute: the short window.
+        day: the long window.
+        in_flight: calls reserved and not yet settled.
+        learnt: whether there has been an answer.
+        bare_rounds: refusals without headers in a row; those of calls that were under way together count as one.
+        bare_until_ms: moment until which the last of them keeps everybody waiting.
     """
 
     clock: ServerClock
@@ -138,18 +160,26 @@ class Budget:
     day: Window = field(default_factory=lambda: Window(_FIRST_GUESS["day"], _DAY_MS, _FIRST_GUESS["day"]))
     in_flight: int = 0
     learnt: bool = False
+    bare_rounds: int = 0
+    bare_until_ms: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def reserve(self) -> Exhausted | None:
+    def reserve(self) -> Exhausted | Pending | None:
         """Take one call out of the budget, or tell until when there is none."""
         with self.lock:
             now_ms = self.clock.now_ms()
+            if now_ms < self.bare_until_ms:
+                return self._bare(now_ms)
+            pending = self.in_flight > 0 and not self.learnt
             for window, kept, daily in ((self.day, self.reserve_per_day, True), (self.minute, 0, False)):
                 window.roll(now_ms)
-                if window.remaining - kept - self.in_flight <= 0:
-                    return Exhausted((window.reset_ms - now_ms) / 1000, daily, window.reset_ms, window.limit)
-            if self.in_flight and not self.learnt:
-                return Exhausted(FIRST_ANSWER_SECONDS, False, now_ms + FIRST_ANSWER_SECONDS * 1000, self.minute.limit)
+                left = window.remaining - kept
+                if left <= 0:
+                    return Exhausted((window.reset_ms - now_ms) / 1000, daily, window.reset_ms, window.limit, kept)
+                # Exact may have counted calls under way in what it told last, or not: their answers will say.
+                pending = pending or left <= self.in_flight
+            if pending:
+                return Pending()
             self.in_flight += 1
             return None
 
@@ -159,29 +189,49 @@ class Budget:
             self.in_flight = max(0, self.in_flight - 1)
             now_ms = self.clock.now_ms()
             self.learnt = self.learnt or bool(headers)
-            self.minute.settle(*_numbers(headers, MINUTE_HEADERS), now_ms)
-            self.day.settle(*_numbers(headers, DAY_HEADERS), now_ms)
+            minute, day = _numbers(headers, MINUTE_HEADERS), _numbers(headers, DAY_HEADERS)
+            self.minute.settle(*minute, now_ms)
+            self.day.settle(*day, now_ms)
+            if minute[1] is not None or day[1] is not None:
+                self.bare_rounds, self.bare_until_ms = 0, 0.0
 
     def refused(self, headers: Mapping[str, str]) -> Exhausted:
         """What a 429 says: which window is spent and when it ends.
 
         A refused minute bears only the ``Minutely`` headers, a refused day only the daily ones. With neither, the
-        minute is taken to be spent.
+        minute is taken to be spent, and more than the minute if that comes again and again.
         """
         with self.lock:
             _, minute_left, minute_reset = _numbers(headers, MINUTE_HEADERS)
             _, day_left, day_reset = _numbers(headers, DAY_HEADERS)
+            now_ms = self.clock.now_ms()
+            if minute_left is None and day_left is None:
+                if now_ms >= self.bare_until_ms:
+                    self.minute.roll(now_ms)
+                    self.bare_until_ms = self.minute.reset_ms + _MINUTE_MS * (2**self.bare_rounds - 1)
+                    self.bare_rounds += 1
+                    self.learnt = False
+                return replace(self._bare(now_ms), refused=True)
             daily = day_left is not None and (minute_left is None or day_left <= 0)
             window, reset_ms = (self.day, day_reset) if daily else (self.minute, minute_reset)
-            now_ms = self.clock.now_ms()
             window.roll(now_ms)
             window.remaining = 0
             if reset_ms is not None and reset_ms > now_ms:
                 window.reset_ms, window.told = reset_ms, True
-            told = minute_left is not None or day_left is not None
-            return Exhausted(
-                (window.reset_ms - now_ms) / 1000, daily, window.reset_ms, window.limit, told, refused=True
-            )
+            return Exhausted((window.reset_ms - now_ms) / 1000, daily, window.reset_ms, window.limit, refused=True)
+
+    def left(self) -> tuple[int, int]:
+        """Calls that are left in this minute and on this day, those under way and the reserve taken off."""
+        with self.lock:
+            now_ms = self.clock.now_ms()
+            self.minute.roll(now_ms)
+            self.day.roll(now_ms)
+            minute, day = self.minute.remaining, self.day.remaining - self.reserve_per_day
+            return max(0, minute - self.in_flight), max(0, day - self.in_flight)
+
+    def _bare(self, now_ms: float) -> Exhausted:
+        seconds = (self.bare_until_ms - now_ms) / 1000
+        return Exhausted(seconds, False, self.bare_until_ms, self.minute.limit, told=False, rounds=self.bare_rounds)
 
 
 class Quotas:

@@ -57,10 +57,14 @@ class Usage:
         return totals
 
     def table(self) -> list[str]:
-        """Lines of a table for the log: a line per stream and division."""
+        """Lines of a table for the log: a line per stream and division, and their total."""
         with self._lock:
             costs = sorted(self._costs.items(), key=lambda item: (item[0][1] or 0, item[0][0]))
-        width = max([len(stream) for (stream, _), _ in costs], default=6)
+        total = Cost()
+        for _, cost in costs:
+            total.add(cost)
+        costs.append((("total", None), total))
+        width = max(len(stream) for (stream, _), _ in costs)
         head = ("stream", "division", "calls", "rows", "429s", "faults", "waited")
         body = [
             (

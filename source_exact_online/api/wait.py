@@ -6,6 +6,7 @@ import logging
 from datetime import datetime, timezone
 
 from source_exact_online.api.clock import Clock
+from source_exact_online.api.quota import Exhausted
 
 logger = logging.getLogger("airbyte.exact_online")
 
@@ -24,10 +25,11 @@ def sleep_with_heartbeat(clock: Clock, seconds: float, reason: str) -> None:
         remaining -= pause
 
 
-def day_end_message(limit: int, division: int | None, reset_ms: float) -> str:
-    """What to say when the day's quota of a division is spent; `reset_ms` is epoch milliseconds."""
-    resumes = datetime.fromtimestamp(reset_ms / 1000, tz=timezone.utc)
+def spent_message(quota: Exhausted, division: int | None) -> str:
+    """What to say when a division's partitions end for lack of calls."""
+    resumes = datetime.fromtimestamp(quota.reset_ms / 1000, tz=timezone.utc)
+    kept = f" ({quota.kept:,} are left to other processes)" if quota.kept else ""
     return (
-        f"{limit:,} of {limit:,} calls of division {division} used today; "
-        f"resumes at {resumes:%H:%M} UTC on {resumes:%Y-%m-%d}; progress saved."
+        f"{max(0, quota.limit - quota.kept):,} of {quota.limit:,} calls of division {division} used{kept}; "
+        f"resumes at {resumes:%H:%M} UTC; progress saved."
     )

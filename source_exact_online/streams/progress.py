@@ -1,11 +1,13 @@
-"""What a person sees of a run in the log: a line a minute, and at the end what it cost."""
+"""What a person sees of a run in the log: a line a minute, each wait for a quota, and at the end what it cost."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
 from collections.abc import Iterable
+from datetime import datetime, timezone
 
+from source_exact_online.api.call import Later
 from source_exact_online.api.clock import Clock
 from source_exact_online.api.errors import Subject
 from source_exact_online.api.quota import Quotas
@@ -13,6 +15,15 @@ from source_exact_online.api.usage import Usage
 from source_exact_online.api.wait import HEARTBEAT_SECONDS
 
 logger = logging.getLogger("airbyte.exact_online")
+
+SHOWN = 4
+"""Partitions that a line names; with more it would be hard to read."""
+
+TELLING_SHARE = 0.1
+"""Share of the partitions that must have ended before their pace says anything of the rest."""
+
+PLANS = {"hourly": 24, "every 6 hours": 4, "daily": 1}
+"""Usual frequencies of a connection, in runs a day."""
 
 
 class Progress:
@@ -23,31 +34,52 @@ class Progress:
         self._usage = usage
         self._quotas = quotas
         self._rows: Counter[Subject] = Counter()
-        self._latest: Subject | None = None
-        self._last_line = clock.monotonic()
+        self._recent: dict[Subject, None] = {}
+        self._waits_told: dict[int | None, float] = {}
+        self._began = self._last_line = clock.monotonic()
+
+    @property
+    def silence_left(self) -> float:
+        """Seconds until the next line is due; whoever waits longer has to `tick` in between."""
+        return max(0.0, self._last_line + HEARTBEAT_SECONDS - self._clock.monotonic())
 
     def page(self, subject: Subject, rows: int) -> None:
         """Note a page that was read."""
         self._rows[subject] += rows
-        self._latest = subject
+        self._recent.pop(subject, None)
+        self._recent[subject] = None
 
-    def tick(self, open_partitions: int, waiting: int) -> None:
-        """Log a line if the last one is most of a minute old, so that nobody takes the connector for dead."""
-        now = self._clock.monotonic()
-        if now - self._last_line < HEARTBEAT_SECONDS:
+    def wait(self, subject: Subject, later: Later) -> None:
+        """Tell of a wait that can be noticed; of a division's spent quota once, however many partitions wait for it."""
+        if later.seconds < 1:
             return
-        self._last_line = now
-        line = f"{self._rows.total():,} rows read, {open_partitions} partitions to go, {waiting} of them waiting."
-        if self._latest is not None:
-            division, rows = self._latest.division, self._rows[self._latest]
-            line += f" Last: {self._latest.stream} of division {division} ({rows:,} rows)."
-            budget = self._quotas.of(division)
-            if budget is not None:
-                line += f" Calls left there: {budget.minute.remaining} this minute, {budget.day.remaining:,} today."
+        if later.quota is None:
+            logger.info("%s: waiting %.0f s for %s.", subject.stream, later.seconds, later.reason)
+        elif self._waits_told.get(subject.division) != later.quota.reset_ms:
+            self._waits_told[subject.division] = later.quota.reset_ms
+            resumes = datetime.fromtimestamp(later.quota.reset_ms / 1000, tz=timezone.utc)
+            logger.info("Waiting %.0f s for %s; resumes at %s UTC.", later.seconds, later.reason, f"{resumes:%H:%M:%S}")
+
+    def tick(self, partitions: int, open_partitions: int, waiting: int) -> None:
+        """Log a line if the last one is most of a minute old, so that nobody takes the connector for dead."""
+        if self.silence_left > 0:
+            return
+        self._last_line = self._clock.monotonic()
+        line = f"{self._rows.total():,} rows read, {open_partitions} partitions to go, {waiting} of them waiting"
+        line += self._pace(partitions, open_partitions) + "."
+        recent = list(self._recent)[-SHOWN:]
+        if recent:
+            read = ", ".join(f"{one.stream} of division {one.division} ({self._rows[one]:,} rows)" for one in recent)
+            line += f" Latest: {read}."
+        for division in dict.fromkeys(one.division for one in recent):
+            if (budget := self._quotas.of(division)) is not None:
+                minute, day = budget.left()
+                line += f" Calls left in division {division}: {minute} this minute, {day:,} today."
         logger.info(line)
+        self._recent.clear()
 
     def close(self, partitions: Iterable[Subject]) -> None:
-        """Log what the run cost, and what such a run costs at least if it is made every hour."""
+        """Log what the run cost, and what such runs cost at least at the usual frequencies."""
         logger.info("Cost of this run:\n%s", "\n".join(self._usage.table()))
         by_division = Counter(partition.division for partition in partitions)
         if not by_division:
@@ -55,8 +87,17 @@ class Progress:
         division, calls = by_division.most_common(1)[0]
         budget = self._quotas.of(division)
         if budget is not None and budget.day.limit:
-            logger.info(
-                "These streams every hour: at least %d calls a day and division, %.0f %% of the quota.",
-                calls * 24,
-                100 * calls * 24 / budget.day.limit,
+            share = 100 * calls / budget.day.limit
+            costs = (
+                f"{plan} = {calls * runs:,} calls a day and division, {share * runs:.0f} % of the quota"
+                for plan, runs in PLANS.items()
             )
+            logger.info("What these streams cost at least: %s.", "; ".join(costs))
+
+    def _pace(self, partitions: int, open_partitions: int) -> str:
+        """How long the rest takes if its partitions are like those that have ended; nobody knows their rows."""
+        ended = partitions - open_partitions
+        if ended < max(1.0, TELLING_SHARE * partitions):
+            return ""
+        minutes = (self._clock.monotonic() - self._began) * open_partitions / ended / 60
+        return f", about {max(1, round(minutes)):,} min at the pace so far"

@@ -82,6 +82,7 @@ class Sync:
         self._output = output
         self._told = progress
         self._subjects = [job.partition.subject for job in jobs]
+        self._open_jobs = len(jobs)
         self._workers = workers
         self._order = count()
         held = {id(later) for job in jobs for later in job.after}
@@ -117,6 +118,7 @@ class Sync:
                 continue
             future: Future[Step] = Future()
             _run(job, future)
+            self._report()
             yield from self._done(job, future)
 
     def _threaded(self) -> Iterator[AirbyteMessage]:
@@ -157,14 +159,14 @@ class Sync:
     def _patience(self) -> float:
         """Seconds to wait for a page: not past the moment at which a delayed job may go on."""
         due = self._until_due() if self._delayed else HEARTBEAT_SECONDS
-        return min(HEARTBEAT_SECONDS, max(due, 0.001))
+        return max(min(self._told.silence_left, due), 0.001)
 
     def _pause(self, seconds: float) -> None:
-        self._clock.sleep(min(seconds, HEARTBEAT_SECONDS))
+        self._clock.sleep(min(seconds, self._told.silence_left))
         self._report()
 
     def _report(self) -> None:
-        self._told.tick(sum(progress.open for progress in self._progress.values()), len(self._delayed))
+        self._told.tick(len(self._subjects), self._open_jobs, len(self._delayed))
 
     # -- what a step brings ----------------------------------------------------------------------------------------
 
@@ -195,8 +197,7 @@ class Sync:
             self._ready.append(job)
 
     def _delay(self, job: Job, later: Later) -> Iterator[AirbyteMessage]:
-        if later.seconds >= 1:
-            logger.info("%s: waiting %.0f s for %s.", job.partition.subject.stream, later.seconds, later.reason)
+        self._told.wait(job.partition.subject, later)
         heapq.heappush(self._delayed, (self._clock.monotonic() + later.seconds, next(self._order), job))
         if later.quota is not None:
             for stream in job.partition.streams:
@@ -233,6 +234,7 @@ class Sync:
                 yield from self._end(stream)
 
     def _close(self, job: Job) -> Iterator[AirbyteMessage]:
+        self._open_jobs -= 1
         self._ready.extend(job.after)
         for stream in job.partition.streams:
             progress = self._progress[stream]

@@ -1,0 +1,238 @@
+"""Changes in the sandbox's books, and what a destination may hold of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from exact_online_sandbox.rows import RowError
+
+from integration_tests.destination import Key, Record
+from integration_tests.direct import DirectSandbox
+from integration_tests.truth import ENDPOINTS, belongs, parse_time, utc_text
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Kind:
+    """One kind of row that is changed.
+
+    Attributes:
+        entity: its name in the sandbox.
+        stream: the stream it is read as.
+        text: a property that holds its content.
+        key: its key in the sandbox.
+        parent: property that names its header, and the header's entity.
+        logged: whether its deletions are logged.
+        feed: whether it is read by row version.
+        looked_up: whether a feed begins at a moment by way of SyncTimestamp, and so may pass over a change that left
+            ``Modified`` alone.
+    """
+
+    entity: str
+    stream: str
+    text: str
+    key: str = "ID"
+    parent: tuple[str, str] | None = None
+    logged: bool = True
+    feed: bool = True
+    looked_up: bool = False
+
+    def __repr__(self) -> str:
+        return self.stream
+
+
+KINDS = (
+    Kind("crm/Accounts", "accounts", "Name"),
+    Kind("financialtransaction/TransactionLines", "transaction_lines", "Notes", looked_up=True),
+    Kind("salesinvoice/SalesInvoices", "sales_invoices", "Description", key="InvoiceID", looked_up=True),
+    Kind(
+        "salesinvoice/SalesInvoiceLines",
+        "sales_invoice_lines",
+        "Notes",
+        parent=("InvoiceID", "salesinvoice/SalesInvoices"),
+        looked_up=True,
+    ),
+    Kind("logistics/ItemGroups", "item_groups", "Description", logged=False, feed=False),
+)
+BY_STREAM: Mapping[str, Kind] = {kind.stream: kind for kind in KINDS}
+STREAMS: Mapping[str, tuple[str, ...]] = {
+    **{kind.stream: (kind.text,) for kind in KINDS},
+    "divisions": ("Description",),
+}
+
+
+class Business:
+    """Makes changes and knows the truth.
+
+    Two things a destination cannot know, whoever reads: in a list without row versions, a change that left ``Modified``
+    alone, and a deletion that nothing logs. There the old row is as good as the new one until the row changes visibly.
+    A feed that starts again by ``Modified`` (a moved division) passes over such changes as well.
+    """
+
+    def __init__(self, sandbox: DirectSandbox) -> None:
+        self.sandbox = sandbox
+        self._number = 0
+        self._gone: defaultdict[tuple[str, int], list[Row]] = defaultdict(list)
+        self._old: defaultdict[tuple[str, Key], list[Record]] = defaultdict(list)
+        self._unseen: defaultdict[tuple[str, int], dict[Key, Record]] = defaultdict(dict)
+        self._forgotten: set[tuple[str, Key]] = set()
+
+    # -- changes ---------------------------------------------------------------------------------------------------
+
+    def insert(self, kind: Kind, division: int, modified: datetime | None, *, dated: bool = True) -> None:
+        """Add a row.
+
+        Args:
+            kind: what.
+            division: where.
+            modified: its ``Modified``; now, if None.
+            dated: whether it has a ``Modified`` at all.
+        """
+        self._tick()
+        row: Row = {kind.text: self._text()}
+        if kind.parent is not None:
+            headers = list(self.sandbox.store.rows(division, kind.parent[1]))
+            if not headers:
+                return
+            row |= {kind.parent[0]: headers[self._number % len(headers)][kind.parent[0]], "LineNumber": self._number}
+        at = modified or self.sandbox.now()
+        created = self.sandbox.store.insert(division, kind.entity, row, at=at)
+        if not dated:
+            body = {**created, "Modified": None}
+            self.sandbox.store.update(division, kind.entity, created[kind.key], body, at=at, touch_modified=False)
+
+    def update(self, kind: Kind, division: int, pick: int, *, silent: bool = False) -> None:
+        """Change the content of a row; a silent change leaves ``Modified`` as it was."""
+        self._tick()
+        row = self._pick(kind, division, pick)
+        if row is None:
+            return
+        before = self.expected(kind.stream, division)
+        self.sandbox.store.update(
+            division,
+            kind.entity,
+            row[kind.key],
+            {kind.text: self._text()},
+            at=self.sandbox.now(),
+            touch_modified=not silent,
+        )
+        self._note(kind, division, before)
+
+    def delete(self, kind: Kind, division: int, pick: int) -> None:
+        """Delete a row, with its lines."""
+        self._tick()
+        row = self._pick(kind, division, pick)
+        if row is None:
+            return
+        before = self.expected(kind.stream, division)
+        self.sandbox.store.delete(division, kind.entity, row[kind.key], at=self.sandbox.now())
+        if not kind.logged:
+            self._forgotten.update(
+                (kind.stream, key) for key in before.keys() - self.expected(kind.stream, division).keys()
+            )
+        self._gone[kind.entity, division].append(row)
+
+    def create_again(self, kind: Kind, division: int) -> None:
+        """Add a row with the key of one that was deleted."""
+        self._tick()
+        if not self._gone[kind.entity, division]:
+            return
+        row = self._gone[kind.entity, division].pop()
+        row = {**row, kind.text: self._text(), "Created": None, "Modified": None}
+        if kind.parent is not None and row[kind.parent[0]] not in {
+            header[kind.parent[0]] for header in self.sandbox.store.rows(division, kind.parent[1])
+        }:
+            return
+        try:
+            self.sandbox.store.insert(division, kind.entity, row, at=self.sandbox.now())
+        except RowError:
+            return  # a row of that key was created again before
+        for key in self.expected(kind.stream, division):
+            if key[-1] == row[kind.key]:
+                self._forget(kind.stream, key)
+
+    def batch(self, kind: Kind, division: int, count: int) -> None:
+        """Change several rows at one and the same moment."""
+        self._tick()
+        at = self.sandbox.now()
+        before = self.expected(kind.stream, division)
+        for row in list(self.sandbox.store.rows(division, kind.entity))[:count]:
+            self.sandbox.store.update(division, kind.entity, row[kind.key], {kind.text: self._text()}, at=at)
+        self._note(kind, division, before)
+
+    def move(self, division: int) -> None:
+        """Move a division to another database."""
+        self._tick()
+        for kind in KINDS:
+            if kind.looked_up:
+                for key, record in self._unseen.pop((kind.stream, division), {}).items():
+                    self._old[kind.stream, key].append(record)
+        self.sandbox.store.move_division(division, at=self.sandbox.now())
+
+    def rename(self, division: int) -> None:
+        """Change the row of a division."""
+        self._tick()
+        changes = {"Description": self._text(), "Modified": self.sandbox.now()}
+        self.sandbox.store.update_division(division, changes)
+
+    # -- the truth -------------------------------------------------------------------------------------------------
+
+    def expected(self, stream: str, division: int) -> dict[Key, Record]:
+        """Records of a stream in a division, as far as they are compared."""
+        found: dict[Key, Record] = {}
+        (text,) = STREAMS[stream]
+        for row in self.sandbox.rows(ENDPOINTS[stream], division):
+            if not belongs(stream, row) or (stream == "divisions" and row["Code"] != division):
+                continue
+            modified = row.get("Modified")
+            record = {text: row[text], "Modified": modified and utc_text(parse_time(modified))}
+            found[(division,) if stream == "divisions" else (division, row["ID"])] = record
+        return found
+
+    def seen(self, stream: str, division: int) -> None:
+        """Everything up to now has been read by a run that came to its end."""
+        self._unseen.pop((stream, division), None)
+
+    def may_be(self, stream: str, key: Key, found: Record, now: Record) -> bool:
+        """Whether a destination may hold that for a row, as it cannot know better."""
+        return found["Modified"] == now["Modified"] and found in self._old[stream, key]
+
+    def may_remain(self, stream: str, key: Key) -> bool:
+        """Whether a destination may still hold a row that is gone."""
+        return (stream, key) in self._forgotten
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _note(self, kind: Kind, division: int, before: Mapping[Key, Record]) -> None:
+        after = self.expected(kind.stream, division)
+        for key, old in before.items():
+            new = after.get(key)
+            if new is None or new == old:
+                continue
+            if new["Modified"] != old["Modified"] or new["Modified"] is None:
+                self._forget(kind.stream, key)
+            elif kind.feed:
+                self._unseen[kind.stream, division].setdefault(key, old)
+            else:
+                self._old[kind.stream, key].append(old)
+
+    def _forget(self, stream: str, key: Key) -> None:
+        self._old.pop((stream, key), None)
+        self._forgotten.discard((stream, key))
+        self._unseen[stream, key[0]].pop(key, None)
+
+    def _pick(self, kind: Kind, division: int, pick: int) -> Row | None:
+        rows = list(self.sandbox.store.rows(division, kind.entity))
+        return rows[pick % len(rows)] if rows else None
+
+    def _text(self) -> str:
+        self._number += 1
+        return f"text {self._number}"
+
+    def _tick(self) -> None:
+        self.sandbox.box.clock.advance(timedelta(milliseconds=1).total_seconds())

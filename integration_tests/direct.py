@@ -1,0 +1,265 @@
+"""The connector and the sandbox in the test's own process: no sockets, no waiting, one clock for both.
+
+A thousand runs of `read` take a minute or so, which is what a randomised test needs.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from unittest.mock import patch
+from urllib.parse import unquote, urlsplit
+
+import requests
+from airbyte_cdk.models import (
+    AirbyteMessage,
+    AirbyteMessageSerializer,
+    AirbyteStateMessageSerializer,
+    ConfiguredAirbyteCatalogSerializer,
+)
+from exact_online_sandbox.api import Api
+from exact_online_sandbox.clock import Clock
+from exact_online_sandbox.http import Request
+from exact_online_sandbox.sandbox import DEFAULT_USER, Sandbox
+from exact_online_sandbox.store import Store
+from exact_online_sandbox.truth import truth_rows
+from requests.adapters import BaseAdapter
+
+from integration_tests.protocol import Message
+from source_exact_online.api import client
+from source_exact_online.source import SourceExactOnline
+from source_exact_online.streams.catalog import catalog
+
+ORIGIN = "https://start.exactonline.nl"
+CLIENT = ("direct-client", "direct-secret")
+ENOUGH = 1_000_000_000
+"""A quota that no test reaches, and a token's life in seconds that no test outlives."""
+
+Between = Callable[[int], bool]
+"""Called with the number of messages so far, before the next is asked for; False kills the run."""
+
+
+class SandboxClock:
+    """The sandbox's clock, as the connector's: time passes when a test says so or somebody sleeps."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._began = clock.now_ms()
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    def monotonic(self) -> float:
+        return (self._clock.now_ms() - self._began) / 1000
+
+    def sleep(self, seconds: float) -> None:
+        self._clock.advance(max(seconds, 0.0))
+
+
+class SandboxAdapter(BaseAdapter):
+    """Hands requests to the sandbox's API instead of to a socket, one at a time."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        super().__init__()
+        self._api = Api(sandbox)
+        self._lock = threading.Lock()
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        url = request.url or ""
+        parts = urlsplit(url)
+        asked = Request(
+            method=request.method or "GET",
+            path=unquote(parts.path),
+            query=parts.query,
+            headers={name.lower(): str(value) for name, value in request.headers.items()},
+            origin=f"{parts.scheme}://{parts.netloc}",
+            url_length=len(url),
+        )
+        with self._lock:
+            answer = self._api.handle(asked)
+        response = requests.Response()
+        response.status_code = answer.status
+        response.headers.update(dict(answer.headers))
+        response.raw = io.BytesIO(answer.body)
+        response.request, response.url = request, url
+        return response
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class Warnings(logging.Handler):
+    """Keeps what the connector warns of."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(record.getMessage())
+
+
+@dataclass(slots=True)
+class DirectRun:
+    """What one `read` emitted before its end, or before it was killed.
+
+    Attributes:
+        messages: as JSON documents.
+        warnings: what was logged as a warning or an error.
+        killed: whether it was killed.
+    """
+
+    messages: list[Message] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    killed: bool = False
+
+    def records(self, stream: str) -> list[dict[str, Any]]:
+        """Records of a stream, tombstones included."""
+        return [
+            one["record"]["data"]
+            for one in self.messages
+            if one["type"] == "RECORD" and one["record"]["stream"] == stream
+        ]
+
+    def states(self) -> dict[str, dict[str, Any]]:
+        """Last state of each stream that has one."""
+        return {
+            one["state"]["stream"]["stream_descriptor"]["name"]: one["state"]
+            for one in self.messages
+            if one["type"] == "STATE"
+        }
+
+
+class DirectSandbox:
+    """A sandbox with some empty divisions and a clock that stands still, and runs of the connector against it."""
+
+    def __init__(self, divisions: tuple[int, ...], start: datetime) -> None:
+        clock = Clock(start)
+        clock.freeze()
+        clock.set(start)
+        self.store = Store()
+        for number, code in enumerate(divisions, start=1):
+            customer = "00000000-0000-0000-0000-00000000000a"
+            row = {
+                "Description": f"Company {code}",
+                "Hid": number,
+                "Customer": customer,
+                "Created": start,
+                "Modified": start,
+            }
+            self.store.add_division(code, row)
+        self.box = Sandbox(self.store, clock)
+        settings = self.box.settings
+        settings.quota.minute_limit = settings.quota.daily_limit = settings.tokens.life_seconds = ENOUGH
+        self.box.register(*CLIENT)
+        self.divisions = divisions
+        self._credentials = self._log_in()
+        self._adapter = SandboxAdapter(self.box)
+
+    def now(self) -> datetime:
+        """The sandbox's time."""
+        return self.box.clock.now()
+
+    def advance(self, **units: float) -> None:
+        """Let time pass; units are those of `timedelta`."""
+        self.box.clock.advance(timedelta(**units).total_seconds())
+
+    def rows(self, endpoint: str, division: int) -> list[dict[str, Any]]:
+        """Rows of an endpoint as they are."""
+        rows: list[dict[str, Any]] = json.loads(b"".join(truth_rows(self.box, division, endpoint)))["rows"]
+        return rows
+
+    def calls(self, endpoint: str) -> list[str]:
+        """Query strings of the requests to an endpoint so far."""
+        return [unquote(call["query"]) for call in self.box.calls.describe(endpoint=endpoint)]
+
+    def read(
+        self,
+        streams: Mapping[str, tuple[str, ...]],
+        states: Mapping[str, dict[str, Any]] | None = None,
+        *,
+        full: frozenset[str] = frozenset(),
+        between: Between | None = None,
+        **config: Any,
+    ) -> DirectRun:
+        """Run `read`.
+
+        Args:
+            streams: columns by name of stream.
+            states: what earlier runs left, by stream.
+            full: streams to read in full.
+            between: called before each message is asked for.
+            config: fields of the configuration.
+        """
+        raw = {"site": "nl", "num_workers": 1, "credentials": dict(self._credentials), **config}
+        given = [AirbyteStateMessageSerializer.load(json.loads(json.dumps(one))) for one in (states or {}).values()]
+        configured = ConfiguredAirbyteCatalogSerializer.load(
+            {"streams": [_configured(name, columns, name in full) for name, columns in streams.items()]}
+        )
+        run, warnings = DirectRun(), Warnings()
+        logger = logging.getLogger("airbyte.exact_online")
+        level, propagates = logger.level, logger.propagate
+        logger.addHandler(warnings)
+        logger.setLevel(logging.WARNING)
+        logger.propagate = False
+        new_session = client.new_session
+
+        def session(connections: int) -> requests.Session:
+            made = new_session(connections)
+            made.mount("https://", self._adapter)
+            return made
+
+        try:
+            with patch.object(client, "new_session", session):
+                source = SourceExactOnline(SandboxClock(self.box.clock))
+                messages = source.read(logger, raw, configured, given)
+                self._consume(iter(messages), run, between)
+        finally:
+            logger.removeHandler(warnings)
+            logger.setLevel(level)
+            logger.propagate = propagates
+            run.warnings = warnings.texts
+        return run
+
+    @staticmethod
+    def _consume(messages: Iterator[AirbyteMessage], run: DirectRun, between: Between | None) -> None:
+        while True:
+            if between is not None and not between(len(run.messages)):
+                run.killed = True
+                messages.close()  # type: ignore[attr-defined]  # read is a generator
+                return
+            message = next(messages, None)
+            if message is None:
+                return
+            run.messages.append(AirbyteMessageSerializer.dump(message))
+
+    def _log_in(self) -> dict[str, str]:
+        chain = self.box.oauth.login(CLIENT[0], DEFAULT_USER, self.divisions)
+        credentials = {"client_id": CLIENT[0], "client_secret": CLIENT[1], "refresh_token": chain.refresh_token}
+        tokens = self.box.oauth.token({"grant_type": "refresh_token", **credentials})
+        return {
+            **credentials,
+            "refresh_token": tokens["refresh_token"],
+            "access_token": tokens["access_token"],
+            "token_expiry_date": self.box.oauth.expiry(chain),
+        }
+
+
+def _configured(name: str, columns: tuple[str, ...], full: bool) -> dict[str, Any]:
+    definition = catalog()[name]
+    return {
+        "stream": {
+            "name": name,
+            "json_schema": {"type": "object", "properties": {column: {} for column in columns}},
+            "supported_sync_modes": ["full_refresh", "incremental"],
+        },
+        "sync_mode": "full_refresh" if full else "incremental",
+        "destination_sync_mode": "overwrite" if full else "append_dedup",
+        "cursor_field": [definition.cursor] if definition.cursor else [],
+    }
