@@ -66,6 +66,15 @@ STREAMS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+def alike(found: Record, expected: Record) -> bool:
+    """Whether two records are the same, be it that one's ``Modified`` is the other of two instants of one wall clock."""
+    if {**found, "Modified": None} != {**expected, "Modified": None}:
+        return False
+    if found["Modified"] == expected["Modified"] or None in (found["Modified"], expected["Modified"]):
+        return bool(found["Modified"] == expected["Modified"])
+    return utc_text(parse_time(found["Modified"])) == expected["Modified"]
+
+
 class Business:
     """Makes changes and knows the truth.
 
@@ -200,7 +209,7 @@ class Business:
 
     def may_be(self, stream: str, key: Key, found: Record, now: Record) -> bool:
         """Whether a destination may hold that for a row, as it cannot know better."""
-        return found["Modified"] == now["Modified"] and found in self._old[stream, key]
+        return any(alike(found, old) and old["Modified"] == now["Modified"] for old in self._old[stream, key])
 
     def may_remain(self, stream: str, key: Key) -> bool:
         """Whether a destination may still hold a row that is gone."""

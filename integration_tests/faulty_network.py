@@ -1,4 +1,4 @@
-"""A network that loses, cuts and garbles the answers of a sandbox in the test's own process, where waiting costs no time."""
+"""A network that loses, cuts and garbles the answers of a sandbox in the test's own process, where time is free."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ from airbyte_cdk.models import (
     ConfiguredAirbyteCatalogSerializer,
 )
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from requests.adapters import BaseAdapter, HTTPAdapter
+from urllib3 import HTTPResponse
+
 from exact_online_sandbox.api import Api
 from exact_online_sandbox.authorize import Authorization
 from exact_online_sandbox.clock import Clock
@@ -30,9 +33,6 @@ from exact_online_sandbox.http import Request
 from exact_online_sandbox.sandbox import DEFAULT_USER, Sandbox
 from exact_online_sandbox.store import Store
 from exact_online_sandbox.truth import truth_rows
-from requests.adapters import BaseAdapter, HTTPAdapter
-from urllib3 import HTTPResponse
-
 from integration_tests.connector import Catalog, Record, Run, State
 from integration_tests.direct import CLIENT, SandboxClock
 from integration_tests.truth import ENDPOINTS, belongs, expected_record, primary_key

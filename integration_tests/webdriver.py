@@ -51,7 +51,9 @@ class Browser:
 
     def shows(self, text: str) -> bool:
         """Wait until the page shows a text; fails if it does not come."""
-        return bool(self._await(lambda: str(self._ask("GET", f"element/{self._find('body')}/text")), lambda t: text in t))
+        return bool(
+            self._await(lambda: str(self._ask("GET", f"element/{self._find('body')}/text")), lambda t: text in t)
+        )
 
     def click(self, selector: str) -> None:
         """Click on an element."""
@@ -123,9 +125,7 @@ def chromium(profile: Path) -> Iterator[Browser]:
     try:
         driver_url = f"http://127.0.0.1:{_port(process)}"
         options = {"browserName": "chrome", "goog:chromeOptions": {"binary": binary, "args": arguments}}
-        answer = requests.post(
-            f"{driver_url}/session", json={"capabilities": {"alwaysMatch": options}}, timeout=120
-        )
+        answer = requests.post(f"{driver_url}/session", json={"capabilities": {"alwaysMatch": options}}, timeout=120)
         value = answer.json()["value"]
         if not answer.ok:
             raise WebDriverError(f"Chromium does not start: {value['message']}")

@@ -77,6 +77,7 @@ class TestFeed:
         assert run.position("accounts") == {
             **first.position("accounts"),
             "read_at": run.position("accounts")["read_at"],
+            "before": run.position("accounts")["before"],
         }
 
     def test_the_highest_row_version_counts_in_whatever_order_they_come(
@@ -510,6 +511,30 @@ class TestResuming:
         assert run.keys("accounts") == ["a", "c"]
         assert run.error is None
         assert [line for line in caplog.messages if "resumed" in line]
+
+    def test_a_link_that_fails_in_a_second_run_as_well_is_given_up(self, api: ScriptedApi, clock: FakeClock) -> None:
+        """The first time it may be a bad day of Exact's, and the pages read so far are worth waiting for."""
+        broken = self.broken_off(api, clock, ACCOUNTS, "accounts", mode="incremental")
+        api.on(ACCOUNTS, *[refusal(500)] * 6)
+        again = read(clock, configured("accounts"), broken.state)
+        assert again.statuses == {"accounts": "INCOMPLETE"}
+        assert {one.options["$skiptoken"] for one in api.asked(ACCOUNTS)[-6:]} == {"b"}
+        api.on(ACCOUNTS, *[refusal(500)] * 6, page([row("a", 5), row("c", 7)]))
+
+        run = read(clock, configured("accounts"), again.state)
+
+        assert run.keys("accounts") == ["a", "c"]
+        assert run.statuses == {"accounts": "COMPLETE"}
+
+    def test_a_link_that_failed_once_goes_on_where_it_stopped(self, api: ScriptedApi, clock: FakeClock) -> None:
+        broken = self.broken_off(api, clock, ACCOUNTS, "accounts", mode="incremental")
+        api.on(ACCOUNTS, *[refusal(500)] * 6)
+        again = read(clock, configured("accounts"), broken.state)
+        api.on(ACCOUNTS, page([row("c", 7)]))
+
+        run = read(clock, configured("accounts"), again.state)
+
+        assert run.keys("accounts") == ["c"]
 
     def test_a_link_to_elsewhere_in_a_state_is_not_followed(self, api: ScriptedApi, clock: FakeClock) -> None:
         under_way = {

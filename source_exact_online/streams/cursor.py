@@ -52,6 +52,7 @@ def finished(position: Position, done: Pass) -> Position:
         position,
         modified=modified,
         version=version,
+        before=None if version is None else position.modified or 0,
         since=since,
         seen=done.began,
         undated=position.undated or done.undated,

@@ -21,6 +21,7 @@ from source_exact_online.api.services import services
 from source_exact_online.streams.catalog import StreamDefinition
 from source_exact_online.streams.cursor import FIRST_VERSION
 from source_exact_online.streams.partition import Step
+from source_exact_online.streams.repeated_hour import utc_since
 from source_exact_online.streams.schemas import DELETED_AT
 from source_exact_online.streams.state import Position, StreamState
 
@@ -108,7 +109,12 @@ class DeletionLog:
             position = mourner.position
             versions = [v for v in (position.deletions_version, self._highest) if v is not None]
             version = max(versions, default=None)
-            position = replace(position, deletions_version=version, deletions_read=self._began)
+            position = replace(
+                position,
+                deletions_version=version,
+                deletions_read=self._began,
+                deletions_before=position.deletions_read,
+            )
             positions.append((mourner.definition.name, mourner.key, position))
         return positions
 
@@ -162,7 +168,8 @@ def _is_new(mourner: Mourner, row: Row) -> bool:
 
 def _tombstone(mourner: Mourner, division: int, row: Row, heard_at: str) -> Row:
     """Record of a deleted row; `heard_at` (UTC) stands in for a date that the log does not tell."""
-    deleted_at = wall_clock.utc_text(row["DeletedDate"]) if row.get("DeletedDate") else heard_at
+    last_read = mourner.position.deletions_read
+    deleted_at = utc_since(row["DeletedDate"], last_read) if row.get("DeletedDate") else heard_at
     record: Row = {"Division": division, mourner.definition.key[0]: row["EntityKey"], DELETED_AT: deleted_at}
     if mourner.definition.cursor == "Modified":
         record["Modified"] = deleted_at

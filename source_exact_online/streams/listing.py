@@ -24,6 +24,7 @@ from source_exact_online.streams.consumer import Consumer, RefusedColumns
 from source_exact_online.streams.overlap import Overlap
 from source_exact_online.streams.partition import Step
 from source_exact_online.streams.query import Query, Settings, modified_of, version_of
+from source_exact_online.streams.repeated_hour import looked_within, utc_since
 from source_exact_online.streams.state import Pass, Position
 
 logger = logging.getLogger("airbyte.exact_online")
@@ -163,6 +164,7 @@ class ListingPartition:
             self._pass,
             next_url=page.next_url,
             pages=self._pass.pages + 1,
+            stuck=False,
             undated=self._pass.undated or any("Modified" in row and row["Modified"] is None for row in rows),
             highest_modified=_highest(self._pass.highest_modified, rows, modified_of),
             highest_version=_highest(self._pass.highest_version, rows, version_of),
@@ -173,10 +175,16 @@ class ListingPartition:
         return step
 
     def _records(self, consumer: Consumer, rows: Sequence[Row]) -> list[Row]:
-        if self._overlap is None or consumer.full:
-            return [consumer.record(row, self.division) for row in rows]
-        pairs = [(consumer.record(row, self.division), modified_of(row)) for row in rows]
-        return [record for record, modified in pairs if not self._overlap.is_delivered(record, modified)]
+        pairs = [(consumer.record(row, self.division), row) for row in rows]
+        if self._overlap is not None and not consumer.full:
+            overlap = self._overlap
+            pairs = [(record, row) for record, row in pairs if not overlap.is_delivered(record, modified_of(row))]
+        looked = None if consumer.full else consumer.position.seen
+        if looked_within(looked):
+            for record, row in pairs:
+                if row.get("Modified") and "Modified" in record:
+                    record["Modified"] = utc_since(row["Modified"], looked)
+        return [record for record, _ in pairs]
 
     def _position(self, consumer: Consumer, reached: Pass) -> Position:
         """Position of a consumer after a page: in mid-pass, or past it.
@@ -193,18 +201,18 @@ class ListingPartition:
         if self._overlap is None or consumer.full or position.modified is None:
             return position
         whole = consumer.definition.transport is Transport.SNAPSHOT
-        since = None if whole else position.modified - self._lookback_ms
+        since = None if whole else cursor.filter_from(position, self._lookback_ms)
         return replace(position, delivered=self._overlap.since(since))
 
     def _remedy(self, verdict: Verdict) -> Call | None:
         """Another way to ask for what Exact refused, if there is one that is no mere repetition."""
         if self._looking_up:
-            if verdict.action not in (Action.SKIP, Action.DROP_COLUMN):
+            if verdict.action not in (Action.SKIP, Action.DROP_COLUMN) and verdict.rule != "error limit near":
                 return None
             self._looking_up = False
             logger.warning("%s Reading %s from its beginning.", verdict.message, self._path)
             return Call(self._client, self._query.first_page(), self.subject)
-        if self._resumed and verdict.action in (Action.DROP_COLUMN, Action.RETRY):
+        if self._resumed and (verdict.action is Action.DROP_COLUMN or self._is_stuck(verdict)):
             self._resumed = False
             logger.warning("%s cannot be resumed in mid-list (%s); reading it again.", self._path, verdict.detail)
             return self._begin()
@@ -216,6 +224,17 @@ class ListingPartition:
             logger.warning("%s Reading all rows of %s instead.", verdict.message, self._path)
             return self._begin()
         return None
+
+    def _is_stuck(self, verdict: Verdict) -> bool:
+        """Whether the page to go on from has failed in an earlier run already.
+
+        The first time it is taken for a bad day of Exact's, and noted; a second time the page itself is the trouble.
+        """
+        if verdict.action is not Action.RETRY or self._pass is None:
+            return False
+        if not self._pass.stuck:
+            self._reached = [self._position(consumer, replace(self._pass, stuck=True)) for consumer in self._consumers]
+        return self._pass.stuck
 
     def _judged(self, error: ApiError) -> ApiError:
         """A listing that Exact forbids in its middle is cut short, not skipped: rows are missing."""

@@ -87,9 +87,8 @@ class Progress:
         division, calls = by_division.most_common(1)[0]
         budget = self._quotas.of(division)
         if budget is not None and budget.day.limit:
-            share = 100 * calls / budget.day.limit
             costs = (
-                f"{plan} = {calls * runs:,} calls a day and division, {share * runs:.0f} % of the quota"
+                f"{plan} = {calls * runs:,} calls a day and division, {_percent(calls * runs, budget.day.limit)}"
                 for plan, runs in PLANS.items()
             )
             logger.info("What these streams cost at least: %s.", "; ".join(costs))
@@ -101,3 +100,8 @@ class Progress:
             return ""
         minutes = (self._clock.monotonic() - self._began) * open_partitions / ended / 60
         return f", about {max(1, round(minutes)):,} min at the pace so far"
+
+
+def _percent(calls: int, limit: int) -> str:
+    share = 100 * calls / limit
+    return f"{share:.0f} % of the quota" if share >= 1 else "less than 1 % of the quota"

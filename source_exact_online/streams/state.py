@@ -42,6 +42,7 @@ class Pass:
         full: whether it belongs to a full refresh.
         next_url: page to go on from; None once the pass is done (kept only for full refreshes).
         pages: pages read so far.
+        stuck: whether the last run ended because `next_url` failed at once.
         undated: whether rows without ``Modified`` were among them.
         highest_modified: highest ``Modified`` seen, milliseconds on Exact's wall clock.
         highest_version: highest row version seen.
@@ -51,6 +52,7 @@ class Pass:
     full: bool
     next_url: str | None = None
     pages: int = 0
+    stuck: bool = False
     undated: bool = False
     highest_modified: int | None = None
     highest_version: int | None = None
@@ -64,10 +66,13 @@ class Position:
         modified: highest ``Modified`` delivered, or the begin of the pass if that was earlier; milliseconds on Exact's
             wall clock, as that is what Exact's filters compare.
         version: highest row version delivered, for feeds.
+        before: `modified` when the last pass over a feed began, 0 if there was none; None where that is not known. The
+            last pass proves nothing if the division came to another database while it was under way.
         since: begin of the first pass that ended at this `modified`, epoch milliseconds.
         seen: begin of the last pass that ended at this `modified`, epoch milliseconds.
         deletions_version: highest row version read from the deletion log.
         deletions_read: when the deletion log was last read, or the begin of the first pass, epoch milliseconds.
+        deletions_before: `deletions_read` when that last reading began.
         undated: whether rows without ``Modified`` were seen, which a filter on it would hide.
         moved: ``DivisionMoveDate`` of the division as last seen, None if it had never moved.
         moved_known: whether `moved` was ever seen.
@@ -77,10 +82,12 @@ class Position:
 
     modified: int | None = None
     version: int | None = None
+    before: int | None = None
     since: int | None = None
     seen: int | None = None
     deletions_version: int | None = None
     deletions_read: int | None = None
+    deletions_before: int | None = None
     moved: str | None = None
     moved_known: bool = False
     delivered: frozenset[str] = frozenset()
@@ -92,10 +99,15 @@ class Position:
         document: dict[str, Any] = {
             "Modified": _text(self.modified),
             "Timestamp": _digits(self.version),
+            "before": "" if self.before == 0 else _text(self.before),
             "unchanged_since": _instant_text(self.since),
             "read_at": _instant_text(self.seen),
             "deletions": _without_none(
-                {"Timestamp": _digits(self.deletions_version), "read_at": _instant_text(self.deletions_read)}
+                {
+                    "Timestamp": _digits(self.deletions_version),
+                    "read_at": _instant_text(self.deletions_read),
+                    "before": _instant_text(self.deletions_before),
+                }
             ),
             "undated": self.undated or None,
             "delivered": sorted(self.delivered),
@@ -121,10 +133,12 @@ class Position:
             return cls(
                 modified=_milliseconds(fields.get("Modified")),
                 version=_integer(fields.get("Timestamp")),
+                before=0 if fields.get("before") == "" else _milliseconds(fields.get("before")),
                 since=_instant(fields.get("unchanged_since")),
                 seen=_instant(fields.get("read_at")),
                 deletions_version=_integer(deletions.get("Timestamp")),
                 deletions_read=_instant(deletions.get("read_at")),
+                deletions_before=_instant(deletions.get("before")),
                 delivered=_digests(fields.get("delivered", [])),
                 undated=fields.get("undated") is True,
                 moved=moved or None,
@@ -138,6 +152,11 @@ class Position:
         """Position to begin a full refresh with: only what is known of the division."""
         return Position(moved=self.moved, moved_known=self.moved_known)
 
+    @property
+    def is_begin(self) -> bool:
+        """Whether nothing was read yet, but deletions count already."""
+        return self.deletions_read is not None and self.seen is None and self.under_way is None
+
     def is_later_than(self, moment: datetime) -> bool:
         """Whether it knows of anything after an aware moment. A cursor in the future would hide rows for good."""
         instants = (self.since, self.seen, self.deletions_read, self.under_way.began if self.under_way else None)
@@ -150,8 +169,25 @@ class Position:
         return replace(self, moved=moved, moved_known=True)
 
     def after_move(self, moved: str | None) -> Position:
-        """Position in a division that came to another database, where all row versions were given out anew."""
-        return replace(self, version=None, deletions_version=None, under_way=None, moved=moved, moved_known=True)
+        """Position in a division that came to another database, where all row versions were given out anew.
+
+        The last pass and the last reading of the deletion log may have been under way then, and have taken the lower
+        row versions of the new database for an end of the listing: what they should have found is looked for again.
+        """
+        position = replace(
+            self,
+            version=None,
+            before=None,
+            deletions_version=None,
+            deletions_read=self.deletions_read if self.deletions_before is None else self.deletions_before,
+            deletions_before=None,
+            under_way=None,
+            moved=moved,
+            moved_known=True,
+        )
+        return (
+            position if self.before is None else replace(position, modified=self.before or None, since=None, seen=None)
+        )
 
 
 def _dump_pass(under_way: Pass) -> dict[str, Any]:
@@ -161,6 +197,7 @@ def _dump_pass(under_way: Pass) -> dict[str, Any]:
             "sync_mode": "full_refresh" if under_way.full else "incremental",
             "next": under_way.next_url,
             "pages": under_way.pages,
+            "stuck": under_way.stuck or None,
             "undated": under_way.undated or None,
             "Modified": _text(under_way.highest_modified),
             "Timestamp": _digits(under_way.highest_version),
@@ -185,6 +222,7 @@ def _load_pass(document: object) -> Pass | None:
         full=sync_mode == "full_refresh",
         next_url=next_url,
         pages=pages,
+        stuck=fields.get("stuck") is True,
         undated=fields.get("undated") is True,
         highest_modified=_milliseconds(fields.get("Modified")),
         highest_version=_integer(fields.get("Timestamp")),

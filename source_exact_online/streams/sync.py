@@ -207,6 +207,8 @@ class Sync:
         if not isinstance(error, Exception):
             raise error
         subject = job.partition.subject
+        for stream, key, position in job.partition.checkpoint():
+            self._states[stream].positions[key] = position
         if isinstance(error, ApiError) and error.verdict.action is Action.SKIP:
             logger.warning("Skipped %s in division %s: %s", subject.stream, subject.division, error.message)
             for stream in job.partition.streams:
