@@ -18,21 +18,27 @@ import pytest
 from integration_tests.connector import Connector
 from integration_tests.sandbox_client import Sandbox
 from integration_tests.terminal import Terminal
-from integration_tests.webdriver import Browser, MissingBrowserError, chromium
+from integration_tests.webdriver import Browser, MissingBrowserError, chromium, programs
 
 PASTED = "https://app.example.com/exact-online/callback"
 
 
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Browser]:
-    """A fresh browser; ends the run with what is missing where there can be none."""
-    profile = tmp_path / "profile"
-    profile.mkdir()
+@pytest.fixture(scope="session", autouse=True)
+def _programs_are_here() -> None:
+    """Ends the run with what is missing where there can be no browser."""
     try:
-        with chromium(profile) as found:
-            yield found
+        programs()
     except MissingBrowserError as error:
         pytest.exit(str(error), returncode=2)
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Browser]:
+    """A fresh browser."""
+    profile = tmp_path / "profile"
+    profile.mkdir()
+    with chromium(profile) as found:
+        yield found
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from exact_online_sandbox.rows import RowError
-
 from integration_tests.destination import Key, Record
 from integration_tests.direct import DirectSandbox
 from integration_tests.truth import ENDPOINTS, belongs, parse_time, utc_text
@@ -67,12 +66,12 @@ STREAMS: Mapping[str, tuple[str, ...]] = {
 
 
 def alike(found: Record, expected: Record) -> bool:
-    """Whether two records are the same, be it that one's ``Modified`` is the other of two instants of one wall clock."""
+    """Whether two records are the same; ``Modified`` may be either of the two instants of a repeated hour."""
     if {**found, "Modified": None} != {**expected, "Modified": None}:
         return False
     if found["Modified"] == expected["Modified"] or None in (found["Modified"], expected["Modified"]):
         return bool(found["Modified"] == expected["Modified"])
-    return utc_text(parse_time(found["Modified"])) == expected["Modified"]
+    return bool(utc_text(parse_time(found["Modified"])) == expected["Modified"])
 
 
 class Business:

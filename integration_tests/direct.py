@@ -23,14 +23,14 @@ from airbyte_cdk.models import (
     AirbyteStateMessageSerializer,
     ConfiguredAirbyteCatalogSerializer,
 )
+from requests.adapters import BaseAdapter
+
 from exact_online_sandbox.api import Api
 from exact_online_sandbox.clock import Clock
 from exact_online_sandbox.http import Request
 from exact_online_sandbox.sandbox import DEFAULT_USER, Sandbox
 from exact_online_sandbox.store import Store
 from exact_online_sandbox.truth import truth_rows
-from requests.adapters import BaseAdapter
-
 from integration_tests.protocol import Message
 from source_exact_online.api import client
 from source_exact_online.source import SourceExactOnline
@@ -179,6 +179,10 @@ class DirectSandbox:
         """Query strings of the requests to an endpoint so far."""
         return [unquote(call["query"]) for call in self.box.calls.describe(endpoint=endpoint)]
 
+    def config(self, **fields: Any) -> dict[str, Any]:
+        """A configuration of the connector, with an access token that lives as long as the test."""
+        return {"site": "nl", "credentials": dict(self._credentials), **fields}
+
     def read(
         self,
         streams: Mapping[str, tuple[str, ...]],
@@ -197,7 +201,7 @@ class DirectSandbox:
             between: called before each message is asked for.
             config: fields of the configuration.
         """
-        raw = {"site": "nl", "num_workers": 1, "credentials": dict(self._credentials), **config}
+        raw = self.config(**{"num_workers": 1, **config})
         given = [AirbyteStateMessageSerializer.load(json.loads(json.dumps(one))) for one in (states or {}).values()]
         configured = ConfiguredAirbyteCatalogSerializer.load(
             {"streams": [_configured(name, columns, name in full) for name, columns in streams.items()]}

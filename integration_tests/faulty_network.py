@@ -108,6 +108,7 @@ class FaultyNetwork(BaseAdapter):
         self.sandbox = sandbox
         self.latency = latency
         self.disturbance: Disturbance | None = None
+        self.before: Callable[[], None] | None = None
         self._api = Api(sandbox)
         self._authorization = Authorization(sandbox)
         self._lock = threading.Lock()
@@ -117,6 +118,8 @@ class FaultyNetwork(BaseAdapter):
         url = request.url or ""
         with self._lock:
             self.sandbox.clock.advance(self.latency)
+            if self.before is not None:
+                self.before()
             fault = self.disturbance.choose(url) if self.disturbance and _is_listing(url) else None
             if isinstance(fault, Mapping):
                 self.sandbox.faults.add({"count": 1, **fault})

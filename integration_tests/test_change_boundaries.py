@@ -45,7 +45,9 @@ class Connection:
         self.sandbox.advance(milliseconds=1)
         return self.sandbox.store.insert(division, entity, {name: text, **row}, at=self.sandbox.now())
 
-    def update(self, entity: str, key: object, *, silent: bool = False, division: int = DIVISION, **changes: Any) -> None:
+    def update(
+        self, entity: str, key: object, changes: dict[str, str], *, silent: bool = False, division: int = DIVISION
+    ) -> None:
         """Change a row now."""
         self.sandbox.advance(milliseconds=1)
         self.sandbox.store.update(division, entity, key, changes, at=self.sandbox.now(), touch_modified=not silent)
@@ -67,7 +69,10 @@ class Connection:
     def run(self, between: Between | None = None, **config: Any) -> DirectRun:
         """Run the connector; what it emits arrives."""
         run = self.sandbox.read(
-            self.streams, self.destination.states_of(self.streams), between=between, **{"divisions": [DIVISION], **config}
+            self.streams,
+            self.destination.states_of(self.streams),
+            between=between,
+            **{"divisions": [DIVISION], **config},
         )
         for message in run.messages:
             self.destination.take(message)
@@ -174,17 +179,19 @@ def test_deleted_after_the_very_first_run_died(connect: Connect, messages: int) 
 # -- moved divisions ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("stream", "entity", "text"), [("accounts", ACCOUNTS, "Name"), ("transaction_lines", LEDGER, "Notes")])
+@pytest.mark.parametrize(
+    ("stream", "entity", "text"), [("accounts", ACCOUNTS, "Name"), ("transaction_lines", LEDGER, "Notes")]
+)
 def test_what_changed_before_and_after_a_move_arrives(connect: Connect, stream: str, entity: str, text: str) -> None:
     connection = connect(SUMMER, stream)
     rows = [connection.insert(entity, f"row {number}") for number in range(6)]
     connection.run()
     connection.sandbox.advance(days=3)
     connection.delete(entity, rows[0]["ID"])
-    connection.update(entity, rows[1]["ID"], **{text: "changed before"})
+    connection.update(entity, rows[1]["ID"], {text: "changed before"})
     connection.move()
     connection.delete(entity, rows[2]["ID"])
-    connection.update(entity, rows[3]["ID"], **{text: "changed after"})
+    connection.update(entity, rows[3]["ID"], {text: "changed after"})
 
     connection.run()
 
@@ -231,7 +238,9 @@ def test_deletions_are_heard_of_though_the_division_moved_while_they_were_read(
 
 
 @pytest.mark.parametrize("lookback", [0, 120])
-@pytest.mark.parametrize(("stream", "entity", "text"), [("item_groups", GROUPS, "Description"), ("accounts", ACCOUNTS, "Name")])
+@pytest.mark.parametrize(
+    ("stream", "entity", "text"), [("item_groups", GROUPS, "Description"), ("accounts", ACCOUNTS, "Name")]
+)
 def test_what_changes_behind_the_reader_of_a_long_pass_arrives_with_the_next(
     connect: Connect, stream: str, entity: str, text: str, lookback: int
 ) -> None:
@@ -241,9 +250,9 @@ def test_what_changes_behind_the_reader_of_a_long_pass_arrives_with_the_next(
 
     def meanwhile() -> None:
         connection.sandbox.advance(hours=7)
-        connection.update(entity, rows[0]["ID"], **{text: "behind"})
+        connection.update(entity, rows[0]["ID"], {text: "behind"})
         connection.sandbox.advance(hours=7)
-        connection.update(entity, rows[7]["ID"], **{text: "ahead"})
+        connection.update(entity, rows[7]["ID"], {text: "ahead"})
         connection.sandbox.advance(hours=7)
 
     connection.run(first_call(PATHS[stream], connection, meanwhile), lookback_window_minutes=lookback)
@@ -259,7 +268,7 @@ def test_a_list_that_dies_and_goes_on_days_later_catches_what_changed_behind_it(
     connection.pages_of(2)
     connection.run(lambda _: len(connection.sandbox.calls(GROUPS)) < 3)
     connection.sandbox.advance(days=3)
-    connection.update(GROUPS, rows[0]["ID"], Description="behind")
+    connection.update(GROUPS, rows[0]["ID"], {"Description": "behind"})
     connection.sandbox.advance(days=1)
     resumed = connection.run()
     assert len(resumed.records("item_groups")) < 8, "it goes on where it stopped"
@@ -272,7 +281,9 @@ def test_a_list_that_dies_and_goes_on_days_later_catches_what_changed_behind_it(
 # -- boundaries --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("stream", "entity"), [("transaction_lines", LEDGER), ("accounts", ACCOUNTS), ("item_groups", GROUPS)])
+@pytest.mark.parametrize(
+    ("stream", "entity"), [("transaction_lines", LEDGER), ("accounts", ACCOUNTS), ("item_groups", GROUPS)]
+)
 def test_the_start_date_itself_is_included_to_the_millisecond(connect: Connect, stream: str, entity: str) -> None:
     connection = connect(SUMMER, stream)
     start = SUMMER - timedelta(days=5)
@@ -301,7 +312,9 @@ def test_many_rows_with_one_and_the_same_modified(connect: Connect, stream: str,
 
 
 @pytest.mark.parametrize("lookback", [0, 120])
-@pytest.mark.parametrize(("stream", "entity", "text"), [("item_groups", GROUPS, "Description"), ("accounts", ACCOUNTS, "Name")])
+@pytest.mark.parametrize(
+    ("stream", "entity", "text"), [("item_groups", GROUPS, "Description"), ("accounts", ACCOUNTS, "Name")]
+)
 def test_a_row_that_changes_in_both_hours_of_the_october_night(
     connect: Connect, stream: str, entity: str, text: str, lookback: int
 ) -> None:
@@ -311,14 +324,14 @@ def test_a_row_that_changes_in_both_hours_of_the_october_night(
     connection.sandbox.advance(minutes=5)
     connection.run(lookback_window_minutes=lookback)
     connection.sandbox.advance(minutes=40)
-    connection.update(entity, row["ID"], **{text: "in winter time"})
+    connection.update(entity, row["ID"], {text: "in winter time"})
     connection.sandbox.advance(minutes=1)
 
     connection.run(lookback_window_minutes=lookback)
 
     assert connection.texts(stream) == ["in winter time"]
     connection.sandbox.advance(hours=3)
-    connection.update(entity, row["ID"], **{text: "in the morning"})
+    connection.update(entity, row["ID"], {text: "in the morning"})
     connection.run(lookback_window_minutes=lookback)
     assert connection.texts(stream) == ["in the morning"]
 
@@ -357,7 +370,7 @@ def test_changes_around_the_hour_that_march_leaves_out(connect: Connect, lookbac
     row = connection.insert(GROUPS, "before")
     connection.run(lookback_window_minutes=lookback)
     connection.sandbox.advance(minutes=15)  # 03:05
-    connection.update(GROUPS, row["ID"], Description="after")
+    connection.update(GROUPS, row["ID"], {"Description": "after"})
 
     connection.run(lookback_window_minutes=lookback)
 
@@ -369,7 +382,7 @@ def test_row_versions_beyond_what_a_double_holds(connect: Connect) -> None:
     connection.sandbox.store.raise_version(DIVISION, 2**53)
     rows = [connection.insert(ACCOUNTS, f"row {number}", Timestamp=2**53 + 1 + number) for number in range(3)]
     connection.run()
-    connection.update(ACCOUNTS, rows[2]["ID"], Name="changed", silent=True)
+    connection.update(ACCOUNTS, rows[2]["ID"], {"Name": "changed"}, silent=True)
     connection.delete(ACCOUNTS, rows[0]["ID"])
 
     run = connection.run()
@@ -385,7 +398,7 @@ def test_a_division_dropped_for_a_while_hears_of_its_deletions_and_its_move(conn
     connection.run(divisions=[DIVISION, 456])
     connection.delete(ACCOUNTS, rows[0]["ID"], division=456)
     connection.move(456)
-    connection.update(LEDGER, lines[0]["ID"], division=456, Notes="changed")
+    connection.update(LEDGER, lines[0]["ID"], {"Notes": "changed"}, division=456)
     for _ in range(3):
         connection.sandbox.advance(days=9)
         connection.run(divisions=[DIVISION])

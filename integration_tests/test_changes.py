@@ -1,6 +1,6 @@
 """Whatever happens to the books, to the reader and to the clock: after a run the destination equals the books.
 
-A run of the connector takes some 20 ms here (see direct.py). `make test` does a few hundred steps; `make soak` does
+A run of the connector takes some 20 ms here (see direct.py). `make test` does hundreds of steps, `make soak`
 thousands, with other random numbers each time.
 """
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
@@ -21,9 +22,8 @@ from integration_tests.destination import Destination, Key, Record
 from integration_tests.direct import DirectRun, DirectSandbox
 
 DIVISIONS = (123, 456)
-EXAMPLES = int(os.environ.get("SOAK_EXAMPLES", "25"))
-"""Stories told; each has up to STEPS steps."""
-STEPS = int(os.environ.get("SOAK_STEPS", "30"))
+STORIES = int(os.environ.get("SOAK_STORIES", "200"))
+"""Stories of up to fifty steps that `make soak` tells."""
 
 BEGINNINGS = {
     "summer": datetime(2025, 6, 2, 9, 0, tzinfo=timezone.utc),
@@ -210,7 +210,6 @@ class Reading(RuleBasedStateMachine):
         if not streams or not self.divisions:
             return
         full = self._full_now()
-        before = len(self.sandbox.box.calls.describe())
         waiting = sorted(behind, key=lambda change: change.after)
         done: list[Change] = []
 
@@ -234,7 +233,7 @@ class Reading(RuleBasedStateMachine):
         for message in run.messages:
             self.destination.take(message)
         self._listen(run)
-        note(f"run of {len(run.messages)} messages{', killed' if run.killed else ''}; behind it {done}; {before}")
+        note(f"run of {len(run.messages)} messages{', killed' if run.killed else ''}; behind it {done}")
         for stream in full:
             self.clean[stream] = self.clean.get(stream, True) and not run.killed and not done
         if not run.killed and not done:
@@ -310,15 +309,21 @@ class Reading(RuleBasedStateMachine):
         }
 
 
-Reading.TestCase.settings = settings(
-    max_examples=EXAMPLES,
-    stateful_step_count=STEPS,
+COMMON = settings(
     deadline=None,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.generate] if "SOAK_FAST" in os.environ else [Phase.generate, Phase.shrink],
-    report_multiple_bugs=False,
-    derandomize="SOAK_EXAMPLES" not in os.environ,
     database=None,
+    phases=[Phase.generate, Phase.shrink],
     print_blob=True,
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
 )
+
+
+class ReadingAtLength(Reading):
+    """The same with random numbers of its own each time; `--hypothesis-seed` repeats a run."""
+
+
+Reading.TestCase.settings = settings(COMMON, max_examples=25, stateful_step_count=30, derandomize=True)
+ReadingAtLength.TestCase.settings = settings(COMMON, max_examples=STORIES, stateful_step_count=50)
 TestReading = Reading.TestCase
+TestReadingAtLength = pytest.mark.soak(pytest.mark.timeout(7200)(ReadingAtLength.TestCase))

@@ -223,6 +223,32 @@ def test_a_clock_that_differs_from_exacts_causes_no_refusal(shift: float, latenc
     assert run.seconds <= 60 * (minutes * 1.6 + 4), "nor a wait that is longer than it has to be"
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_consumer_that_nobody_can_foresee_costs_at_most_a_refusal_a_minute(seed: int, books: Store) -> None:
+    """With one worker only one call can be under way when another process takes the last of the minute."""
+    inside = Inside(books, START, latency=0.3)
+    division, dice = inside.divisions[0], random.Random(seed)
+    inside.box.settings.change({"page_sizes": {"sync": 1, "standard": 1}, "quota": {"minute_limit": 12}})
+    taken = Counter[int]()
+
+    def consume() -> None:
+        minute = inside.box.clock.now_ms() // 60_000
+        wanted = min(dice.choice([0, 0, 0, 1, 4]), 4 - taken[minute])
+        taken[minute] += wanted
+        inside.box.quota.use(CLIENT[0], division, minute=wanted, day=wanted)
+
+    inside.network.before = consume
+
+    run = inside.read(configured_catalog(STREAMS), divisions=[division])
+
+    refused = Counter(call["time"][:16] for call in inside.calls() if call["status"] == 429)
+    assert run.exit_code == 0
+    assert max(refused.values(), default=0) <= 1
+    assert len(taken) > 5
+    assert_all_rows(inside, run, divisions=[division])
+    assert run.seconds / 60 <= len(inside.calls()) / 8 + 2, "and it uses what is left"
+
+
 def test_the_end_of_the_days_quota_in_mid_list_loses_no_row_and_asks_for_no_page_twice(books: Store) -> None:
     inside = Inside(books, START)
     spent, free = inside.divisions

@@ -95,6 +95,22 @@ class Browser:
         return value
 
 
+def programs() -> tuple[str, str]:
+    """Paths of Chromium and of chromedriver.
+
+    Raises:
+        MissingBrowserError: one of them is not installed.
+    """
+    binary = next(filter(None, map(shutil.which, CHROMIUMS)), None)
+    driver = shutil.which("chromedriver")
+    if binary is None or driver is None:
+        missing = [name for name, path in (("Chromium", binary), ("chromedriver", driver)) if path is None]
+        raise MissingBrowserError(
+            f"{' and '.join(missing)} cannot be found on the PATH (Debian: apt install chromium chromium-driver)."
+        )
+    return binary, driver
+
+
 @contextmanager
 def chromium(profile: Path) -> Iterator[Browser]:
     """A headless Chromium that knows this machine only.
@@ -105,13 +121,7 @@ def chromium(profile: Path) -> Iterator[Browser]:
     Raises:
         MissingBrowserError: Chromium or chromedriver is not installed.
     """
-    binary = next(filter(None, map(shutil.which, CHROMIUMS)), None)
-    driver = shutil.which("chromedriver")
-    if binary is None or driver is None:
-        missing = [name for name, path in (("Chromium", binary), ("chromedriver", driver)) if path is None]
-        raise MissingBrowserError(
-            f"{' and '.join(missing)} cannot be found on the PATH (Debian: apt install chromium chromium-driver)."
-        )
+    binary, driver = programs()
     arguments = [
         *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run"),
         *("--disable-background-networking", "--disable-component-update", "--disable-sync"),

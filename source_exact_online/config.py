@@ -37,6 +37,7 @@ class Config:
         read_deletions: whether streams get tombstones.
         num_workers: partitions read at a time.
         daily_calls_reserve: calls a day and division left to other processes of the same app.
+        quota_wait: longest wait for a day's quota to start afresh.
     """
 
     login: LoginSettings
@@ -47,6 +48,7 @@ class Config:
     read_deletions: bool
     num_workers: int
     daily_calls_reserve: int
+    quota_wait: timedelta
 
 
 def config_error(message: str) -> AirbyteTracedException:
@@ -111,6 +113,7 @@ def parse_config(raw: Mapping[str, Any], now: datetime, environment: Mapping[str
         read_deletions=raw.get("read_deletions", True),
         num_workers=int(raw.get("num_workers", 10)),
         daily_calls_reserve=int(raw.get("daily_calls_reserve", 0)),
+        quota_wait=timedelta(minutes=int(raw.get("quota_wait_minutes", 10))),
     )
 
 

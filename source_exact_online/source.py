@@ -174,6 +174,7 @@ class SourceExactOnline(AbstractSource):
             self._clock,
             daily_calls_reserve=settings.daily_calls_reserve,
             connections=settings.num_workers,
+            longest_quota_wait=settings.quota_wait.total_seconds(),
         )
 
     @staticmethod

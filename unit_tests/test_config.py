@@ -55,6 +55,7 @@ class TestDefaults:
         assert (config.divisions, config.exclude_divisions, config.start_date) == ((), frozenset(), None)
         assert config.lookback == timedelta(minutes=120)
         assert (config.read_deletions, config.num_workers, config.daily_calls_reserve) == (True, 10, 0)
+        assert config.quota_wait == timedelta(minutes=10)
         assert config.login.token_file is None
 
     def test_unknown_fields_are_ignored_as_airbyte_adds_its_own(self) -> None:

@@ -52,6 +52,11 @@ class Output:
         self._saved_at[stream] = self._clock.monotonic()
         return as_airbyte_message(StreamDescriptor(name=stream), AirbyteStreamStatus.STARTED)
 
+    def begun(self, state: StreamState) -> Iterator[AirbyteMessage]:
+        """State message, if some division is read for the first time: from which moment on its deletions count."""
+        if any(position.is_begin for position in state.positions.values()):
+            yield self._state(state)
+
     def rate_limited(self, stream: str, reset_ms: float) -> AirbyteMessage:
         """Status message: the stream waits for a quota that starts afresh at that moment (epoch milliseconds)."""
         reason = AirbyteStreamStatusReason(

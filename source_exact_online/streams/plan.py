@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from airbyte_cdk.models import ConfiguredAirbyteCatalog, ConfiguredAirbyteStream, FailureType, SyncMode
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -101,8 +102,16 @@ class Planner:
         if key != LOGIN:
             for consumer in consumers:
                 self._follow_move(consumer.state, key, division)
+            self._hear_of_deletions(consumers)
         keeps = self._is_of_wanted_division(consumers[0].definition) if key == LOGIN else None
         return ListingPartition(self._client, self._settings, self._refused, division.code, consumers, keeps=keeps)
+
+    def _hear_of_deletions(self, consumers: Iterable[Consumer]) -> None:
+        """From now on deletions count: what a first run delivers may be deleted before it leaves a state."""
+        now = int(self._client.server_clock.now_ms())
+        for consumer in consumers:
+            if consumer.hears_of_deletions and consumer.position.deletions_read is None:
+                consumer.state.positions[consumer.key] = replace(consumer.position, deletions_read=now)
 
     def _is_of_wanted_division(self, definition: StreamDefinition) -> Callable[[Row], bool]:
         return lambda row: self._is_wanted(row.get(definition.division_from or "Division"))

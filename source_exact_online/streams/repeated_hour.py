@@ -1,8 +1,8 @@
 """The hour that Exact's wall clock shows twice in the October night when summer time ends.
 
 A time in it names two instants, an hour apart, and is taken for the first. A destination that keeps the latest of two
-records would then hold a change of the second hour for older than one of the first, and drop it. Where the reader looked
-between the two instants and did not find the change, it was made at the second.
+records would then hold a change of the second hour for older than one of the first, and drop it. Where the reader
+looked between the two instants and did not find the change, it was made at the second.
 """
 
 from __future__ import annotations

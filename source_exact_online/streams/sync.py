@@ -103,6 +103,7 @@ class Sync:
         """Read everything; yields the messages to emit."""
         for stream, progress in self._progress.items():
             yield self._output.started(stream)
+            yield from self._output.begun(self._states[stream])
             if not progress.open:
                 yield from self._end(stream)
         yield from self._inline() if self._workers == 1 else self._threaded()
