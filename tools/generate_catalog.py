@@ -52,6 +52,7 @@ class Overlay:
     mixed: Mapping[str, Sequence[str]]
     left_out: Mapping[str, str]
     functions: Mapping[str, str]
+    joins: Mapping[str, str]
     streams: Mapping[str, Mapping[str, Any]]
 
     @property
@@ -78,8 +79,8 @@ class CatalogGenerator:
             entity_types: number in the deletion log by feed.
             sync_timestamps: names of the feeds that the row version look-up knows.
         """
-        self._reference = reference
-        self._overlay = overlay
+        self.reference = reference
+        self.overlay = overlay
         self._entity_types = entity_types
         self._sync_timestamps = sync_timestamps
         self._header_keys = header_keys(reference)
@@ -87,15 +88,15 @@ class CatalogGenerator:
     def entities(self) -> dict[str, list[Endpoint]]:
         """Readable endpoints by the name of the stream that their rows belong to; left out ones aside."""
         found: dict[str, list[Endpoint]] = {}
-        for endpoint in self._reference.values():
-            if endpoint.readable and endpoint.path not in self._overlay.left_out:
+        for endpoint in self.reference.values():
+            if endpoint.readable and endpoint.path not in self.overlay.left_out:
                 found.setdefault(self.name_of(endpoint), []).append(endpoint)
         return found
 
     def name_of(self, endpoint: Endpoint) -> str:
         """Name of the stream with the rows of an endpoint."""
-        name = self._overlay.names.get(endpoint.path)
-        spelled = self._overlay.words.get(endpoint.entity, endpoint.entity)
+        name = self.overlay.names.get(endpoint.path)
+        spelled = self.overlay.words.get(endpoint.entity, endpoint.entity)
         return name or "_".join(_WORDS.findall(spelled)).lower()
 
     def entries(self) -> list[Entry]:
@@ -107,8 +108,8 @@ class CatalogGenerator:
         entities = self.entities()
         self._refuse_leftovers(entities)
         entries = {name: self._entry(name, endpoints) for name, endpoints in entities.items()}
-        order = {name: at for at, name in enumerate(self._overlay.core)}
-        groups = {group: at for at, group in enumerate(self._overlay.group_order)}
+        order = {name: at for at, name in enumerate(self.overlay.core)}
+        groups = {group: at for at, group in enumerate(self.overlay.group_order)}
         return sorted(
             entries.values(),
             key=lambda entry: (order.get(entry["name"], len(order)), groups[entry["group"]], entry["name"]),
@@ -118,22 +119,22 @@ class CatalogGenerator:
         """Path and reason of every readable endpoint and function that no stream serves."""
         functions = [
             endpoint.path
-            for endpoint in self._reference.values()
+            for endpoint in self.reference.values()
             if endpoint.kind == "function" and "GET" in endpoint.methods and endpoint.status != "removed"
         ]
         reasons = [(path, self._function_reason(path)) for path in sorted(functions)]
-        return [*sorted(self._overlay.left_out.items()), *reasons]
+        return [*sorted(self.overlay.left_out.items()), *reasons]
 
     def _function_reason(self, path: str) -> str:
-        reason = next((why for start, why in self._overlay.functions.items() if path.startswith(start)), None)
+        reason = next((why for start, why in self.overlay.functions.items() if path.startswith(start)), None)
         if reason is None:
             raise ValueError(f"{path}: no reason to leave the function out")
         return reason
 
     def _entry(self, name: str, endpoints: Sequence[Endpoint]) -> Entry:
-        if name not in self._overlay.streams:
+        if name not in self.overlay.streams:
             raise ValueError(f"{name} ({endpoints[0].path}): no title")
-        decided = {key: value for key, value in self._overlay.streams[name].items() if key != "why"}
+        decided = {key: value for key, value in self.overlay.streams[name].items() if key != "why"}
         endpoint = self._serving(name, endpoints)
         whole = next((one for one in endpoints if one.kind == "bulk"), None)
         transport = decided.get("transport") or _transport(endpoint)
@@ -146,14 +147,14 @@ class CatalogGenerator:
             "key": [prop for prop in endpoint.stable_key if prop not in ("Division", decided.get("division_from"))],
             "cursor": next((prop for prop in ("Modified", "Timestamp") if prop in endpoint.offered), None),
             "entity_type": self._entity_types.get(endpoint.path),
-            "group": self._overlay.groups[_service(endpoint)],
+            "group": self.overlay.groups[_service(endpoint)],
             "named_key": self._named_key(endpoint, endpoints),
             "filter_required": (transport == "list" and endpoint.demands_filter) or None,
         }
         if endpoint.kind == "sync" and endpoint.entity in self._sync_timestamps:
             derived["sync_timestamp"] = endpoint.entity
-        if endpoint.path in self._overlay.mixed:
-            derived["rows"] = ("headers", "lines")[self._overlay.mixed[endpoint.path].index(name)]
+        if endpoint.path in self.overlay.mixed:
+            derived["rows"] = ("headers", "lines")[self.overlay.mixed[endpoint.path].index(name)]
         if transport == "list" and whole is not None and whole.offered >= endpoint.offered - _NOT_READ:
             derived["whole"] = whole.address
         if transport == "snapshot" and endpoint.demands_filter:
@@ -163,9 +164,9 @@ class CatalogGenerator:
 
     def _serving(self, name: str, endpoints: Sequence[Endpoint]) -> Endpoint:
         """The endpoint that serves a stream: a feed; else what can be filtered on Modified; else the larger pages."""
-        feed = next((path for path, streams in self._overlay.mixed.items() if name in streams), None)
-        if (path := feed or self._overlay.endpoints.get(name)) is not None:
-            return self._reference[path]
+        feed = next((path for path, streams in self.overlay.mixed.items() if name in streams), None)
+        if (path := feed or self.overlay.endpoints.get(name)) is not None:
+            return self.reference[path]
         by_kind: dict[str, list[Endpoint]] = {}
         for endpoint in endpoints:
             by_kind.setdefault(endpoint.kind, []).append(endpoint)
@@ -187,11 +188,11 @@ class CatalogGenerator:
 
     def _refuse_leftovers(self, entities: Mapping[str, Sequence[Endpoint]]) -> None:
         """A decision about something that does not exist is a spelling mistake, or out of date."""
-        overlay = self._overlay
+        overlay = self.overlay
         paths = [*overlay.names, *overlay.endpoints.values(), *overlay.mixed, *overlay.left_out]
-        wrong = [path for path in paths if path not in self._reference]
+        wrong = [path for path in paths if path not in self.reference]
         wrong += [name for name in (*overlay.core, *overlay.endpoints, *overlay.streams) if name not in entities]
-        wrong += [word for word in overlay.words if all(word != one.entity for one in self._reference.values())]
+        wrong += [word for word in overlay.words if all(word != one.entity for one in self.reference.values())]
         if wrong:
             raise ValueError(f"the overlay decides about what does not exist: {', '.join(wrong)}")
 
@@ -226,7 +227,7 @@ def load_generator(file: Path = OVERLAY_FILE) -> CatalogGenerator:
 
 def render(generator: CatalogGenerator) -> str:
     """The text of catalog.yaml: its head, the streams, what is left out."""
-    overlay = load_overlay()
+    overlay = generator.overlay
     parts = [HEAD_FILE.read_text(encoding="utf-8"), "streams:\n"]
     group = None
     for at, entry in enumerate(generator.entries()):
