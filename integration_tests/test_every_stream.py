@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import resource
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -11,9 +12,10 @@ import pytest
 import yaml
 
 from integration_tests.conftest import MANY_CALLS, StartSandbox
-from integration_tests.connector import ROOT, Catalog, Record, Run, configured_catalog, discovered_streams
+from integration_tests.connector import ROOT, Catalog, Connector, Record, Run, configured_catalog, discovered_streams
 from integration_tests.sandbox_client import Sandbox
 from integration_tests.truth import assert_same, expected_record
+from tools.stream_tables import core_joins
 
 Stream = dict[str, Any]
 
@@ -39,7 +41,7 @@ def full_sandbox(start_sandbox: StartSandbox) -> Sandbox:
         MANY_CALLS,
     )
     division = sandbox.divisions[0]
-    for entity in ("crm/Contacts", "documents/Documents"):
+    for entity in ("documents/Documents", "documents/DocumentAttachments"):
         rows = sandbox.truth(entity, division)
         sandbox.delete(division, entity, rows[0]["ID"])
     sandbox.post("settings", page_sizes={"standard": 2, "bulk": 50, "sync": 50})
@@ -140,3 +142,30 @@ def test_larger_pages_are_read_only_where_no_filter_is_needed(full_sandbox: Sand
         assert {call.options.get("$filter") for call in whole} == {None}
         assert all(call.options["$filter"].startswith("Modified ge ") for call in filtered)
         assert len(filtered) == len(full_sandbox.divisions)
+
+
+def test_core_streams_join_as_the_documentation_says(first: Run) -> None:
+    dangling = []
+    for stream, column, target in core_joins():
+        other, key = target.split(".")
+        known = {(record["Division"], record.get(key)) for record in first.records(other)}
+        values = {(one["Division"], one[column]) for one in first.records(stream) if one.get(column) not in (None, "")}
+        if values - known:
+            dangling.append(f"{stream}.{column} -> {target}: {sorted(values - known)[:2]} of {len(values)}")
+    assert dangling == []
+
+
+def test_discover_takes_less_than_two_seconds_of_computing() -> None:
+    connection = Connector(
+        {"site": "nl", "credentials": {"client_id": "x", "client_secret": "y", "refresh_token": "z"}}
+    )
+    began = _computed()
+    run = connection.discover()
+    assert run.exit_code == 0
+    assert _computed() - began < 2
+
+
+def _computed() -> float:
+    """Processor seconds of the processes that have ended: the clock on the wall would show others' work as well."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime

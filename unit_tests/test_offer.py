@@ -14,7 +14,7 @@ from source_exact_online.streams.schemas import schema
 from source_exact_online.streams.stream import ExactStream
 
 
-def offered(**config: Any) -> dict[str, dict[str, Any]]:  # noqa: ANN401 - as a user may write it
+def offered(**config: Any) -> dict[str, dict[str, Any]]:
     streams = SourceExactOnline().streams(config)
     return {stream.name: dict(stream.get_json_schema()["properties"]) for stream in streams}
 
@@ -64,15 +64,3 @@ def test_an_empty_schema_means_all_columns_but_pictures_and_files() -> None:
     columns = selected_columns(catalog()["accounts"], configured("accounts", {}))
     assert set(columns) == set(schema("accounts")["properties"]) - {"_ab_cdc_deleted_at"}
     assert "Logo" not in columns
-
-
-def test_each_stream_has_a_key_and_the_cursor_it_is_read_by() -> None:
-    for stream in SourceExactOnline().streams({}):
-        offer = stream.as_airbyte_stream()
-        assert offer.source_defined_primary_key
-        assert offer.source_defined_primary_key[0] == ["Division"]
-        properties = offer.json_schema["properties"]
-        assert all(column in properties for (column,) in offer.source_defined_primary_key)
-        modes = [SyncMode.full_refresh, SyncMode.incremental] if offer.default_cursor_field else [SyncMode.full_refresh]
-        assert offer.supported_sync_modes == modes
-        assert all(column in properties for column in offer.default_cursor_field or ())
