@@ -56,6 +56,10 @@ def test_the_first_stream_table_names_the_core() -> None:
     assert re.findall(r"^\| `(\w+)` \|", core_streams(), re.MULTILINE) == list(load_overlay().core)
 
 
+def test_the_readme_counts_the_streams() -> None:
+    assert f"{len(catalog())} streams" in PAGES[0].read_text(encoding="utf-8")
+
+
 def test_the_stream_tables_name_each_stream_of_the_catalogue_once() -> None:
     assert sorted(re.findall(r"^\| `(\w+)` \|", all_streams(), re.MULTILINE)) == sorted(catalog())
 
