@@ -76,7 +76,8 @@ format: .venv/ready ## format the code and mend what ruff can mend
 	$(BIN)/ruff format $(SOURCES)
 
 .PHONY: schemas
-schemas: .venv/ready ## write source_exact_online/schemas/ anew from reference/endpoints.json
+schemas: .venv/ready ## write the catalogue and source_exact_online/schemas/ anew from the reference and the decisions
+	$(BIN)/python -m tools.generate_catalog
 	$(BIN)/python -m tools.generate_schemas
 
 .PHONY: docs

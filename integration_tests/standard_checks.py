@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from airbyte_cdk.test.standard_tests.source_base import SourceTestSuiteBase
 
-from integration_tests.sandbox_client import Sandbox
+from integration_tests.conftest import MANY_CALLS
 from source_exact_online import SourceExactOnline
 
 ROOT = Path(__file__).parent.parent
@@ -28,7 +28,20 @@ def config_of_the_sandbox(request: pytest.FixtureRequest) -> Iterator[None]:
     if CONFIG.exists():
         yield
         return
-    sandbox: Sandbox = request.getfixturevalue("shared_sandbox")
+    # Each stream has to bring a record, the log of deleted rows among them.
+    sandbox = request.getfixturevalue("start_sandbox")(
+        "--divisions",
+        "1",
+        "--size",
+        "tiny",
+        "--all-endpoints",
+        "--minute-limit",
+        MANY_CALLS,
+        "--daily-limit",
+        MANY_CALLS,
+    )
+    (division,) = sandbox.divisions
+    sandbox.delete(division, "documents/Documents", sandbox.truth("documents/Documents", division)[0]["ID"])
     CONFIG.parent.mkdir(exist_ok=True)
     try:
         CONFIG.write_text(json.dumps(sandbox.config(access=True)), encoding="utf-8")

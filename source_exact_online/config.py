@@ -51,6 +51,19 @@ class Config:
     quota_wait: timedelta
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What of a configuration decides which streams and columns are offered; no login is needed for it.
+
+    Attributes:
+        groups: groups of streams to offer; None for all.
+        binary: whether pictures and files are columns.
+    """
+
+    groups: frozenset[str] | None
+    binary: bool
+
+
 def config_error(message: str) -> AirbyteTracedException:
     """Error that a person has to mend, with one sentence that says how."""
     return AirbyteTracedException(message=message, internal_message=message, failure_type=FailureType.config_error)
@@ -115,6 +128,12 @@ def parse_config(raw: Mapping[str, Any], now: datetime, environment: Mapping[str
         daily_calls_reserve=int(raw.get("daily_calls_reserve", 0)),
         quota_wait=timedelta(minutes=int(raw.get("quota_wait_minutes", 10))),
     )
+
+
+def parse_offer(raw: Mapping[str, Any]) -> Offer:
+    """Parse what of a configuration decides about the streams and columns that are offered."""
+    groups = frozenset(raw.get("stream_groups") or ())
+    return Offer(None if not groups or "all" in groups else groups, bool(raw.get("include_binary")))
 
 
 def _refuse_white_space(value: str, name: str) -> None:

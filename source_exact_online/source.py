@@ -25,7 +25,7 @@ from source_exact_online.api.auth import ExactAuthenticator
 from source_exact_online.api.client import ExactClient
 from source_exact_online.api.clock import Clock, SystemClock
 from source_exact_online.api.divisions import Division, Readable, inaccessible, readable_divisions
-from source_exact_online.config import Config, config_error, parse_config
+from source_exact_online.config import Config, config_error, parse_config, parse_offer
 from source_exact_online.streams.catalog import catalog
 from source_exact_online.streams.output import Output
 from source_exact_online.streams.plan import Planner, chosen_streams
@@ -83,8 +83,13 @@ class SourceExactOnline(AbstractSource):
             return super().read_state(state_path)
 
     def streams(self, config: Mapping[str, Any]) -> list[Stream]:
-        """All streams of the catalogue; needs neither token nor network."""
-        return [ExactStream(definition) for definition in catalog().values()]
+        """Streams to offer; needs neither token nor network."""
+        offer = parse_offer(config)
+        return [
+            ExactStream(definition, binary=offer.binary)
+            for definition in catalog().values()
+            if offer.groups is None or definition.group in offer.groups
+        ]
 
     def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, Any]:
         """Ask the API for a token, the divisions, and each of them for a sign of life.
@@ -146,7 +151,7 @@ class SourceExactOnline(AbstractSource):
             states,
             anchor=divisions.readable.anchor,
             read_deletions=settings.read_deletions,
-            is_wanted=wanted.__contains__,
+            is_wanted=lambda code: code in wanted if settings.divisions else code not in settings.exclude_divisions,
         )
         jobs = planner.jobs(chosen, divisions.chosen)
         progress = Progress(self._clock, client.usage, client.quotas)

@@ -11,14 +11,15 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from tools.generate_schemas import load_catalog
-from tools.reference import REPOSITORY, load_reference
+from tools import stream_tables
+from tools.reference import REPOSITORY
+from tools.stream_tables import table
 
 Document: TypeAlias = Any
 """What a YAML file holds."""
 
 PACKAGE = REPOSITORY / "source_exact_online"
-DOCUMENTS = ("README.md", "docs/errors-and-limits.md")
+DOCUMENTS = ("README.md", "docs/errors-and-limits.md", "docs/streams.md", "docs/erd.md")
 
 ERROR_ACTIONS = {
     "retry": "asked again with exponential back-off, then the stream ends incomplete",
@@ -42,37 +43,6 @@ TOKEN_OUTCOMES = {
 _BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 
-def streams() -> str:
-    """What the connector loads, one row a stream."""
-    kinds = {path: endpoint.kind for path, endpoint in load_reference().items()}
-    rows = [
-        (
-            f"`{stream['name']}`",
-            stream["title"],
-            kinds[stream["path"]],
-            f"`{stream['cursor']}`" if _is_incremental(stream) else "none: read whole",
-            "yes" if "entity_type" in stream else "no",
-        )
-        for stream in load_catalog()
-    ]
-    return _table(("Stream", "Its rows", "Endpoint", "Cursor", "Deletions"), rows)
-
-
-def scopes() -> str:
-    """Which scopes an app registration needs, and for what."""
-    uses: dict[str, list[str]] = {}
-    for stream in load_catalog():
-        uses.setdefault(stream["scope"] or "none", []).append(f"`{stream['name']}`")
-    services = _load("api/services.yaml")
-    for name, purpose in (
-        ("deleted", "deleted rows of all streams"),
-        ("sync_timestamp", "the look-up of row versions"),
-    ):
-        uses.setdefault(services[name]["scope"], []).append(purpose)
-    rows = [(f"{scope}: Read", ", ".join(purposes)) for scope, purposes in sorted(uses.items())]
-    return _table(("Scope", "Needed for"), rows)
-
-
 def errors() -> str:
     """What happens after an answer of a data endpoint that is not the rows asked for."""
     return _errors("api/errors.yaml", "action", ERROR_ACTIONS)
@@ -85,12 +55,17 @@ def token_errors() -> str:
 
 def configuration() -> str:
     """The fields of the configuration."""
-    return _table(("Field", "Default", "Meaning"), _fields(_load("spec.yaml")["connectionSpecification"], ""))
+    return table(("Field", "Default", "Meaning"), _fields(_load("spec.yaml")["connectionSpecification"], ""))
 
 
 TABLES: Mapping[str, Callable[[], str]] = {
-    "streams": streams,
-    "scopes": scopes,
+    "streams": stream_tables.core_streams,
+    "all_streams": stream_tables.all_streams,
+    "scopes": stream_tables.scopes,
+    "left_out": stream_tables.left_out,
+    "functions": stream_tables.functions,
+    "diagram": stream_tables.diagram,
+    "joins": stream_tables.joins,
     "errors": errors,
     "token_errors": token_errors,
     "configuration": configuration,
@@ -100,10 +75,6 @@ TABLES: Mapping[str, Callable[[], str]] = {
 def with_tables(document: str) -> str:
     """A document with its tables as they should be."""
     return _BLOCK.sub(lambda block: f"{block[1]}{TABLES[block[2]]()}{block[3]}", document)
-
-
-def _is_incremental(stream: Mapping[str, Any]) -> bool:
-    return "cursor" in stream and stream["transport"] != "snapshot"
 
 
 def _fields(schema: Mapping[str, Any], prefix: str) -> Iterable[tuple[str, str, str]]:
@@ -124,7 +95,7 @@ def _default(value: object) -> str:
 
 def _errors(file: str, decision: str, meanings: Mapping[str, str]) -> str:
     rows = [(entry["name"], _condition(entry), meanings[entry[decision]], entry["message"]) for entry in _load(file)]
-    return _table(("Case", "Exact answers", "What happens", "What you are told"), rows)
+    return table(("Case", "Exact answers", "What happens", "What you are told"), rows)
 
 
 def _condition(entry: Mapping[str, Any]) -> str:
@@ -137,15 +108,6 @@ def _condition(entry: Mapping[str, Any]) -> str:
 
 def _statuses(statuses: Sequence[int]) -> str:
     return f"{statuses[0]}, {statuses[1]}, … {statuses[-1]}" if len(statuses) > 6 else ", ".join(map(str, statuses))
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "".join(f"| {' | '.join(_cell(cell) for cell in line)} |\n" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "\\<")
 
 
 def _load(file: str) -> Document:

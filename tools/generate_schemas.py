@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from tools.descriptions import Describer, load_describer
-from tools.reference import REPOSITORY, Endpoint, Property, load_reference
+from tools.reference import REPOSITORY, Endpoint, Property, at_address, load_reference
 
 CATALOG_FILE = REPOSITORY / "source_exact_online" / "streams" / "catalog.yaml"
 SCHEMAS_DIRECTORY = REPOSITORY / "source_exact_online" / "schemas"
@@ -38,6 +38,9 @@ _JSON_TYPES = {
 }
 _INSTANT = {"format": "date-time", "airbyte_type": "timestamp_with_timezone"}
 _BUSINESS = {"format": "date-time", "airbyte_type": "timestamp_without_timezone"}
+_BINARY = {"contentEncoding": "base64"}
+BINARY_PROPERTIES = "binaryProperties"
+"""Member of a schema with the properties that are offered only where the configuration asks for pictures and files."""
 
 Schema = dict[str, Any]
 
@@ -59,14 +62,16 @@ class SchemaGenerator:
             KeyError: the reference has no such path.
             ValueError: the key or cursor is not a property, or a property has a type or date name not seen before.
         """
-        endpoint = self._reference[stream["path"]]
+        endpoint = at_address(self._reference, stream["path"])
         offered = {DIVISION.name: DIVISION} | {prop.name: prop for prop in endpoint.properties if self._offered(prop)}
         primary_key = [DIVISION.name, *stream["key"]]
         first = [*primary_key, *([stream["cursor"]] if "cursor" in stream else [])]
         if unknown := [name for name in first if name not in offered]:
             raise ValueError(f"{stream['name']}: {endpoint.path} has no property {', '.join(unknown)}")
         order = dict.fromkeys([*first, *(prop.name for prop in endpoint.properties if prop.name in offered)])
-        properties = {name: self._property(offered[name], nullable=name not in primary_key) for name in order}
+        schemas = {name: self._property(offered[name], nullable=name not in primary_key) for name in order}
+        properties = {name: schema for name, schema in schemas.items() if not offered[name].is_binary}
+        binary = {name: schema for name, schema in schemas.items() if offered[name].is_binary}
         if "entity_type" in stream:
             properties[DELETED_AT] = {
                 "type": ["null", "string"],
@@ -80,13 +85,12 @@ class SchemaGenerator:
             "description": stream["title"],
             "additionalProperties": True,
             "properties": properties,
+            **({BINARY_PROPERTIES: binary} if binary else {}),
         }
 
     def _offered(self, prop: Property) -> bool:
         """Whether a property is a column: still in the reference, and a value of its own."""
-        return not (
-            prop.obsolete or prop.hidden or prop.is_binary or prop.is_navigation or self._has_own_endpoint(prop)
-        )
+        return prop.is_offered and not (prop.is_navigation or self._has_own_endpoint(prop))
 
     def _has_own_endpoint(self, prop: Property) -> bool:
         """Whether the rows of an embedded object can be read elsewhere (DivisionClass: hrm/DivisionClasses)."""
@@ -101,6 +105,8 @@ class SchemaGenerator:
             if prop.name not in self._instants:
                 raise ValueError(f"{prop.name} is an Edm.DateTime that {INSTANTS_FILE.name} does not list")
             json_type, extra = "string", _INSTANT if self._instants[prop.name] else _BUSINESS
+        elif prop.is_binary:
+            json_type, extra = "string", _BINARY
         elif prop.type in _JSON_TYPES:
             json_type = _JSON_TYPES[prop.type]
         else:

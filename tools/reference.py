@@ -16,7 +16,10 @@ ANSWERING_STATUSES = frozenset({"current", "new"})
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """One property of an entity; `type` is `Edm.*`, `Collection(X)` or `Complex(X)`."""
+    """One property of an entity.
+
+    `type` is `Edm.*`, `Collection(X)` or `Complex(X)`; `filterable` is None where the reference does not say.
+    """
 
     name: str
     type: str
@@ -24,6 +27,12 @@ class Property:
     values: Mapping[str, str]
     obsolete: bool
     hidden: bool
+    filterable: bool | None = None
+
+    @property
+    def is_offered(self) -> bool:
+        """Whether the reference shows it and does not call it obsolete."""
+        return not (self.obsolete or self.hidden)
 
     @property
     def is_navigation(self) -> bool:
@@ -57,6 +66,28 @@ class Endpoint:
     status: str
     select: str | None
     properties: tuple[Property, ...]
+    parameters: tuple[str, ...] = ()
+    is_beta: bool = False
+
+    @property
+    def address(self) -> str:
+        """Path as the catalogue has it: `beta/` in front where its URI has that in front of the division."""
+        return f"beta/{self.path}" if self.is_beta else self.path
+
+    @property
+    def entity(self) -> str:
+        """Name of the entity, without the area that names of sync and bulk endpoints start with."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def offered(self) -> frozenset[str]:
+        """Names of the properties that the reference shows and does not call obsolete."""
+        return frozenset(prop.name for prop in self.properties if prop.is_offered)
+
+    @property
+    def demands_filter(self) -> bool:
+        """Whether a listing needs a filter: so do the endpoints with a filter column, feeds aside."""
+        return self.kind != "sync" and any(prop.filterable for prop in self.properties)
 
     @property
     def readable(self) -> bool:
@@ -67,6 +98,15 @@ class Endpoint:
     def stable_key(self) -> tuple[str, ...]:
         """Key that stays the same when the record changes; for sync endpoints not the row version `Timestamp`."""
         return (self.record_id,) if self.record_id else self.key
+
+
+def at_address(reference: Mapping[str, Endpoint], address: str) -> Endpoint:
+    """Endpoint at a path of the catalogue.
+
+    Raises:
+        KeyError: the reference has no such path.
+    """
+    return reference[address.removeprefix("beta/")]
 
 
 def load_reference(file: Path = REFERENCE_FILE) -> dict[str, Endpoint]:
@@ -89,6 +129,8 @@ def _endpoint(raw: dict[str, Any]) -> Endpoint:
         status=raw["status"],
         select=raw.get("select"),
         properties=tuple(_property(item) for item in raw["properties"]),
+        parameters=tuple(parameter["name"] for parameter in raw.get("parameters") or ()),
+        is_beta=raw["uri"].startswith("/api/v1/beta/"),
     )
 
 
@@ -100,4 +142,5 @@ def _property(raw: dict[str, Any]) -> Property:
         values=raw.get("values") or {},
         obsolete=bool(raw.get("obsolete")),
         hidden=bool(raw.get("hidden")),
+        filterable=raw["filterable"],
     )

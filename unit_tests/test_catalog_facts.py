@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tools.generate_schemas import load_catalog
-from tools.reference import REPOSITORY, load_reference
+from tools.reference import REPOSITORY, at_address, load_reference
 
 CATALOG = load_catalog()
 REFERENCE = load_reference()
@@ -18,6 +18,7 @@ STREAMS = [pytest.param(stream, id=stream["name"]) for stream in CATALOG]
 REQUIRED_FIELDS = {"name", "title", "transport", "path", "page_size", "scope", "key", "group"}
 OPTIONAL_FIELDS = {
     "cursor", "rows", "entity_type", "sync_timestamp", "named_key", "filter_required", "partition", "division_from",
+    "year", "whole",
 }  # fmt: skip
 GROUPS = {
     "accounting",
@@ -72,30 +73,32 @@ def test_entry_has_the_documented_fields_only(stream: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("stream", STREAMS)
 def test_path_page_size_and_scope_are_the_references(stream: dict[str, Any]) -> None:
-    endpoint = REFERENCE[stream["path"]]
+    endpoint = at_address(REFERENCE, stream["path"])
     assert endpoint.readable
     assert (stream["page_size"], stream["scope"]) == (endpoint.page_size, endpoint.scope)
 
 
 @pytest.mark.parametrize("stream", STREAMS)
 def test_key_is_the_stable_key_of_the_record(stream: dict[str, Any]) -> None:
-    endpoint = REFERENCE[stream["path"]]
+    endpoint = at_address(REFERENCE, stream["path"])
     # A key that only repeats Division adds nothing to the primary key.
     repeated = {"Division", stream.get("division_from")}
-    assert stream["key"] == [name for name in endpoint.stable_key if name not in repeated]
+    # What is read a year at a time may be numbered by the year, so the year is part of the key.
+    years = [stream["year"]] if "year" in stream else []
+    assert stream["key"] == [*years, *(name for name in endpoint.stable_key if name not in repeated)]
     assert "Timestamp" not in stream["key"]
 
 
 @pytest.mark.parametrize("stream", STREAMS)
 def test_cursor_is_modified_wherever_the_entity_has_it(stream: dict[str, Any]) -> None:
-    offered = {prop.name for prop in REFERENCE[stream["path"]].properties}
+    offered = {prop.name for prop in at_address(REFERENCE, stream["path"]).properties}
     expected = next((name for name in ("Modified", "Timestamp") if name in offered), None)
     assert stream.get("cursor") == expected
 
 
 @pytest.mark.parametrize("stream", STREAMS)
 def test_transport_fits_the_kind_of_endpoint(stream: dict[str, Any]) -> None:
-    endpoint = REFERENCE[stream["path"]]
+    endpoint = at_address(REFERENCE, stream["path"])
     assert (stream["transport"] == "feed") == (endpoint.kind == "sync")
     if stream["transport"] == "feed":
         assert "Timestamp" in {prop.name for prop in endpoint.properties}
@@ -105,14 +108,13 @@ def test_transport_fits_the_kind_of_endpoint(stream: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("stream", STREAMS)
 def test_naming_every_column_satisfies_the_select_rule(stream: dict[str, Any]) -> None:
-    assert REFERENCE[stream["path"]].select in {None, "required", "no *"}
+    assert at_address(REFERENCE, stream["path"]).select in {None, "required", "no *"}
 
 
 @pytest.mark.parametrize("stream", STREAMS)
 def test_properties_named_in_the_entry_exist_and_are_offered(stream: dict[str, Any]) -> None:
-    offered = {prop.name for prop in REFERENCE[stream["path"]].properties if not (prop.obsolete or prop.hidden)}
-    named = {stream[field] for field in ("cursor", "named_key", "division_from") if field in stream}
-    assert named - offered == set()
+    named = {stream[field] for field in ("cursor", "named_key", "division_from", "year") if field in stream}
+    assert named - at_address(REFERENCE, stream["path"]).offered == set()
 
 
 @pytest.mark.parametrize("stream", STREAMS)
@@ -136,4 +138,4 @@ def test_a_path_with_two_streams_is_split_into_headers_and_lines() -> None:
 
 @pytest.mark.parametrize("stream", [stream for stream in STREAMS if "rows" in stream.values[0]])  # type: ignore[operator]
 def test_a_split_feed_numbers_its_lines(stream: dict[str, Any]) -> None:
-    assert "LineNumber" in {prop.name for prop in REFERENCE[stream["path"]].properties}
+    assert "LineNumber" in {prop.name for prop in at_address(REFERENCE, stream["path"]).properties}

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from source_exact_online.streams.catalog import catalog
-from tools.document_tables import DOCUMENTS, TABLES, scopes, streams, with_tables
+from source_exact_online.streams.schemas import properties
+from tools.document_tables import DOCUMENTS, TABLES, with_tables
+from tools.generate_catalog import load_overlay
 from tools.reference import REPOSITORY
+from tools.stream_tables import all_streams, core_joins, core_streams, diagram, scopes
 
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 # [text](target), ![text](target); a title after the target and an anchor are not part of the file's name.
@@ -43,25 +46,56 @@ def test_every_table_has_its_place_in_exactly_one_document() -> None:
 
 
 def test_a_table_that_differs_from_its_data_is_written_anew() -> None:
-    document = "before\n<!-- table: scopes -->\n| old |\n<!-- end of table -->\nafter"
+    document = "before\n<!-- table: scopes -->\n| out of date |\n<!-- end of table -->\nafter"
     mended = with_tables(document)
     assert mended == f"before\n<!-- table: scopes -->\n{scopes()}<!-- end of table -->\nafter"
-    assert "old" not in mended
+    assert "out of date" not in mended
 
 
-def test_the_stream_table_names_each_stream_of_the_catalogue_once() -> None:
-    assert re.findall(r"^\| `(\w+)` \|", streams(), re.MULTILINE) == list(catalog())
+def test_the_first_stream_table_names_the_core() -> None:
+    assert re.findall(r"^\| `(\w+)` \|", core_streams(), re.MULTILINE) == list(load_overlay().core)
 
 
-def test_the_stream_table_says_which_streams_get_deletions() -> None:
-    told = {row.split(" | ")[0].strip("| `"): row.endswith("| yes |") for row in streams().splitlines()[2:]}
-    assert told == {name: definition.entity_type is not None for name, definition in catalog().items()}
+def test_the_readme_counts_the_streams() -> None:
+    assert f"{len(catalog())} streams" in PAGES[0].read_text(encoding="utf-8")
+
+
+def test_the_stream_tables_name_each_stream_of_the_catalogue_once() -> None:
+    assert sorted(re.findall(r"^\| `(\w+)` \|", all_streams(), re.MULTILINE)) == sorted(catalog())
+
+
+@pytest.mark.parametrize("tables", [core_streams(), all_streams()], ids=["core", "all"])
+def test_the_stream_tables_say_which_streams_get_deletions(tables: str) -> None:
+    header = next(line for line in tables.splitlines() if line.startswith("| Stream"))
+    column = header.strip("| ").split(" | ").index("Deletions")
+    rows = [row.strip("| ").split(" | ") for row in tables.splitlines() if row.startswith("| `")]
+    told = {row[0].strip("`"): row[column] == "yes" for row in rows}
+    assert told == {name: catalog()[name].entity_type is not None for name in told}
+    assert True in told.values()
 
 
 def test_the_scope_table_names_each_stream_at_its_scope() -> None:
-    rows = dict(re.findall(r"^\| (.+?): Read \| (.+) \|$", scopes(), re.MULTILINE))
+    rows = dict(re.findall(r"^\| (.+?) \| (.+) \|$", scopes(), re.MULTILINE))
     told = {stream: scope for scope, uses in rows.items() for stream in re.findall(r"`(\w+)`", uses)}
-    assert told == {name: definition.scope for name, definition in catalog().items()}
+    scope_of = {name: definition.scope for name, definition in catalog().items()}
+    assert told == {name: f"{scope}: Read" if scope else "not documented" for name, scope in scope_of.items()}
+
+
+def test_joins_lead_from_columns_to_keys_that_exist() -> None:
+    joins = core_joins()
+    assert {(stream, column) for stream, column, _ in joins} >= {
+        ("contacts", "Account"), ("sales_order_lines", "OrderID"), ("sales_invoice_lines", "InvoiceID"),
+        ("purchase_invoice_lines", "InvoiceID"), ("transaction_lines", "GLAccount"),
+    }  # fmt: skip
+    ends = {(stream, column) for stream, column, _ in joins}
+    ends |= {(name, column) for _, _, target in joins for name, column in [target.split(".")]}
+    assert [(name, column) for name, column in ends if column not in properties(name)] == []
+
+
+def test_every_join_is_in_the_diagram() -> None:
+    drawn = re.findall(r"(\w+) \|\|--o\{ (\w+) : \"(.+)\"", diagram())
+    told = {(many, column, one) for one, many, columns in drawn for column in columns.split(", ")}
+    assert told == {(stream, column, target.split(".")[0]) for stream, column, target in core_joins()}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)

@@ -23,7 +23,7 @@ from tools.generate_schemas import (
     render,
     write,
 )
-from tools.reference import Endpoint, Property, load_reference
+from tools.reference import Endpoint, Property, at_address, load_reference
 
 REFERENCE = load_reference()
 STREAMS = [pytest.param(stream, id=stream["name"]) for stream in load_catalog()]
@@ -78,7 +78,7 @@ def test_properties_are_the_references_plus_division_and_deletion(stream: dict[s
     # The embedded DivisionClass objects are rows of hrm/DivisionClasses, so they count as navigation.
     expected = {
         prop.name
-        for prop in REFERENCE[stream["path"]].properties
+        for prop in at_address(REFERENCE, stream["path"]).properties
         if not (prop.obsolete or prop.hidden or prop.type == "Edm.Binary")
         and not prop.type.startswith(("Collection(", "Complex(DivisionClass)"))
     } | {"Division"}
@@ -92,7 +92,7 @@ def test_types_are_those_of_the_reference(stream: dict[str, Any]) -> None:
     properties = committed(stream)["properties"]
     wrong = {
         prop.name: properties[prop.name]
-        for prop in REFERENCE[stream["path"]].properties
+        for prop in at_address(REFERENCE, stream["path"]).properties
         if prop.name in properties
         and [kind for kind in _types(properties[prop.name]) if kind != "null"] != [EDM_TO_JSON.get(prop.type, "object")]
     }
@@ -121,7 +121,7 @@ def test_instants_have_a_zone_and_business_dates_none(stream: dict[str, Any]) ->
     assert dates == {name: AWARE if name in STAMPED | {"_ab_cdc_deleted_at"} else NAIVE for name in dates}
     assert set(dates) >= {
         prop.name
-        for prop in REFERENCE[stream["path"]].properties
+        for prop in at_address(REFERENCE, stream["path"]).properties
         if prop.type == "Edm.DateTime" and prop.name in properties
     }
 

@@ -49,7 +49,7 @@ class TestDiscover:
             assert stream.source_defined_primary_key[0] == ["Division"]
             assert ["Timestamp"] not in stream.source_defined_primary_key
             assert stream.source_defined_cursor is (True if definition.cursor else None) or not definition.cursor
-            assert stream.default_cursor_field == ([definition.cursor] if definition.cursor else [])
+            assert (stream.default_cursor_field or []) == ([definition.cursor] if definition.cursor else [])
             assert (SyncMode.incremental in stream.supported_sync_modes) is (definition.cursor is not None)
             properties = stream.json_schema["properties"]
             assert {name for (name,) in stream.source_defined_primary_key} <= set(properties)

@@ -57,8 +57,16 @@ _SAFE = "$,'():/*"
 
 def selected(url: str) -> tuple[str, ...]:
     """Columns named in a URL's ``$select``."""
-    values = parse_qs(urlsplit(url).query).get("$select", [""])
-    return tuple(name for name in values[0].split(",") if name)
+    return tuple(name for name in _option(url, "$select").split(",") if name)
+
+
+def filtered(url: str) -> str:
+    """Condition in a URL's ``$filter``; empty if it has none."""
+    return _option(url, "$filter")
+
+
+def _option(url: str, name: str) -> str:
+    return parse_qs(urlsplit(url).query).get(name, [""])[0]
 
 
 def same_origin(base_url: str, url: str) -> bool:

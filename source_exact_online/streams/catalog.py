@@ -38,6 +38,7 @@ class StreamDefinition:
         path: path of the endpoint after the division.
         page_size: rows on a page of that endpoint.
         scope: scope of the app registration, as Exact names it; None where the reference names none.
+        group: area of Exact Online that it belongs to.
         key: properties that identify a row within its division.
         cursor: property shown as cursor; None for snapshots.
         rows: which rows of the endpoint belong to the stream.
@@ -47,6 +48,8 @@ class StreamDefinition:
         filter_required: whether the endpoint refuses listings without a filter.
         named_key: property besides the key under which headers and lines find each other.
         division_from: property that ``Division`` is copied from; None where it is the division in the URL.
+        year: property with the year, for listings that are read a year at a time.
+        whole: path of an endpoint with larger pages and the same rows that cannot be filtered; None if there is none.
     """
 
     name: str
@@ -55,6 +58,7 @@ class StreamDefinition:
     path: str
     page_size: int
     scope: str | None
+    group: str
     key: tuple[str, ...]
     cursor: str | None
     rows: Rows = Rows.ALL
@@ -64,6 +68,8 @@ class StreamDefinition:
     filter_required: bool = False
     named_key: str | None = None
     division_from: str | None = None
+    year: str | None = None
+    whole: str | None = None
 
     @property
     def always_read(self) -> tuple[str, ...]:
@@ -94,6 +100,7 @@ def _definition(entry: dict[str, Any]) -> StreamDefinition:
         path=entry["path"],
         page_size=entry["page_size"],
         scope=entry.get("scope"),
+        group=entry["group"],
         key=tuple(entry["key"]),
         cursor=entry.get("cursor"),
         rows=Rows(entry.get("rows", "all")),
@@ -103,4 +110,6 @@ def _definition(entry: dict[str, Any]) -> StreamDefinition:
         filter_required=entry.get("filter_required", False),
         named_key=entry.get("named_key"),
         division_from=entry.get("division_from"),
+        year=entry.get("year"),
+        whole=entry.get("whole"),
     )

@@ -152,17 +152,18 @@ class ListingPartition:
 
     def _take(self, page: odata.Page) -> Step:
         """Turn a page into records, and note the positions it leads to."""
-        if self._pass is None:
+        if self._pass is None or self._call is None:
             raise RuntimeError("a page arrived outside a pass")
         rows = [row for row in page.rows if self._keeps is None or self._keeps(row)]
-        step = Step(finished=page.next_url is None)
+        next_url = page.next_url or self._query.after(self._call.url)
+        step = Step(finished=next_url is None)
         for consumer in self._consumers:
             consumer.leave_out(self._refused.of(self._path))
             wanted = [row for row in rows if self._query.delivers(consumer, row)]
             step.records[consumer.definition.name] = self._records(consumer, wanted)
         self._pass = replace(
             self._pass,
-            next_url=page.next_url,
+            next_url=next_url,
             pages=self._pass.pages + 1,
             stuck=False,
             undated=self._pass.undated or any("Modified" in row and row["Modified"] is None for row in rows),
@@ -170,8 +171,8 @@ class ListingPartition:
             highest_version=_highest(self._pass.highest_version, rows, version_of),
         )
         self._reached = [self._position(consumer, self._pass) for consumer in self._consumers]
-        if page.next_url is not None:
-            self._call = Call(self._client, page.next_url, self.subject)
+        if next_url is not None:
+            self._call = Call(self._client, next_url, self.subject)
         return step
 
     def _records(self, consumer: Consumer, rows: Sequence[Row]) -> list[Row]:

@@ -10,7 +10,7 @@ from source_exact_online.api import odata, wall_clock
 from source_exact_online.api.client import ExactClient
 from source_exact_online.api.odata import Row
 from source_exact_online.api.services import services
-from source_exact_online.streams import cursor
+from source_exact_online.streams import cursor, years
 from source_exact_online.streams.catalog import Rows, Transport
 from source_exact_online.streams.consumer import Consumer, RefusedColumns
 
@@ -82,10 +82,20 @@ class Query:
 
     def first_page(self) -> str:
         """URL of the listing's first page."""
+        return self._page(self._condition())
+
+    def after(self, url: str) -> str | None:
+        """URL of the page after a listing's last one: the next year's first, where years are read one by one."""
+        year = self._definition.year
+        condition = None if year is None else years.following(year, odata.filtered(url), self._first_year())
+        return None if condition is None else self._page(condition)
+
+    def _page(self, condition: str | None) -> str:
         options = {"$select": ",".join(self.columns)}
-        if (condition := self._condition()) is not None:
+        if condition is not None:
             options["$filter"] = condition
-        return self._client.url(self._definition.path, self._division, options)
+        path = (condition is None and self._definition.whole) or self._definition.path
+        return self._client.url(path, self._division, options)
 
     def look_up(self) -> str | None:
         """URL that finds the row version to begin at, for a feed that has to begin at a moment; None if it need not."""
@@ -121,7 +131,8 @@ class Query:
 
     def drop_filter(self) -> bool:
         """Ask for all rows and pick the wanted ones here; returns whether that changes the request."""
-        if self._definition.transport is not Transport.LIST or not self._filtered:
+        filters = self._definition.transport is Transport.LIST or self._definition.year is not None
+        if not filters or not self._filtered:
             return False
         self._filtered = False
         return True
@@ -144,6 +155,8 @@ class Query:
     def _condition(self) -> str | None:
         if self._definition.transport is Transport.FEED:
             return f"Timestamp gt {self._first_version()}L"
+        if self._filtered and self._definition.year is not None:
+            return years.first(self._definition.year, self._this_year())
         if self._definition.transport is Transport.SNAPSHOT or not self._filtered:
             return None
         begins = [self._begin(consumer) for consumer in self._consumers]
@@ -155,6 +168,16 @@ class Query:
         if self._definition.filter_required or self._filter_demanded:
             return f"Modified ge {odata.datetime_literal(_LONG_AGO)}"
         return None
+
+    def _this_year(self) -> int:
+        return wall_clock.from_milliseconds(wall_clock.of_instant(int(self._client.server_clock.now_ms()))).year
+
+    def _first_year(self) -> years.Begin:
+        """Year to read back to. A financial year may have begun in the calendar year before."""
+        start = self._settings.start
+        if start is None:
+            return years.Begin(self._this_year() - years.SEPARATE, open_ended=True)
+        return years.Begin(wall_clock.from_milliseconds(start).year - 1, open_ended=False)
 
     def _first_version(self) -> int:
         first = self._looked_up or cursor.FIRST_VERSION

@@ -13,22 +13,33 @@ DELETED_AT = "_ab_cdc_deleted_at"
 """Property that marks the record of a deleted row; Airbyte's name for it."""
 
 
+_BINARY = "binaryProperties"
+"""Member of a schema file with pictures and files: columns only where they are asked for, as they make pages heavy."""
+
+
 @cache
-def schema(stream: str) -> dict[str, Any]:
-    """JSON schema of a stream."""
+def _document(stream: str) -> dict[str, Any]:
     document: dict[str, Any] = orjson.loads(
         files("source_exact_online").joinpath(f"schemas/{stream}.json").read_bytes()
     )
     return document
 
 
+def schema(stream: str, *, binary: bool = False) -> dict[str, Any]:
+    """JSON schema of a stream, with its pictures and files or without."""
+    found = {name: value for name, value in _document(stream).items() if name != _BINARY}
+    return {**found, "properties": properties(stream)} if binary else found
+
+
 def properties(stream: str) -> dict[str, Any]:
-    """Schemas of a stream's properties by name."""
-    found: dict[str, Any] = schema(stream)["properties"]
-    return found
+    """Schemas of a stream's properties by name, pictures and files included."""
+    document = _document(stream)
+    return {**document["properties"], **document.get(_BINARY, {})}
 
 
 def column_order(stream: str, names: Iterable[str] | None = None) -> tuple[str, ...]:
-    """Properties of a stream in the order of its schema: all, or those named (unknown names are left out)."""
-    wanted = properties(stream).keys() if names is None else set(names)
+    """Properties of a stream in the order of its schema: those offered by default, or those named (if known)."""
+    if names is None:
+        return tuple(_document(stream)["properties"])
+    wanted = set(names)
     return tuple(name for name in properties(stream) if name in wanted)

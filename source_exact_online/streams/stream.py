@@ -15,8 +15,15 @@ from source_exact_online.streams.schemas import schema
 class ExactStream(Stream):
     """Airbyte's view of one stream. Reading is the scheduler's (sync.py), which reads many streams side by side."""
 
-    def __init__(self, definition: StreamDefinition) -> None:
+    def __init__(self, definition: StreamDefinition, *, binary: bool = False) -> None:
+        """Stream of a definition.
+
+        Args:
+            definition: facts about it.
+            binary: whether its schema has pictures and files too.
+        """
         self._definition = definition
+        self._binary = binary
 
     @property
     def name(self) -> str:
@@ -40,7 +47,7 @@ class ExactStream(Stream):
 
     def get_json_schema(self) -> Mapping[str, Any]:  # type: ignore[override]  # the CDK's is cached, so is schema()
         """JSON schema of the records."""
-        return schema(self.name)
+        return schema(self.name, binary=self._binary)
 
     def as_airbyte_stream(self) -> AirbyteStream:
         """The stream's entry in the catalogue."""

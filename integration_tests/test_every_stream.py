@@ -1,0 +1,171 @@
+"""Every stream of the catalogue, read from a sandbox with rows for every endpoint, equals the sandbox's own rows."""
+
+from __future__ import annotations
+
+import re
+import resource
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import pytest
+import yaml
+
+from integration_tests.conftest import MANY_CALLS, StartSandbox
+from integration_tests.connector import ROOT, Catalog, Connector, Record, Run, configured_catalog, discovered_streams
+from integration_tests.sandbox_client import Sandbox
+from integration_tests.truth import assert_same, expected_record
+from tools.stream_tables import core_joins
+
+Stream = dict[str, Any]
+
+CATALOG: list[Stream] = yaml.safe_load(
+    (ROOT / "source_exact_online" / "streams" / "catalog.yaml").read_text(encoding="utf-8")
+)["streams"]
+STREAMS = [pytest.param(stream, id=stream["name"]) for stream in CATALOG]
+DIVISIONS = "system/Divisions"
+
+
+@pytest.fixture(scope="module")
+def full_sandbox(start_sandbox: StartSandbox) -> Sandbox:
+    """A sandbox with rows for every endpoint, some deleted, and pages of two rows, so that listings have several."""
+    sandbox = start_sandbox(
+        "--divisions",
+        "2",
+        "--size",
+        "tiny",
+        "--all-endpoints",
+        "--minute-limit",
+        MANY_CALLS,
+        "--daily-limit",
+        MANY_CALLS,
+    )
+    division = sandbox.divisions[0]
+    for entity in ("documents/Documents", "documents/DocumentAttachments"):
+        rows = sandbox.truth(entity, division)
+        sandbox.delete(division, entity, rows[0]["ID"])
+    sandbox.post("settings", page_sizes={"standard": 2, "bulk": 50, "sync": 50})
+    return sandbox
+
+
+@pytest.fixture(scope="module")
+def first(full_sandbox: Sandbox) -> Run:
+    """A first sync of every stream."""
+    return full_sandbox.connection().read(everything(), variables={"TZ": "Asia/Tokyo"})
+
+
+@pytest.fixture(scope="module")
+def second(full_sandbox: Sandbox, first: Run) -> Run:
+    """A sync right after it."""
+    return full_sandbox.connection().read(everything(), first.state)
+
+
+def everything() -> Catalog:
+    """All streams: incrementally where they can be, else in full."""
+    catalog = configured_catalog(stream["name"] for stream in CATALOG)
+    for configured in catalog["streams"]:
+        if "incremental" not in configured["stream"]["supported_sync_modes"]:
+            configured.update(sync_mode="full_refresh", destination_sync_mode="overwrite")
+    return catalog
+
+
+def expected(sandbox: Sandbox, stream: Stream) -> list[Record]:
+    """The records of a stream, made from the sandbox's rows."""
+    if stream.get("partition") == "login":
+        divisions = sandbox.truth(DIVISIONS)
+        if stream["path"] != DIVISIONS:
+            # The other lists show the divisions of one licence: that of the division in the address.
+            licence = next(row["Customer"] for row in divisions if row["Code"] == sandbox.divisions[0])
+            divisions = [row for row in divisions if row["Customer"] == licence]
+        return [expected_record(stream["name"], row[stream["division_from"]], row) for row in divisions]
+    return [
+        expected_record(stream["name"], division, row)
+        for division in sandbox.divisions
+        for row in sandbox.truth(stream["path"].removeprefix("beta/"), division)
+        if "rows" not in stream or bool(row["LineNumber"]) is (stream["rows"] == "lines")
+    ]
+
+
+def by_key(stream: Stream, records: list[Record]) -> Mapping[Any, Record]:
+    """Records by the primary key that `discover` shows."""
+    key = keys()[stream["name"]]
+    return {tuple(record[column] for column in key): record for record in records}
+
+
+@cache
+def keys() -> dict[str, list[str]]:
+    """Primary keys by stream, as `discover` shows them."""
+    return {
+        name: [column for (column,) in stream["source_defined_primary_key"]]
+        for name, stream in discovered_streams().items()
+    }
+
+
+def test_a_sync_of_every_stream_asks_for_nothing_that_is_refused(full_sandbox: Sandbox, first: Run) -> None:
+    assert first.exit_code == 0
+    assert first.warnings == []
+    refused = [(call.endpoint, call.status) for call in full_sandbox.calls() if call.status != 200]
+    assert refused == []
+    assert set(first.statuses.values()) == {"COMPLETE"}
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_records_of_a_first_sync_equal_the_rows(full_sandbox: Sandbox, first: Run, stream: Stream) -> None:
+    rows = expected(full_sandbox, stream)
+    records = first.records(stream["name"])
+    assert rows, "the sandbox has no rows to compare with"
+    assert len(by_key(stream, rows)) == len(rows), "the primary key does not tell the rows apart"
+    assert len(records) == len(rows)
+    assert_same(stream["name"], by_key(stream, records), by_key(stream, rows))
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_a_second_sync_repeats_only_what_has_no_cursor(first: Run, second: Run, stream: Stream) -> None:
+    repeated = 0 if "cursor" in stream else len(first.records(stream["name"]))
+    assert len(second.records(stream["name"])) == repeated
+
+
+def test_what_is_read_by_year_is_asked_for_year_by_year(full_sandbox: Sandbox, first: Run) -> None:
+    assert first.exit_code == 0
+    by_year = [stream for stream in CATALOG if "year" in stream]
+    assert by_year
+    for stream in by_year:
+        filters = {call.options["$filter"] for call in full_sandbox.calls(stream["path"])}
+        assert all(re.fullmatch(rf"{stream['year']} (gt|eq|lt) \d{{4}}", condition) for condition in filters)
+        assert len(filters) > 10
+
+
+def test_larger_pages_are_read_only_where_no_filter_is_needed(full_sandbox: Sandbox, first: Run, second: Run) -> None:
+    assert first.exit_code == second.exit_code == 0
+    for stream in (stream for stream in CATALOG if "whole" in stream):
+        whole, filtered = full_sandbox.calls(stream["whole"]), full_sandbox.calls(stream["path"])
+        assert {call.options.get("$filter") for call in whole} == {None}
+        assert all(call.options["$filter"].startswith("Modified ge ") for call in filtered)
+        assert len(filtered) == len(full_sandbox.divisions)
+
+
+def test_core_streams_join_as_the_documentation_says(first: Run) -> None:
+    dangling = []
+    for stream, column, target in core_joins():
+        other, key = target.split(".")
+        known = {(record["Division"], record.get(key)) for record in first.records(other)}
+        values = {(one["Division"], one[column]) for one in first.records(stream) if one.get(column) not in (None, "")}
+        if values - known:
+            dangling.append(f"{stream}.{column} -> {target}: {sorted(values - known)[:2]} of {len(values)}")
+    assert dangling == []
+
+
+def test_discover_takes_less_than_two_seconds_of_computing() -> None:
+    connection = Connector(
+        {"site": "nl", "credentials": {"client_id": "x", "client_secret": "y", "refresh_token": "z"}}
+    )
+    began = _computed()
+    run = connection.discover()
+    assert run.exit_code == 0
+    assert _computed() - began < 2
+
+
+def _computed() -> float:
+    """Processor seconds of the processes that have ended: the clock on the wall would show others' work as well."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime

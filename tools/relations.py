@@ -1,0 +1,71 @@
+"""How entities refer to each other, as far as the reference says it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from tools.reference import Endpoint, Property
+
+_REFERRED = re.compile(r"\((\w+/\w+)\.(\w+)\)")
+"""The reference's descriptions name the other side: "Customer (crm/Accounts.ID)"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A property that holds a key of another entity."""
+
+    column: str
+    path: str
+    key: str
+
+
+def referred(prop: Property) -> Reference | None:
+    """What a property's description says it refers to; None where it does not."""
+    found = _REFERRED.search(prop.description or "")
+    return Reference(prop.name, found[1], found[2]) if found else None
+
+
+def header_keys(reference: Mapping[str, Endpoint]) -> dict[str, str]:
+    """Property by which headers and lines find each other, by path of the standard endpoints of both.
+
+    Headers are the endpoints with a navigation property to "...Lines" in the same folder.
+    """
+    found: dict[str, str] = {}
+    for header, lines in _headers_and_lines(reference):
+        key = _key_in_lines(header, lines)
+        if key is None:
+            continue
+        found[lines.path] = key
+        if key in header.offered:
+            found[header.path] = key
+    return found
+
+
+def _headers_and_lines(reference: Mapping[str, Endpoint]) -> Iterator[tuple[Endpoint, Endpoint]]:
+    for header in reference.values():
+        if header.kind != "standard" or not header.readable:
+            continue
+        for prop in header.properties:
+            target = prop.type[len("Collection(") : -1] if prop.is_navigation else ""
+            lines = reference.get(f"{header.path.rpartition('/')[0]}/{target}")
+            if target.endswith("Lines") and lines is not None:
+                yield header, lines
+
+
+def _key_in_lines(header: Endpoint, lines: Endpoint) -> str | None:
+    """The header's own key where the lines have it, else what is named after the header or its last words."""
+    (key,) = header.key
+    if key not in ("ID", "Code") and key in lines.offered:
+        return key
+    name = singular(header.entity)
+    candidates = (f"{name}ID", name, f"{re.sub('^[A-Z][a-z]+', '', name)}ID")
+    return next((name for name in candidates if name in lines.offered), None)
+
+
+def singular(name: str) -> str:
+    """Singular of an entity's English plural name."""
+    if name.endswith("ies"):
+        return name[:-3] + "y"
+    return name[:-2] if name.endswith("sses") else name.removesuffix("s")

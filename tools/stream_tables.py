@@ -1,0 +1,200 @@
+"""What the documentation shows of the streams: tables and a diagram, made from the catalogue and the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import yaml
+
+from tools.generate_catalog import CATALOG_FILE, CatalogGenerator, load_generator
+from tools.reference import REPOSITORY, Endpoint, at_address
+from tools.relations import referred
+
+Stream = Mapping[str, Any]
+
+GROUP_TITLES = {
+    "accounting": "Accounting",
+    "crm": "Relations (CRM)",
+    "sales": "Sales",
+    "purchase": "Purchase",
+    "inventory": "Items and inventory",
+    "projects": "Projects",
+    "hrm": "Personnel (HRM)",
+    "payroll": "Payroll",
+    "manufacturing": "Manufacturing",
+    "documents": "Documents",
+}
+_FOR_ALL = (("deleted", "deleted rows of all streams"), ("sync_timestamp", "the look-up of row versions"))
+"""Services of services.yaml that need a scope, and what for."""
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "".join(f"| {' | '.join(_cell(cell) for cell in line)} |\n" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "\\<")
+
+
+@cache
+def _generator() -> CatalogGenerator:
+    return load_generator()
+
+
+def _reference() -> Mapping[str, Endpoint]:
+    return _generator().reference
+
+
+@cache
+def _catalog() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load(CATALOG_FILE.read_text(encoding="utf-8"))
+    return document
+
+
+def _streams() -> list[Stream]:
+    streams: list[Stream] = _catalog()["streams"]
+    return streams
+
+
+def core_streams() -> str:
+    """The streams that most users load, one row a stream."""
+    reference, core = _reference(), _generator().overlay.core
+    rows = [
+        (
+            f"`{stream['name']}`",
+            stream["title"],
+            at_address(reference, stream["path"]).kind,
+            f"`{stream['cursor']}`" if _is_incremental(stream) else "none: read whole",
+            _deletions(stream),
+        )
+        for stream in _streams()
+        if stream["name"] in core
+    ]
+    return table(("Stream", "Its rows", "Endpoint", "Cursor", "Deletions"), rows)
+
+
+def all_streams() -> str:
+    """All streams, a table for each group."""
+    columns = ("Stream", "Its rows", "Endpoint", "Key", "Cursor", "Deletions", "Scope", "Rows a call")
+    parts = []
+    for group in _generator().overlay.group_order:
+        streams = sorted((one for one in _streams() if one["group"] == group), key=lambda one: str(one["name"]))
+        parts.append(f"\n### {GROUP_TITLES[group]}\n\n{table(columns, map(_row, streams))}")
+    return "".join(parts) + "\n"
+
+
+def _row(stream: Stream) -> tuple[str, ...]:
+    key = ", ".join(f"`{name}`" for name in stream["key"])
+    pages = f"{stream['page_size']:,}"
+    return (
+        f"`{stream['name']}`",
+        stream["title"],
+        f"`{stream['path']}`" + {"headers": " (headers)", "lines": " (lines)"}.get(stream.get("rows", ""), ""),
+        key or "`Division`",
+        f"`{stream['cursor']}`" if _is_incremental(stream) else "",
+        _deletions(stream),
+        stream["scope"] or "not documented",
+        f"{pages}; 1,000 when all is read (`{stream['whole']}`)" if "whole" in stream else pages,
+    )
+
+
+def left_out() -> str:
+    """Lists that no stream serves."""
+    return table(("Endpoint", "Why"), ((f"`{path}`", why) for path, why in _left_out(functions=False)))
+
+
+def functions() -> str:
+    """Functions, which no stream serves."""
+    return table(("Function", "Why"), ((f"`{path}`", why) for path, why in _left_out(functions=True)))
+
+
+def _left_out(*, functions: bool) -> Iterator[tuple[str, str]]:
+    reference = _reference()
+    for path, why in _catalog()["left_out"].items():
+        if (reference[path].kind == "function") is functions:
+            yield path, why
+
+
+def scopes() -> str:
+    """Which scopes an app registration needs, and for what."""
+    uses: dict[str, list[str]] = {}
+    for stream in sorted(_streams(), key=lambda one: str(one["name"])):
+        uses.setdefault(stream["scope"] or "", []).append(f"`{stream['name']}`")
+    services = yaml.safe_load((REPOSITORY / "source_exact_online/api/services.yaml").read_text(encoding="utf-8"))
+    for name, purpose in _FOR_ALL:
+        uses.setdefault(services[name]["scope"], []).append(purpose)
+    rows = [(f"{scope}: Read" if scope else "not documented", ", ".join(uses[scope])) for scope in sorted(uses)]
+    return table(("Scope", "Needed for"), rows)
+
+
+def _is_incremental(stream: Stream) -> bool:
+    return "cursor" in stream and stream["transport"] != "snapshot"
+
+
+def _deletions(stream: Stream) -> str:
+    return "yes" if "entity_type" in stream else "no"
+
+
+def core_joins() -> list[tuple[str, str, str]]:
+    """Joins between core streams: stream, column, and what it refers to (`stream.column`), in the catalogue's order."""
+    overlay = _generator().overlay
+    streams = {str(stream["name"]): stream for stream in _streams() if stream["name"] in overlay.core}
+    found = []
+    for name, stream in streams.items():
+        for column in _own_columns(stream):
+            target = overlay.joins.get(f"{name}.{column}") or overlay.joins.get(column)
+            target = target or _described(stream, column) or _header(streams, stream, column)
+            if target is not None and target.partition(".")[0] in streams and target != f"{name}.{column}":
+                found.append((name, column, target))
+    return found
+
+
+def _own_columns(stream: Stream) -> list[str]:
+    """Columns of a stream, without those that only repeat its header or lines in a feed that mixes them."""
+    served = at_address(_reference(), stream["path"])
+    own = [one.offered for one in _generator().entities()[stream["name"]] if one.kind == "standard"]
+    return [
+        prop.name
+        for prop in served.properties
+        if prop.name in served.offered and (not own or any(prop.name in names for names in own))
+    ]
+
+
+def _described(stream: Stream, column: str) -> str | None:
+    """What the reference's description of a column refers to."""
+    reference = _reference()
+    prop = next(one for one in at_address(reference, stream["path"]).properties if one.name == column)
+    other = referred(prop)
+    return None if other is None else f"{_generator().name_of(reference[other.path])}.{other.key}"
+
+
+def _header(streams: Mapping[str, Stream], stream: Stream, column: str) -> str | None:
+    """The header of lines, where a column is the key that both share."""
+    if column != stream.get("named_key"):
+        return None
+    name = stream["name"]
+    others = (one for one in streams if name != one and _singular_start(one, name))
+    return next((f"{one}.{column}" for one in others if streams[one].get("named_key") == column), None)
+
+
+def _singular_start(header: str, lines: str) -> bool:
+    return lines.endswith("_lines") and header.rstrip("s") == lines.removesuffix("_lines")
+
+
+def diagram() -> str:
+    """How the core streams join, as a Mermaid diagram."""
+    columns: dict[tuple[str, str], list[str]] = {}
+    for stream, column, target in core_joins():
+        columns.setdefault((target.partition(".")[0], stream), []).append(column)
+    lines = [f'    {one} ||--o{{ {many} : "{", ".join(names)}"\n' for (one, many), names in columns.items()]
+    return f"```mermaid\nerDiagram\n{''.join(lines)}```\n"
+
+
+def joins() -> str:
+    """How the core streams join, as a table."""
+    rows = [(f"`{stream}.{column}`", f"`{target}`") for stream, column, target in core_joins()]
+    return table(("Column", "refers to"), rows)
