@@ -154,9 +154,7 @@ class Api:
         box.rights.check_user(identity, division, path)
         if division is not None:
             known = frozenset(box.store.division_codes())
-            box.rights.check_division(
-                identity, division, known, path, check_lists=box.settings.check_divisions_url
-            )
+            box.rights.check_division(identity, division, known, path, check_lists=box.settings.check_divisions_url)
         described = render_metadata(path.removesuffix("/$metadata")) if path.endswith("/$metadata") else None
         if described is not None:
             admission.refusal = Answer(200, described, XML_TYPE)

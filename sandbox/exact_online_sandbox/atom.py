@@ -55,7 +55,7 @@ def _entry(
         for name in sorted((*selection.deferred, *selection.expanded), key=str.lower)
     )
     return (
-        f"<entry><id>{escape(uri)}</id><category term={quoteattr(view.type_name)} scheme=\"{_SCHEME}\" />{links}"
+        f'<entry><id>{escape(uri)}</id><category term={quoteattr(view.type_name)} scheme="{_SCHEME}" />{links}'
         f"<title /><updated>{updated}</updated><author><name /></author>"
         f'<content type="application/xml"><m:properties>{_properties(view, shape.apply(values))}'
         "</m:properties></content></entry>"
@@ -73,7 +73,7 @@ def _inline(result: Result, name: str, values: Values, updated: str) -> str:
         key = values[result.view.slots[result.view.endpoint.key[0]]]
         uri = view.endpoint.entity_set
         entries = "".join(_entry(inner, inner.selection, shape, row, uri, updated) for row in found[key])
-    return f"<m:inline><feed><title type=\"text\">{name}</title>{entries}</feed></m:inline>"
+    return f'<m:inline><feed><title type="text">{name}</title>{entries}</feed></m:inline>'
 
 
 def _properties(view: View, row: dict[str, Any]) -> str:

@@ -17,9 +17,7 @@ from exact_online_sandbox.oauth import App, OAuthError
 from exact_online_sandbox.pages import consent_page, login_page, message_page
 from exact_online_sandbox.sandbox import DEFAULT_USER, Sandbox
 
-AUTHORIZE, LOGIN, CONSENT, TOKEN = (
-    "/api/oauth2/auth", "/api/oauth2/login", "/api/oauth2/consent", "/api/oauth2/token"
-)
+AUTHORIZE, LOGIN, CONSENT, TOKEN = ("/api/oauth2/auth", "/api/oauth2/login", "/api/oauth2/consent", "/api/oauth2/token")
 _FIELDS = ("client_id", "redirect_uri", "response_type", "state")
 _COOKIE = "ExactOnlineSession"
 

@@ -58,8 +58,4 @@ class CallLog:
             after: only entries with a higher number.
             endpoint: only entries of that endpoint.
         """
-        return [
-            asdict(call)
-            for call in list(self._calls)
-            if call.number > after and endpoint in (None, call.endpoint)
-        ]
+        return [asdict(call) for call in list(self._calls) if call.number > after and endpoint in (None, call.endpoint)]

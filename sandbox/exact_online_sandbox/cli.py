@@ -61,23 +61,30 @@ def parser() -> argparse.ArgumentParser:
     data.add_argument("--seed", type=int, default=1, help="same seed, same data and credentials (default: 1)")
     data.add_argument("--divisions", type=int, default=2, metavar="N", help="number of divisions (default: 2)")
     data.add_argument(
-        "--size", default="small", metavar="SIZE",
+        "--size",
+        default="small",
+        metavar="SIZE",
         help="bookkeeping per division: tiny, small, medium, large, or a number of transaction lines (default: small)",
     )
     data.add_argument(
-        "--all-endpoints", action="store_true",
+        "--all-endpoints",
+        action="store_true",
         help="fill every readable endpoint that has no bookkeeping with a few made-up rows",
     )
     data.add_argument(
-        "--real-payloads", action="store_true",
+        "--real-payloads",
+        action="store_true",
         help="add divisions 102 and 499156 with rows captured from the real API",
     )
     data.add_argument(
-        "--db", default=":memory:", metavar="FILE",
+        "--db",
+        default=":memory:",
+        metavar="FILE",
         help="keep the data in this SQLite file; one that has divisions already is served as it is (default: memory)",
     )
     data.add_argument(
-        "--same-feed-ids", action="store_true",
+        "--same-feed-ids",
+        action="store_true",
         help="let the ID of headers in sync feeds equal InvoiceID and the like (default: an ID of its own)",
     )
     data.add_argument(
@@ -97,7 +104,10 @@ def parser() -> argparse.ArgumentParser:
         "--day-seconds", type=float, default=86400, metavar="S", help="length of a day (default: 86400)"
     )
     limits.add_argument(
-        "--error-limit", type=int, default=10, metavar="N",
+        "--error-limit",
+        type=int,
+        default=10,
+        metavar="N",
         help="4xx answers per endpoint and hour before the app is blocked; 0 for no limit (default: 10)",
     )
     limits.add_argument(
@@ -111,23 +121,33 @@ def parser() -> argparse.ArgumentParser:
     login.add_argument("--client-id", metavar="ID", help="client id of the app (default: made from the seed)")
     login.add_argument("--client-secret", metavar="TEXT", help="its secret (default: made from the seed)")
     login.add_argument(
-        "--redirect-uri", action="append", default=[], metavar="URI",
+        "--redirect-uri",
+        action="append",
+        default=[],
+        metavar="URI",
         help=f"registered redirect address, may be repeated; loopback ones always work (default: {DEFAULT_REDIRECT})",
     )
     login.add_argument("--user", default=DEFAULT_USER, help="user of the first login (default: %(default)s)")
     login.add_argument(
-        "--token-life", type=float, default=600, metavar="S",
+        "--token-life",
+        type=float,
+        default=600,
+        metavar="S",
         help="life of an access token; the next refresh is refused before 95 %% of it (default: 600)",
     )
     login.add_argument(
         "--strict-refresh", action="store_true", help="refuse a refresh until the access token's life is over"
     )
     login.add_argument(
-        "--keep-chain", action="store_true",
+        "--keep-chain",
+        action="store_true",
         help="let a login survive the use of an old refresh token (default: it ends the login)",
     )
     login.add_argument(
-        "--invalid-client-status", type=int, choices=(400, 401), default=400,
+        "--invalid-client-status",
+        type=int,
+        choices=(400, 401),
+        default=400,
         help="status for a wrong client id or secret (default: 400)",
     )
     return top
@@ -164,9 +184,7 @@ def build(options: argparse.Namespace) -> Sandbox:
     """
     settings = _settings(options)
     clock = Clock(options.now)
-    store = Store(
-        options.db, seed=options.seed, zone=options.timezone, own_feed_ids=not options.same_feed_ids
-    )
+    store = Store(options.db, seed=options.seed, zone=options.timezone, own_feed_ids=not options.same_feed_ids)
     if not store.division_codes():
         _fill(store, clock, options)
     sandbox = Sandbox(store, clock, settings)

@@ -253,6 +253,5 @@ def _entity(name: str, shown: list[Endpoint]) -> Entity:
         header_key=header_key,
         lines=lines,
         shares_version=shares_version,
-        modifies_header=header is not None
-        and (shares_version or ("Modified" not in own.properties and not feeds)),
+        modifies_header=header is not None and (shares_version or ("Modified" not in own.properties and not feeds)),
     )

@@ -34,8 +34,17 @@ KINDS: Mapping[str, str] = {
 
 INSTEAD = frozenset(
     {
-        "gateway_fault", "proxy_not_found", "maintenance", "request_timeout", "gateway_timeout", "status",
-        "unauthorized", "rate_limit_minute", "rate_limit_day", "rate_limit_bare", "reset",
+        "gateway_fault",
+        "proxy_not_found",
+        "maintenance",
+        "request_timeout",
+        "gateway_timeout",
+        "status",
+        "unauthorized",
+        "rate_limit_minute",
+        "rate_limit_day",
+        "rate_limit_bare",
+        "reset",
     }
 )
 """Kinds that answer instead of the API: the request has no effect."""

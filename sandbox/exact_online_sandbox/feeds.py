@@ -158,11 +158,11 @@ class MixedFeedView(FeedView):
         line_properties = _standard_properties(lines)
         header_properties = _standard_properties(header)
         null = codec.width
-        self._from_header = itemgetter(
-            *(codec.index[name] if name in header_properties else null for name in names)
-        )
+        self._from_header = itemgetter(*(codec.index[name] if name in header_properties else null for name in names))
         self._timestamp, self._line_number, self._id = (
-            self.slots["Timestamp"], self.slots["LineNumber"], self.slots["ID"]
+            self.slots["Timestamp"],
+            self.slots["LineNumber"],
+            self.slots["ID"],
         )
         line_null = line_codec.width
         self._from_line = itemgetter(*(line_codec.index.get(name, line_null) for name in names))
@@ -183,10 +183,12 @@ class MixedFeedView(FeedView):
         store = self.store
         headers = store.select(division, self.entity.name, by="version", after=after, limit=limit)
         lines = store.select(division, self.lines.name, by="version", after=after, limit=limit)
-        found = list(merge(
-            ((row.version, 0, row) for row in headers),
-            ((row.version, 1, row) for row in lines),
-        ))
+        found = list(
+            merge(
+                ((row.version, 0, row) for row in headers),
+                ((row.version, 1, row) for row in lines),
+            )
+        )
         if limit >= 0:
             found = found[:limit]
         loaded = {row.key: self.codec.load(row.body) for _, kind, row in found if kind == 0}

@@ -109,9 +109,7 @@ class _Token:
     position: int
 
 
-def parse_filter(
-    text: str, find: Callable[[str], Column | None], *, type_name: str, wall: WallClock
-) -> Filter:
+def parse_filter(text: str, find: Callable[[str], Column | None], *, type_name: str, wall: WallClock) -> Filter:
     """Parse a ``$filter``.
 
     Args:
@@ -273,9 +271,7 @@ def _both(left: _Node, right: _Node) -> _Node:
     if left.terms is not None and right.terms is not None:
         terms = left.terms + right.terms
     partial = (left.terms or left.partial) + (right.terms or right.partial)
-    return _Node(
-        BOOLEAN, lambda v: a(v) is True and b(v) is True, left.position, terms=terms, partial=partial
-    )
+    return _Node(BOOLEAN, lambda v: a(v) is True and b(v) is True, left.position, terms=terms, partial=partial)
 
 
 def _either(left: _Node, right: _Node) -> _Node:

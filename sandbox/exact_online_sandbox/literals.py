@@ -16,9 +16,7 @@ from exact_online_sandbox.wallclock import WallClock, naive_from_ms, to_ms
 NUMBER, TEXT, GUID, MOMENT, BOOLEAN, NULL = "number", "text", "guid", "datetime", "boolean", "null"
 """Kinds of values in filters."""
 
-_DATETIME = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,7}))?)?)?(Z|[-+]\d\d:\d\d)?\Z"
-)
+_DATETIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,7}))?)?)?(Z|[-+]\d\d:\d\d)?\Z")
 
 
 def guid_literal(text: str, position: int = 0) -> str:
@@ -63,19 +61,21 @@ def _part(name: str) -> Callable[[int], int]:
     return lambda ms: int(getattr(naive_from_ms(ms), name))
 
 
-FUNCTIONS: Mapping[str, tuple[tuple[str, ...], str, Callable[..., Any]]] = MappingProxyType({
-    "startswith": ((TEXT, TEXT), BOOLEAN, lambda text, part: text.startswith(part)),
-    "endswith": ((TEXT, TEXT), BOOLEAN, lambda text, part: text.endswith(part)),
-    "substringof": ((TEXT, TEXT), BOOLEAN, lambda part, text: part in text),
-    "trim": ((TEXT,), TEXT, str.strip),
-    "tolower": ((TEXT,), TEXT, str.lower),
-    "toupper": ((TEXT,), TEXT, str.upper),
-    "length": ((TEXT,), NUMBER, len),
-    "year": ((MOMENT,), NUMBER, _part("year")),
-    "month": ((MOMENT,), NUMBER, _part("month")),
-    "day": ((MOMENT,), NUMBER, _part("day")),
-    "hour": ((MOMENT,), NUMBER, _part("hour")),
-    "minute": ((MOMENT,), NUMBER, _part("minute")),
-    "second": ((MOMENT,), NUMBER, _part("second")),
-})
+FUNCTIONS: Mapping[str, tuple[tuple[str, ...], str, Callable[..., Any]]] = MappingProxyType(
+    {
+        "startswith": ((TEXT, TEXT), BOOLEAN, lambda text, part: text.startswith(part)),
+        "endswith": ((TEXT, TEXT), BOOLEAN, lambda text, part: text.endswith(part)),
+        "substringof": ((TEXT, TEXT), BOOLEAN, lambda part, text: part in text),
+        "trim": ((TEXT,), TEXT, str.strip),
+        "tolower": ((TEXT,), TEXT, str.lower),
+        "toupper": ((TEXT,), TEXT, str.upper),
+        "length": ((TEXT,), NUMBER, len),
+        "year": ((MOMENT,), NUMBER, _part("year")),
+        "month": ((MOMENT,), NUMBER, _part("month")),
+        "day": ((MOMENT,), NUMBER, _part("day")),
+        "hour": ((MOMENT,), NUMBER, _part("hour")),
+        "minute": ((MOMENT,), NUMBER, _part("minute")),
+        "second": ((MOMENT,), NUMBER, _part("second")),
+    }
+)
 """Kinds of arguments, kind of the result, and what it does, by name."""

@@ -208,9 +208,9 @@ class OAuthServer:
 
     def expiry(self, chain: Chain) -> str:
         """When the chain's access token expires, ISO 8601 in UTC."""
-        return instant_from_ms(
-            (chain.access_issued_ms or 0) + round(self._settings.life_seconds * 1000)
-        ).isoformat(timespec="milliseconds")
+        return instant_from_ms((chain.access_issued_ms or 0) + round(self._settings.life_seconds * 1000)).isoformat(
+            timespec="milliseconds"
+        )
 
     def _from_code(self, app: App, form: Mapping[str, str]) -> Chain:
         code = self._codes.pop(form.get("code", ""), None)

@@ -45,9 +45,7 @@ def login_page(fields: Mapping[str, str], user: str, error: str | None = None) -
     )
 
 
-def consent_page(
-    fields: Mapping[str, str], app: str, user: str, divisions: Iterable[tuple[int, str]]
-) -> bytes:
+def consent_page(fields: Mapping[str, str], app: str, user: str, divisions: Iterable[tuple[int, str]]) -> bytes:
     """The form that asks whether the app may have access, and to which divisions."""
     boxes = "".join(
         f'<label><input type="checkbox" name="division" value="{code}" checked> {code} {escape(name)}</label>'

@@ -9,9 +9,7 @@ from urllib.parse import parse_qsl
 from exact_online_sandbox import errors
 from exact_online_sandbox.errors import bad_request
 
-_KNOWN = frozenset(
-    {"$select", "$filter", "$orderby", "$top", "$skip", "$skiptoken", "$expand", "$inlinecount"}
-)
+_KNOWN = frozenset({"$select", "$filter", "$orderby", "$top", "$skip", "$skiptoken", "$expand", "$inlinecount"})
 _ORDER = re.compile(r"([A-Za-z_]\w*)(?:\s+(asc|desc))?\Z")
 
 

@@ -82,7 +82,8 @@ class Quota:
         now = self._clock.now_ms()
         found = []
         for windows, seconds in (
-            (self._minutes, self._settings.minute_seconds), (self._days, self._settings.day_seconds)
+            (self._minutes, self._settings.minute_seconds),
+            (self._days, self._settings.day_seconds),
         ):
             window = windows.setdefault((client, division), _Window())
             number = int(now // (seconds * 1000))

@@ -98,9 +98,7 @@ class View:
         """All rows of a listing, whatever its page size."""
         token: str | None = None
         while True:
-            page = self.page(
-                Listing(listing.division, listing.filter, limit=_CHUNK, token=token, test=listing.test)
-            )
+            page = self.page(Listing(listing.division, listing.filter, limit=_CHUNK, token=token, test=listing.test))
             yield from page.rows
             token = page.token
             if token is None:

@@ -36,7 +36,7 @@ class Reply:
         return self.answer.body.decode()
 
     @property
-    def d(self) -> Any:  # noqa: ANN401 - an object or an array
+    def d(self) -> Any:
         return json.loads(self.answer.body)["d"]
 
     @property

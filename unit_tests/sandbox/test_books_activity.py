@@ -130,6 +130,6 @@ def test_business_goes_on_when_every_invoice_is_paid(store: Store, division: int
 
 def test_a_naive_time_and_an_unknown_division_are_refused(store: Store, division: int) -> None:
     with pytest.raises(ValueError, match="time zone"):
-        simulate(store, seed=1, division=division, at=datetime(2026, 1, 1), steps=1)  # noqa: DTZ001
+        simulate(store, seed=1, division=division, at=datetime(2026, 1, 1), steps=1)
     with pytest.raises(KeyError):
         simulate(store, seed=1, division=99, at=LATER, steps=1)

@@ -59,9 +59,7 @@ def test_fault_breaks_the_connection(box: Sandbox, caller: Caller, kind: str, cu
         ("rate_limit_bare", set()),
     ],
 )  # fmt: skip
-def test_injected_429_has_the_headers_of_its_kind(
-    box: Sandbox, caller: Caller, kind: str, headers: set[str]
-) -> None:
+def test_injected_429_has_the_headers_of_its_kind(box: Sandbox, caller: Caller, kind: str, headers: set[str]) -> None:
     box.faults.add({"kind": kind})
     assert {name for name in caller.get(PATH).headers if name.startswith("X-RateLimit")} == headers
 

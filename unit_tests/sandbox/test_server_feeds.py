@@ -17,9 +17,7 @@ FEED = f"{DIVISION}/sync/SalesInvoice/SalesInvoices?$filter=Timestamp gt 1"
 
 
 def fill(box: Sandbox, count: int) -> None:
-    rows = (
-        {"ID": f"00000000-0000-4000-8000-{count - n:012d}", "Name": str(n), "Modified": NOW} for n in range(count)
-    )
+    rows = ({"ID": f"00000000-0000-4000-8000-{count - n:012d}", "Name": str(n), "Modified": NOW} for n in range(count))
     box.store.insert_many(DIVISION, "crm/Accounts", rows)
 
 

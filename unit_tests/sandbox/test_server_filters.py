@@ -91,7 +91,9 @@ def test_conjunction_is_known_as_conditions() -> None:
     found = parse("Number ge 5 and (Timestamp gt 3L and Blocked eq false)")
     assert found.complete
     assert found.conditions == (
-        Condition("Number", "ge", 5), Condition("Timestamp", "gt", 3), Condition("Blocked", "eq", False)
+        Condition("Number", "ge", 5),
+        Condition("Timestamp", "gt", 3),
+        Condition("Blocked", "eq", False),
     )
 
 

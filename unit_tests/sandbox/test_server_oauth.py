@@ -78,9 +78,7 @@ def test_old_refresh_token_is_refused_and_ends_the_login(box: Sandbox) -> None:
     _, pair, _ = refresh(box, old)
     box.clock.advance(600)
     status, body, _ = refresh(box, old)
-    assert (status, body) == (
-        401, {"error": "unauthorized_client", "error_description": "Old refresh token used."}
-    )
+    assert (status, body) == (401, {"error": "unauthorized_client", "error_description": "Old refresh token used."})
     assert refresh(box, pair["refresh_token"])[0] == 401
 
 
@@ -123,7 +121,8 @@ def test_login_of_another_user_leaves_the_first_alone(box: Sandbox) -> None:
 def test_wrong_client_is_refused_with_the_status_chosen(box: Sandbox, form: dict[str, str], status: int) -> None:
     box.settings.tokens.invalid_client_status = status
     assert refresh(box, login(box), **form)[:2] == (
-        status, {"error": "invalid_client", "error_description": "The client credentials are invalid."}
+        status,
+        {"error": "invalid_client", "error_description": "The client credentials are invalid."},
     )
 
 

@@ -45,9 +45,7 @@ class Running:
 
 def start(*options: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "exact_online_sandbox", "--size", "tiny", "--divisions", "1", *options]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=PACKAGES
-    )
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=PACKAGES)
 
 
 def first_line(process: subprocess.Popen[str]) -> dict[str, Any]:

@@ -220,7 +220,7 @@ def test_what_a_bulk_endpoint_demands_is_enough(caller: Caller, query: str) -> N
 def test_error_body_has_crlf_lines(caller: Caller) -> None:
     assert caller.get(f"{DIVISION}/crm/Accounts?$filter=5").text == (
         '{\r\n"error": {\r\n"code": "", "message": {\r\n"lang": "", "value": '
-        '"Expression of type \'System.Boolean\' expected at position 0."\r\n}\r\n}\r\n}'
+        "\"Expression of type 'System.Boolean' expected at position 0.\"\r\n}\r\n}\r\n}"
     )
 
 

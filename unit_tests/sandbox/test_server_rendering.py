@@ -38,8 +38,7 @@ def test_captured_rows_come_out_as_they_were_captured(captured_caller: Caller, n
     division, entity = CAPTURES[name]
     rows = captured_rows(name)
     served = {
-        row["ID"]: row
-        for row in captured_caller.all(f"{division}/{entity}?$filter=Modified ge datetime'2000-01-01'")
+        row["ID"]: row for row in captured_caller.all(f"{division}/{entity}?$filter=Modified ge datetime'2000-01-01'")
     }
     assert len(rows) == len({row["ID"] for row in rows})
     for row in rows:
@@ -64,7 +63,7 @@ def test_number_of_captured_rows_is_served(captured_caller: Caller) -> None:
 
 
 def test_types_appear_as_exact_writes_them(box: Sandbox, caller: Caller) -> None:
-    row = {"AmountDC": 9075.0, "AmountFC": 0.1, "LineNumber": 1, "Date": date(2024, 1, 31), "Description": "é\"<"}
+    row = {"AmountDC": 9075.0, "AmountFC": 0.1, "LineNumber": 1, "Date": date(2024, 1, 31), "Description": 'é"<'}
     box.store.insert(DIVISION, "financialtransaction/TransactionLines", row, at=NOW)
     reply = caller.get(f"{DIVISION}/financialtransaction/TransactionLines?$filter=Status eq null")
     assert '"AmountDC":9075,' in reply.text

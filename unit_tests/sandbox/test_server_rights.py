@@ -63,7 +63,8 @@ def test_missing_scope_is_named(box: Sandbox, caller: Caller) -> None:
     box.rights.deny({"kind": "scope", "scope": "financial.costcenters"})
     reply = caller.get(f"{DIVISION}/hrm/Costcenters")
     assert (reply.status, reply.message) == (
-        403, "Forbidden - Application Scope Violated. Cannot read 'financial.costcenters' scope."
+        403,
+        "Forbidden - Application Scope Violated. Cannot read 'financial.costcenters' scope.",
     )
     assert caller.get(f"{DIVISION}/crm/Contacts").status == 200
     assert caller.get("current/Me").status == 200
