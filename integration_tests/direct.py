@@ -59,7 +59,7 @@ class SandboxClock:
         return (self._clock.now_ms() - self._began) / 1000
 
     def sleep(self, seconds: float) -> None:
-        self._clock.advance(max(seconds, 0.0))
+        self._clock.advance(max(seconds, 0.001))  # it counts milliseconds: less would not let time pass
 
 
 class SandboxAdapter(BaseAdapter):

@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from integration_tests.conftest import StartSandbox
 from integration_tests.connector import Record, configured_catalog, run_command
 from integration_tests.protocol import Message, latest_config, members
-from integration_tests.sandbox_client import Sandbox
 from integration_tests.truth import assert_same, by_key
 
 STREAMS = ["accounts", "journals"]
@@ -58,23 +58,29 @@ class Platform:
         (self._folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
 
 
-def test_a_platform_that_keeps_configuration_and_state_needs_nothing_else(clean: Sandbox, tmp_path: Path) -> None:
-    clean.post("settings", tokens={"life_seconds": 1.0})
-    division = clean.divisions[0]
-    (tmp_path / "config.json").write_text(json.dumps(clean.config(divisions=[division])), encoding="utf-8")
+def test_a_platform_that_keeps_configuration_and_state_needs_nothing_else(
+    start_sandbox: StartSandbox, tmp_path: Path
+) -> None:
+    sandbox = start_sandbox("--divisions", "1", "--size", "tiny", "--minute-limit", "100000", "--token-life", "1")
+    division = sandbox.divisions[0]
+    (tmp_path / "config.json").write_text(json.dumps(sandbox.config(divisions=[division])), encoding="utf-8")
     platform = Platform(tmp_path)
-    table: dict[str, list[Record]] = {stream: [] for stream in STREAMS}
+    table: dict[tuple[Any, ...], Record] = {}
+    passing = sandbox.insert(division, "crm/Accounts", {"Name": "Soon gone"})["ID"]
 
     for number in range(3):
         assert platform.check()
-        for stream, records in platform.sync().items():
-            table[stream] += records
-        account = clean.truth("crm/Accounts", division)[number]
-        clean.update(division, "crm/Accounts", account["ID"], {"Name": f"Renamed {number}"})
+        table.update(by_key("accounts", platform.sync()["accounts"]))
+        account = sandbox.truth("crm/Accounts", division)[number]
+        sandbox.update(division, "crm/Accounts", account["ID"], {"Name": f"Renamed {number}"})
         time.sleep(1)
-    for stream, records in platform.sync().items():
-        table[stream] += records
+    assert (division, passing) in table
+    sandbox.delete(division, "crm/Accounts", passing)
+    table.update(by_key("accounts", platform.sync()["accounts"]))
 
-    assert_same("accounts", by_key("accounts", table["accounts"]), clean.expected("accounts", [division]))
-    assert [call.status for call in clean.token_calls()] == [200] * len(clean.token_calls())
-    assert len(clean.token_calls()) >= 4
+    left = {key: record for key, record in table.items() if "_ab_cdc_deleted_at" not in record}
+    assert "_ab_cdc_deleted_at" in table[(division, passing)]
+    assert_same("accounts", left, sandbox.expected("accounts", [division]))
+    assert [call.status for call in sandbox.token_calls()] == [200] * len(sandbox.token_calls())
+    assert len(sandbox.token_calls()) >= 4
+    sandbox.stop()
