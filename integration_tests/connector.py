@@ -317,9 +317,8 @@ def configured_catalog(
         columns: for some streams the only properties to keep in the schema, as if all others had been unticked.
     """
     configured = []
-    discovered = discovered_streams()
     for name in streams:
-        stream = discovered[name]
+        stream = deepcopy(_discovered()[name])
         if columns is not None and name in columns:
             kept = set(columns[name])
             properties = stream["json_schema"]["properties"]
