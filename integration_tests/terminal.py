@@ -42,6 +42,8 @@ class Terminal:
         found = {name: value for name, value in {**environment(), **wanted}.items() if value is not None}
         self._pid, self._terminal = pty.fork()
         if self._pid == 0:
+            # A test run in the background of a script ignores Ctrl-C, and a child would inherit that.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.execve(line[0], line, found)
 
     def __enter__(self) -> Terminal:
