@@ -84,6 +84,8 @@ class Business:
 
     def __init__(self, sandbox: DirectSandbox) -> None:
         self.sandbox = sandbox
+        self.diary: list[str] = []
+        """What was changed, when."""
         self._number = 0
         self._gone: defaultdict[tuple[str, int], list[Row]] = defaultdict(list)
         self._old: defaultdict[tuple[str, Key], list[Record]] = defaultdict(list)
@@ -101,7 +103,7 @@ class Business:
             modified: its ``Modified``; now, if None.
             dated: whether it has a ``Modified`` at all.
         """
-        self._tick()
+        self._tick("insert", kind, division, modified)
         row: Row = {kind.text: self._text()}
         if kind.parent is not None:
             headers = list(self.sandbox.store.rows(division, kind.parent[1]))
@@ -116,10 +118,11 @@ class Business:
 
     def update(self, kind: Kind, division: int, pick: int, *, silent: bool = False) -> None:
         """Change the content of a row; a silent change leaves ``Modified`` as it was."""
-        self._tick()
+        self._tick("silent update" if silent else "update", kind, division)
         row = self._pick(kind, division, pick)
         if row is None:
             return
+        self.diary[-1] += f" {row[kind.key]}"
         before = self.expected(kind.stream, division)
         self.sandbox.store.update(
             division,
@@ -133,10 +136,11 @@ class Business:
 
     def delete(self, kind: Kind, division: int, pick: int) -> None:
         """Delete a row, with its lines."""
-        self._tick()
+        self._tick("delete", kind, division)
         row = self._pick(kind, division, pick)
         if row is None:
             return
+        self.diary[-1] += f" {row[kind.key]}"
         before = self.expected(kind.stream, division)
         self.sandbox.store.delete(division, kind.entity, row[kind.key], at=self.sandbox.now())
         if not kind.logged:
@@ -147,7 +151,7 @@ class Business:
 
     def create_again(self, kind: Kind, division: int) -> None:
         """Add a row with the key of one that was deleted."""
-        self._tick()
+        self._tick("create again", kind, division)
         if not self._gone[kind.entity, division]:
             return
         row = self._gone[kind.entity, division].pop()
@@ -166,7 +170,7 @@ class Business:
 
     def batch(self, kind: Kind, division: int, count: int) -> None:
         """Change several rows at one and the same moment."""
-        self._tick()
+        self._tick("batch", kind, division)
         at = self.sandbox.now()
         before = self.expected(kind.stream, division)
         for row in list(self.sandbox.store.rows(division, kind.entity))[:count]:
@@ -175,7 +179,7 @@ class Business:
 
     def move(self, division: int) -> None:
         """Move a division to another database."""
-        self._tick()
+        self._tick("move", division)
         for kind in KINDS:
             if kind.looked_up:
                 for key, record in self._unseen.pop((kind.stream, division), {}).items():
@@ -184,7 +188,7 @@ class Business:
 
     def rename(self, division: int) -> None:
         """Change the row of a division."""
-        self._tick()
+        self._tick("rename", division)
         changes = {"Description": self._text(), "Modified": self.sandbox.now()}
         self.sandbox.store.update_division(division, changes)
 
@@ -242,5 +246,6 @@ class Business:
         self._number += 1
         return f"text {self._number}"
 
-    def _tick(self) -> None:
+    def _tick(self, *what: object) -> None:
         self.sandbox.box.clock.advance(timedelta(milliseconds=1).total_seconds())
+        self.diary.append(f"{self.sandbox.now():%d %H:%M:%S.%f} {' '.join(map(str, what))}")

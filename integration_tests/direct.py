@@ -69,6 +69,7 @@ class SandboxAdapter(BaseAdapter):
         super().__init__()
         self._api = Api(sandbox)
         self._lock = threading.Lock()
+        self.requests = 0
 
     def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
         url = request.url or ""
@@ -82,6 +83,7 @@ class SandboxAdapter(BaseAdapter):
             url_length=len(url),
         )
         with self._lock:
+            self.requests += 1
             answer = self._api.handle(asked)
         response = requests.Response()
         response.status_code = answer.status
@@ -174,6 +176,11 @@ class DirectSandbox:
         """Rows of an endpoint as they are."""
         rows: list[dict[str, Any]] = json.loads(b"".join(truth_rows(self.box, division, endpoint)))["rows"]
         return rows
+
+    @property
+    def requests(self) -> int:
+        """Number of requests so far."""
+        return self._adapter.requests
 
     def calls(self, endpoint: str) -> list[str]:
         """Query strings of the requests to an endpoint so far."""

@@ -17,53 +17,61 @@ from hypothesis import HealthCheck, Phase, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from integration_tests.business import BY_STREAM, KINDS, STREAMS, Business, Kind, alike
+from integration_tests.business import BY_STREAM, STREAMS, Business, Kind, alike
 from integration_tests.destination import Destination, Key, Record
 from integration_tests.direct import DirectRun, DirectSandbox
 
-DIVISIONS = (123, 456)
 STORIES = int(os.environ.get("SOAK_STORIES", "200"))
 """Stories of up to fifty steps that `make soak` tells."""
 
 BEGINNINGS = {
     "summer": datetime(2025, 6, 2, 9, 0, tzinfo=timezone.utc),
-    "the evening before the hour that is shown twice": datetime(2025, 10, 25, 21, 10, tzinfo=timezone.utc),
-    "the evening before the hour that is left out": datetime(2026, 3, 28, 22, 10, tzinfo=timezone.utc),
+    "before the hour that is shown twice": datetime(2025, 10, 25, 21, 10, tzinfo=timezone.utc),
+    "in the hour that is shown twice": datetime(2025, 10, 26, 0, 20, tzinfo=timezone.utc),
+    "before the hour that is left out": datetime(2026, 3, 29, 0, 20, tzinfo=timezone.utc),
 }
+FOCUSES = [
+    ("accounts",),
+    ("transaction_lines",),
+    ("sales_invoices", "sales_invoice_lines"),
+    ("item_groups",),
+    ("accounts", "transaction_lines"),
+    ("item_groups", "accounts"),
+    tuple(BY_STREAM),
+]
+"""Streams of a story: the fewer there are, the more happens to each row."""
 
-kinds = st.sampled_from(KINDS)
-divisions = st.sampled_from(DIVISIONS)
-picks = st.integers(0, 20)
+numbers = st.integers(0, 20)
 waits = st.one_of(
     st.builds(timedelta, seconds=st.integers(1, 59)),
     st.builds(timedelta, minutes=st.integers(1, 90)),
     st.builds(timedelta, hours=st.integers(1, 8)),
     st.builds(timedelta, days=st.sampled_from([1, 3, 20, 40])),
 )
+ORDINARY = ["insert", "insert late", "update", "update", "silent", "delete", "create again"]
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something that happens while a run is under way, after so many of its messages."""
+    """Something that happens to the books; `kind`, `division` and `row` are counted round.
 
-    after: int
+    Attributes:
+        after: while a run is under way: after so many of its calls.
+    """
+
     what: str
-    kind: Kind
+    kind: int
     division: int
-    pick: int
-
-    def __repr__(self) -> str:
-        return f"after {self.after}: {self.what} {self.kind.stream} {self.division} {self.pick}"
+    row: int
+    after: int = 0
 
 
-changes = st.builds(
-    Change,
-    after=st.integers(0, 60),
-    what=st.sampled_from(["insert", "update", "update", "silent", "delete", "create again", "move", "wait"]),
-    kind=kinds,
-    division=divisions,
-    pick=picks,
-)
+def changes(*also: str, calls: int = 0) -> st.SearchStrategy[Change]:
+    """Changes, those between runs or those within so many calls of a run."""
+    what = st.sampled_from([*ORDINARY, *also])
+    return st.builds(
+        Change, what=what, kind=numbers, division=st.integers(0, 1), row=numbers, after=st.integers(0, calls)
+    )
 
 
 class Reading(RuleBasedStateMachine):
@@ -71,34 +79,53 @@ class Reading(RuleBasedStateMachine):
 
     @initialize(
         beginning=st.sampled_from(sorted(BEGINNINGS)),
-        lookback=st.sampled_from([0, 30, 120]),
+        focus=st.sampled_from(FOCUSES),
+        divisions=st.sampled_from([(123,), (123, 456)]),
+        lookback=st.sampled_from([0, 0, 30, 120]),
         start_days=st.sampled_from([None, None, 10]),
-        rows=st.lists(st.tuples(kinds, divisions, st.sampled_from([0, 1, 9, 10, 11, 400])), max_size=15),
+        rows=st.lists(st.tuples(numbers, st.integers(0, 1), st.sampled_from([0, 1, 9, 10, 11, 400])), max_size=12),
         undated=st.booleans(),
     )
     def begin(
-        self, beginning: str, lookback: int, start_days: int | None, rows: list[tuple[Kind, int, int]], undated: bool
+        self,
+        beginning: str,
+        focus: tuple[str, ...],
+        divisions: tuple[int, ...],
+        lookback: int,
+        start_days: int | None,
+        rows: list[tuple[int, int, int]],
+        undated: bool,
     ) -> None:
-        self.sandbox = DirectSandbox(DIVISIONS, BEGINNINGS[beginning])
+        self.all_divisions = divisions
+        self.sandbox = DirectSandbox(divisions, BEGINNINGS[beginning])
         self.business = Business(self.sandbox)
         self.destination = Destination()
         self.lookback = timedelta(minutes=lookback)
         self.start = None if start_days is None else self.sandbox.now() - timedelta(days=start_days)
-        self.streams = set(STREAMS)
-        self.divisions = set(DIVISIONS)
+        self.kinds = [BY_STREAM[stream] for stream in focus]
+        self.all_streams = {*focus, "divisions"}
+        self.streams = set(self.all_streams)
+        self.divisions = set(divisions)
         self.full: set[str] = set()
         self.clean: dict[str, bool] = {}
         self.warned: set[tuple[str, int]] = set()
         for kind, division, days in rows:
-            self.business.insert(kind, division, BEGINNINGS[beginning] - timedelta(days=days))
-        if undated and self.start is None:
-            self.business.insert(BY_STREAM["item_groups"], DIVISIONS[0], None, dated=False)
+            at = BEGINNINGS[beginning] - timedelta(days=days)
+            self.business.insert(self._kind(kind), self._division(division), at)
+        if undated and self.start is None and "item_groups" in focus:
+            self.business.insert(BY_STREAM["item_groups"], divisions[0], None, dated=False)
+
+    def _kind(self, number: int) -> Kind:
+        return self.kinds[number % len(self.kinds)]
+
+    def _division(self, number: int) -> int:
+        return self.all_divisions[number % len(self.all_divisions)]
 
     def teardown(self) -> None:
         """In the end one run in peace, and everything has to be right."""
         if not hasattr(self, "destination"):
             return
-        self.streams, self.divisions = set(STREAMS), set(DIVISIONS)
+        self.streams, self.divisions = set(self.all_streams), set(self.all_divisions)
         self._run([], None, 1)
         for stream in self.full:
             self.destination.reset(stream)
@@ -108,50 +135,14 @@ class Reading(RuleBasedStateMachine):
 
     # -- what happens between runs ---------------------------------------------------------------------------------
 
-    @rule(kind=kinds, division=divisions)
-    def insert(self, kind: Kind, division: int) -> None:
-        self.business.insert(kind, division, None)
+    @rule(some=st.lists(changes("batch", "undated", "rename", "jump"), min_size=1, max_size=5))
+    def change(self, some: list[Change]) -> None:
+        for one in some:
+            self._apply(one)
 
-    @rule(kind=kinds, division=divisions, share=st.floats(0, 1))
-    def insert_late(self, kind: Kind, division: int, share: float) -> None:
-        """A row becomes visible some time after its ``Modified``, within the lookback window.
-
-        A line would take its header's ``Modified`` back in time, which no change does.
-        """
-        late = timedelta() if kind.parent else share * self.lookback
-        self.business.insert(kind, division, self.sandbox.now() - late)
-
-    @rule(division=divisions)
-    def insert_undated(self, division: int) -> None:
-        self.business.insert(BY_STREAM["accounts"], division, None, dated=False)
-
-    @rule(kind=kinds, division=divisions, pick=picks, silent=st.booleans())
-    def update(self, kind: Kind, division: int, pick: int, silent: bool) -> None:
-        self.business.update(kind, division, pick, silent=silent)
-
-    @rule(kind=kinds, division=divisions, count=st.integers(2, 8))
-    def batch(self, kind: Kind, division: int, count: int) -> None:
-        self.business.batch(kind, division, count)
-
-    @rule(kind=kinds, division=divisions, pick=picks)
-    def delete(self, kind: Kind, division: int, pick: int) -> None:
-        self.business.delete(kind, division, pick)
-
-    @rule(kind=kinds, division=divisions)
-    def create_again(self, kind: Kind, division: int) -> None:
-        self.business.create_again(kind, division)
-
-    @rule(division=divisions)
-    def rename_division(self, division: int) -> None:
-        self.business.rename(division)
-
-    @rule(division=divisions)
+    @rule(division=st.integers(0, 1))
     def move_division(self, division: int) -> None:
-        self.business.move(division)
-
-    @rule(division=divisions)
-    def jump_beyond_what_a_double_holds(self, division: int) -> None:
-        self.sandbox.store.raise_version(division, 2**53 + 1)
+        self.business.move(self._division(division))
 
     @rule(wait=waits)
     def wait(self, wait: timedelta) -> None:
@@ -159,51 +150,53 @@ class Reading(RuleBasedStateMachine):
 
     # -- what the user changes -------------------------------------------------------------------------------------
 
-    @rule(stream=st.sampled_from(sorted(STREAMS)))
-    def switch_stream(self, stream: str) -> None:
-        self.streams ^= {stream}
-
-    @rule(division=divisions)
-    def switch_division(self, division: int) -> None:
-        self.divisions ^= {division}
-
-    @rule(stream=st.sampled_from(sorted(STREAMS)))
-    def refresh(self, stream: str) -> None:
-        self.full.add(stream)
-
-    @rule(stream=st.sampled_from(sorted(STREAMS)))
-    def reset(self, stream: str) -> None:
-        self.destination.reset(stream)
-        self.full.discard(stream)
+    @rule(what=st.sampled_from(["stream", "division", "refresh", "reset"]), number=numbers)
+    def configure(self, what: str, number: int) -> None:
+        streams = sorted(self.all_streams)
+        stream = streams[number % len(streams)]
+        if what == "stream":
+            self.streams ^= {stream}
+        elif what == "division":
+            self.divisions ^= {self._division(number)}
+        elif what == "refresh":
+            self.full.add(stream)
+        else:
+            self.destination.reset(stream)
+            self.full.discard(stream)
 
     # -- runs ------------------------------------------------------------------------------------------------------
 
     @rule(
-        behind=st.lists(changes, max_size=6),
-        killed_after=st.one_of(st.none(), st.none(), st.integers(0, 60)),
+        behind=st.lists(changes("move", "wait", calls=15), min_size=1, max_size=6),
         workers=st.sampled_from([1, 1, 1, 4]),
-        page=st.integers(1, 5),
+        page=st.integers(1, 3),
         shuffled=st.booleans(),
         repeated=st.integers(0, 2),
         empty=st.sampled_from([0, 2, 3]),
     )
-    def sync(
-        self,
-        behind: list[Change],
-        killed_after: int | None,
-        workers: int,
-        page: int,
-        shuffled: bool,
-        repeated: int,
-        empty: int,
+    def sync_disturbed(
+        self, behind: list[Change], workers: int, page: int, shuffled: bool, repeated: int, empty: int
     ) -> None:
-        feeds = {"shuffled": shuffled, "repeat_rows": repeated, "empty_pages": empty}
-        self.sandbox.box.settings.change({"feeds": feeds, "page_sizes": {"standard": page, "sync": page}})
-        self._run(behind, killed_after, workers)
+        self._behave(page, shuffled, repeated, empty)
+        self._run(behind, None, workers)
+
+    @rule(
+        behind=st.lists(changes("move", "wait", calls=15), max_size=2),
+        killed_after=st.integers(0, 40),
+        page=st.integers(1, 3),
+        shuffled=st.booleans(),
+    )
+    def sync_killed(self, behind: list[Change], killed_after: int, page: int, shuffled: bool) -> None:
+        self._behave(page, shuffled, 0, 0)
+        self._run(behind, killed_after, 1)
 
     @rule()
     def sync_in_peace(self) -> None:
         self._run([], None, 1)
+
+    def _behave(self, page: int, shuffled: bool, repeated: int, empty: int) -> None:
+        feeds = {"shuffled": shuffled, "repeat_rows": repeated, "empty_pages": empty}
+        self.sandbox.box.settings.change({"feeds": feeds, "page_sizes": {"standard": page, "sync": page}})
 
     def _run(self, behind: list[Change], killed_after: int | None, workers: int) -> None:
         streams = {stream: columns for stream, columns in STREAMS.items() if stream in self.streams}
@@ -211,10 +204,11 @@ class Reading(RuleBasedStateMachine):
             return
         full = self._full_now()
         waiting = sorted(behind, key=lambda change: change.after)
+        begun = self._calls()
         done: list[Change] = []
 
         def between(count: int) -> bool:
-            while waiting and waiting[0].after <= count:
+            while waiting and waiting[0].after <= self._calls() - begun:
                 done.append(waiting[0])
                 self._apply(waiting.pop(0))
             return killed_after is None or count < killed_after
@@ -233,7 +227,8 @@ class Reading(RuleBasedStateMachine):
         for message in run.messages:
             self.destination.take(message)
         self._listen(run)
-        note(f"run of {len(run.messages)} messages{', killed' if run.killed else ''}; behind it {done}")
+        end = "killed" if run.killed else "complete"
+        self.business.diary.append(f"{self.sandbox.now():%d %H:%M:%S.%f} run, {end}; in its midst: {done}")
         for stream in full:
             self.clean[stream] = self.clean.get(stream, True) and not run.killed and not done
         if not run.killed and not done:
@@ -245,24 +240,40 @@ class Reading(RuleBasedStateMachine):
             self.destination.begin_full(stream)
         return full
 
+    def _calls(self) -> int:
+        return self.sandbox.requests
+
     def _apply(self, change: Change) -> None:
-        if change.what == "wait":
-            self.sandbox.advance(minutes=change.pick * 20)
-        elif change.what == "move":
-            self.business.move(change.division)
-        elif change.what == "insert":
-            self.business.insert(change.kind, change.division, None)
+        kind, division = self._kind(change.kind), self._division(change.division)
+        if change.what == "insert":
+            self.business.insert(kind, division, None)
+        elif change.what == "insert late":
+            # A line would take its header's Modified back in time, which no change does.
+            late = timedelta() if kind.parent else change.row / 20 * self.lookback
+            self.business.insert(kind, division, self.sandbox.now() - late)
+        elif change.what in ("update", "silent"):
+            self.business.update(kind, division, change.row, silent=change.what == "silent")
         elif change.what == "delete":
-            self.business.delete(change.kind, change.division, change.pick)
+            self.business.delete(kind, division, change.row)
         elif change.what == "create again":
-            self.business.create_again(change.kind, change.division)
+            self.business.create_again(kind, division)
+        elif change.what == "batch":
+            self.business.batch(kind, division, change.row)
+        elif change.what == "undated":
+            if "accounts" in self.all_streams:
+                self.business.insert(BY_STREAM["accounts"], division, None, dated=False)
+        elif change.what == "rename":
+            self.business.rename(division)
+        elif change.what == "jump":
+            self.sandbox.store.raise_version(division, 2**53 + 1)
+        elif change.what == "move":
+            self.business.move(division)
         else:
-            silent = change.what == "silent"
-            self.business.update(change.kind, change.division, change.pick, silent=silent)
+            self.sandbox.advance(minutes=change.row * 20)
 
     def _listen(self, run: DirectRun) -> None:
-        for stream in STREAMS:
-            for division in DIVISIONS:
+        for stream in self.all_streams:
+            for division in self.all_divisions:
                 said = f"Stream {stream} last asked for deletions in division {division} "
                 if any(text.startswith(said) for text in run.warnings):
                     self.warned.add((stream, division))
@@ -272,6 +283,8 @@ class Reading(RuleBasedStateMachine):
             compared = stream not in full or self.clean.pop(stream)
             for division in self.divisions if compared else ():
                 problems = list(self._problems(stream, division))
+                if problems:
+                    note("\n".join(self.business.diary))
                 assert not problems, "; ".join(problems)
                 self.business.seen(stream, division)
         # A stream that was read in full is read incrementally from then on, which begins with an empty table.

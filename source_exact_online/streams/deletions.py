@@ -125,9 +125,9 @@ class DeletionLog:
         return self._client.url(service.path, self.division, options)
 
     def _tombstones(self, mourner: Mourner, rows: Sequence[Row]) -> list[Row]:
-        heard_at = datetime.fromtimestamp(self._began / 1000, tz=timezone.utc).isoformat(timespec="milliseconds")
+        now = self._client.server_clock.now_ms()
         return [
-            _tombstone(mourner, self.division, row, heard_at)
+            _tombstone(mourner, self.division, row, now)
             for row in rows
             if row.get("EntityType") == mourner.definition.entity_type
             and row.get("EntityKey")
@@ -153,7 +153,7 @@ def _is_new(mourner: Mourner, row: Row) -> bool:
 
     Without a row version of the log (first time, or the division was moved) a deletion is new if it comes after every
     row that was read, since log and rows share one scale, or else if its date says so, with an overlap for the hour
-    that the wall clock repeats.
+    that the wall clock repeats. The last reading does not count there: the division may have moved in its midst.
     """
     position = mourner.position
     version = int(row["Timestamp"])
@@ -161,15 +161,18 @@ def _is_new(mourner: Mourner, row: Row) -> bool:
         return version > position.deletions_version
     if position.version is not None and version > position.version:
         return True
-    if position.deletions_read is None or not row.get("DeletedDate"):
+    heard = position.deletions_read if position.deletions_before is None else position.deletions_before
+    if heard is None or not row.get("DeletedDate"):
         return True
-    return wall_clock.milliseconds(row["DeletedDate"]) >= wall_clock.of_instant(position.deletions_read) - _OVERLAP_MS
+    return wall_clock.milliseconds(row["DeletedDate"]) >= wall_clock.of_instant(heard) - _OVERLAP_MS
 
 
-def _tombstone(mourner: Mourner, division: int, row: Row, heard_at: str) -> Row:
-    """Record of a deleted row; `heard_at` (UTC) stands in for a date that the log does not tell."""
-    last_read = mourner.position.deletions_read
-    deleted_at = utc_since(row["DeletedDate"], last_read) if row.get("DeletedDate") else heard_at
+def _tombstone(mourner: Mourner, division: int, row: Row, now: float) -> Row:
+    """Record of a deleted row; `now` (epoch milliseconds) stands in for a date that the log does not tell."""
+    if row.get("DeletedDate"):
+        deleted_at = utc_since(row["DeletedDate"], mourner.position.deletions_read, now)
+    else:
+        deleted_at = datetime.fromtimestamp(now / 1000, tz=timezone.utc).isoformat(timespec="milliseconds")
     record: Row = {"Division": division, mourner.definition.key[0]: row["EntityKey"], DELETED_AT: deleted_at}
     if mourner.definition.cursor == "Modified":
         record["Modified"] = deleted_at

@@ -182,9 +182,10 @@ class ListingPartition:
             pairs = [(record, row) for record, row in pairs if not overlap.is_delivered(record, modified_of(row))]
         looked = None if consumer.full else consumer.position.seen
         if looked_within(looked):
+            now = self._client.server_clock.now_ms()
             for record, row in pairs:
                 if row.get("Modified") and "Modified" in record:
-                    record["Modified"] = utc_since(row["Modified"], looked)
+                    record["Modified"] = utc_since(row["Modified"], looked, now)
         return [record for record, _ in pairs]
 
     def _position(self, consumer: Consumer, reached: Pass) -> Position:

@@ -13,18 +13,22 @@ from source_exact_online.api import wall_clock
 
 _HOUR_MS = 3_600_000
 
+_TOLERANCE_MS = 5_000
+"""How far our idea of Exact's clock may be behind it: its `Date` headers count whole seconds."""
+
 
 def looked_within(looked: int | None) -> bool:
     """Whether a look at Exact (epoch milliseconds) may tell the two instants of such a time apart."""
     return looked is not None and wall_clock.is_ambiguous(wall_clock.from_milliseconds(wall_clock.of_instant(looked)))
 
 
-def utc_since(value: str, looked: int | None) -> str:
+def utc_since(value: str, looked: int | None, now: float) -> str:
     """Instant in Exact's JSON to UTC text, as `wall_clock.utc_text`, of something that an earlier look did not find.
 
     Args:
         value: date in Exact's JSON.
         looked: when it was last looked for, epoch milliseconds; None if never.
+        now: epoch milliseconds. What has not come yet is not meant; it was the first hour, and was committed late.
     """
     text = wall_clock.utc_text(value)
     if looked is None or not looked_within(looked):
@@ -32,7 +36,8 @@ def utc_since(value: str, looked: int | None) -> str:
     wall = wall_clock.from_milliseconds(wall_clock.milliseconds(value))
     if not wall_clock.is_ambiguous(wall):
         return text
-    first = wall_clock.to_utc(wall)
-    if not first.timestamp() * 1000 < looked <= first.timestamp() * 1000 + _HOUR_MS:
+    second = wall_clock.to_utc(wall) + timedelta(milliseconds=_HOUR_MS)
+    second_ms = second.timestamp() * 1000
+    if not second_ms - _HOUR_MS < looked <= second_ms <= now + _TOLERANCE_MS:
         return text
-    return (first + timedelta(milliseconds=_HOUR_MS)).isoformat(timespec="milliseconds")
+    return second.isoformat(timespec="milliseconds")

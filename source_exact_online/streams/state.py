@@ -72,7 +72,7 @@ class Position:
         seen: begin of the last pass that ended at this `modified`, epoch milliseconds.
         deletions_version: highest row version read from the deletion log.
         deletions_read: when the deletion log was last read, or the begin of the first pass, epoch milliseconds.
-        deletions_before: `deletions_read` when that last reading began.
+        deletions_before: the moment of the reading before that, as the division may have moved during the last one.
         undated: whether rows without ``Modified`` were seen, which a filter on it would hide.
         moved: ``DivisionMoveDate`` of the division as last seen, None if it had never moved.
         moved_known: whether `moved` was ever seen.
@@ -171,23 +171,13 @@ class Position:
     def after_move(self, moved: str | None) -> Position:
         """Position in a division that came to another database, where all row versions were given out anew.
 
-        The last pass and the last reading of the deletion log may have been under way then, and have taken the lower
-        row versions of the new database for an end of the listing: what they should have found is looked for again.
+        The last pass may have been under way then, and have taken the lower row versions of the new database for the
+        end of the listing: what it should have found is looked for again.
         """
-        position = replace(
-            self,
-            version=None,
-            before=None,
-            deletions_version=None,
-            deletions_read=self.deletions_read if self.deletions_before is None else self.deletions_before,
-            deletions_before=None,
-            under_way=None,
-            moved=moved,
-            moved_known=True,
-        )
-        return (
-            position if self.before is None else replace(position, modified=self.before or None, since=None, seen=None)
-        )
+        position = replace(self, version=None, before=None, deletions_version=None, under_way=None)
+        if self.before is not None:
+            position = replace(position, modified=self.before or None, since=self.seen)
+        return position.with_move(moved)
 
 
 def _dump_pass(under_way: Pass) -> dict[str, Any]:
