@@ -11,7 +11,7 @@ from typing import Any
 from exact_online_sandbox.rows import RowError
 from integration_tests.destination import Key, Record
 from integration_tests.direct import DirectSandbox
-from integration_tests.truth import ENDPOINTS, belongs, parse_time, utc_text
+from integration_tests.truth import ENDPOINTS, WALL_CLOCK, belongs, parse_time, utc_text
 
 Row = dict[str, Any]
 
@@ -74,12 +74,19 @@ def alike(found: Record, expected: Record) -> bool:
     return bool(utc_text(parse_time(found["Modified"])) == expected["Modified"])
 
 
+def _is_repeated(modified: str) -> bool:
+    """Whether Exact's clock showed that moment twice."""
+    wall = parse_time(modified).astimezone(WALL_CLOCK)
+    return wall.replace(fold=0).utcoffset() != wall.replace(fold=1).utcoffset()
+
+
 class Business:
     """Makes changes and knows the truth.
 
     Two things a destination cannot know, whoever reads: in a list without row versions, a change that left ``Modified``
     alone, and a deletion that nothing logs. There the old row is as good as the new one until the row changes visibly.
-    A feed that starts again by ``Modified`` (a moved division) passes over such changes as well.
+    A feed that starts again by ``Modified`` (a moved division) passes over such changes as well. And where ``Modified``
+    lies in the hour that the clock shows twice, it may be told as the other of the two once it is told again.
     """
 
     def __init__(self, sandbox: DirectSandbox) -> None:
@@ -228,7 +235,7 @@ class Business:
                 continue
             if new["Modified"] != old["Modified"] or new["Modified"] is None:
                 self._forget(kind.stream, key)
-            elif kind.feed:
+            elif kind.feed and not _is_repeated(old["Modified"]):
                 self._unseen[kind.stream, division].setdefault(key, old)
             else:
                 self._old[kind.stream, key].append(old)
