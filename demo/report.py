@@ -47,7 +47,7 @@ def activity(terminal: Terminal, changes: Mapping[Administration, Summary]) -> N
             counts.update(actions)
         told = ", ".join(f"{counts[action]} {action}" for action in ("inserted", "updated", "deleted"))
         terminal.line(f"{administration.code}  rows {told}")
-    terminal.line("Some are of entities that are no stream here: bank entries, receivables.", DIM)
+    terminal.line("Some are of entities that this load leaves out: bank entries, receivables.", DIM)
 
 
 def changed(terminal: Terminal, fetched: Sequence[Fetched]) -> None:
