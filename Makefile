@@ -23,6 +23,7 @@ WORKERS ?= 2
 BUILD_FLAGS ?=
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
+WAREHOUSES_ARGS ?=
 
 SOURCES := source_exact_online sandbox/exact_online_sandbox tools demo unit_tests integration_tests setup.py sandbox/setup.py
 SOURCES := $(wildcard $(SOURCES))
@@ -61,8 +62,12 @@ fast: .venv/ready ## Airbyte's standard connector tests (FAST) against the sandb
 		-m "not image_tests" integration_tests/standard_checks.py $(PYTEST_ARGS)
 
 .PHONY: soak
-soak: .venv/ready ## the tests that take minutes each: hundreds of token refreshes, of kills, of rounds
+soak: .venv/ready ## the tests that take minutes each: hundreds of token refreshes, of kills, of rounds, thousands of changes
 	$(BIN)/pytest -m soak integration_tests $(PYTEST_ARGS)
+
+.PHONY: warehouses
+warehouses: .venv-demo/ready ## the same changes through PyAirbyte into DuckDB; WAREHOUSES_ARGS="--postgres postgresql://..." for both
+	.venv-demo/bin/python -m integration_tests.warehouses $(WAREHOUSES_ARGS)
 
 .PHONY: lint
 lint: .venv/ready ## ruff, the format of the code, mypy --strict

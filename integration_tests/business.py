@@ -98,6 +98,7 @@ class Business:
         self._old: defaultdict[tuple[str, Key], list[Record]] = defaultdict(list)
         self._unseen: defaultdict[tuple[str, int], dict[Key, Record]] = defaultdict(dict)
         self._forgotten: set[tuple[str, Key]] = set()
+        self._moved: set[tuple[str, int]] = set()
 
     # -- changes ---------------------------------------------------------------------------------------------------
 
@@ -189,6 +190,7 @@ class Business:
         self._tick("move", division)
         for kind in KINDS:
             if kind.looked_up:
+                self._moved.add((kind.stream, division))
                 for key, record in self._unseen.pop((kind.stream, division), {}).items():
                     self._old[kind.stream, key].append(record)
         self.sandbox.store.move_division(division, at=self.sandbox.now())
@@ -216,6 +218,7 @@ class Business:
     def seen(self, stream: str, division: int) -> None:
         """Everything up to now has been read by a run that came to its end."""
         self._unseen.pop((stream, division), None)
+        self._moved.discard((stream, division))
 
     def may_be(self, stream: str, key: Key, found: Record, now: Record) -> bool:
         """Whether a destination may hold that for a row, as it cannot know better."""
@@ -235,7 +238,7 @@ class Business:
                 continue
             if new["Modified"] != old["Modified"] or new["Modified"] is None:
                 self._forget(kind.stream, key)
-            elif kind.feed and not _is_repeated(old["Modified"]):
+            elif kind.feed and (kind.stream, division) not in self._moved and not _is_repeated(old["Modified"]):
                 self._unseen[kind.stream, division].setdefault(key, old)
             else:
                 self._old[kind.stream, key].append(old)

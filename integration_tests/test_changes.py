@@ -127,7 +127,7 @@ class Reading(RuleBasedStateMachine):
         return self.all_divisions[number % len(self.all_divisions)]
 
     def teardown(self) -> None:
-        """In the end one run in peace, and everything has to be right."""
+        """In the end a run to finish what is under way, one more in peace, and everything has to be right."""
         if not hasattr(self, "destination"):
             return
         self.streams, self.divisions = set(self.all_streams), set(self.all_divisions)
@@ -210,6 +210,7 @@ class Reading(RuleBasedStateMachine):
         full = self._full_now()
         waiting = sorted(behind, key=lambda change: change.after)
         begun = self._calls()
+        resumed = self._passes()
         done: list[Change] = []
 
         def between(count: int) -> bool:
@@ -237,7 +238,7 @@ class Reading(RuleBasedStateMachine):
         for stream in full:
             self.clean[stream] = self.clean.get(stream, True) and not run.killed and not done
         if not run.killed and not done:
-            self._check(streams, full)
+            self._check(streams, full, resumed)
 
     def _full_now(self) -> set[str]:
         full = self.full & self.streams
@@ -284,10 +285,22 @@ class Reading(RuleBasedStateMachine):
                 if any(text.startswith(said) for text in run.warnings):
                     self.warned.add((stream, division))
 
-    def _check(self, streams: dict[str, Any], full: set[str]) -> None:
+    def _passes(self) -> set[tuple[str, int]]:
+        """Passes under way: what changed behind one is found by the next, not when it is gone on with."""
+        return {
+            (stream, division)
+            for stream, state in self.destination.states.items()
+            for division in self.all_divisions
+            for key in (str(division), "login")
+            if "pass" in state["stream"]["stream_state"]["divisions"].get(key, {})
+        }
+
+    def _check(self, streams: dict[str, Any], full: set[str], resumed: set[tuple[str, int]]) -> None:
         for stream in streams:
             compared = stream not in full or self.clean.pop(stream)
-            for division in self.divisions if compared else ():
+            for division in sorted(self.divisions) if compared else ():
+                if (stream, division) in resumed:
+                    continue
                 problems = list(self._problems(stream, division))
                 if problems:
                     note("\n".join(self.business.diary))

@@ -113,7 +113,9 @@ class DeletionLog:
                 position,
                 deletions_version=version,
                 deletions_read=self._began,
-                deletions_before=position.deletions_read,
+                deletions_before=_surely_heard(position)
+                if position.deletions_version is None
+                else position.deletions_read,
             )
             positions.append((mourner.definition.name, mourner.key, position))
         return positions
@@ -148,6 +150,11 @@ class DeletionLog:
                 )
 
 
+def _surely_heard(position: Position) -> int | None:
+    """Moment up to which deletions were heard of, whatever happened to the division since; epoch milliseconds."""
+    return position.deletions_read if position.deletions_before is None else position.deletions_before
+
+
 def _is_new(mourner: Mourner, row: Row) -> bool:
     """Whether a deletion happened since the stream last heard of them.
 
@@ -161,7 +168,7 @@ def _is_new(mourner: Mourner, row: Row) -> bool:
         return version > position.deletions_version
     if position.version is not None and version > position.version:
         return True
-    heard = position.deletions_read if position.deletions_before is None else position.deletions_before
+    heard = _surely_heard(position)
     if heard is None or not row.get("DeletedDate"):
         return True
     return wall_clock.milliseconds(row["DeletedDate"]) >= wall_clock.of_instant(heard) - _OVERLAP_MS

@@ -176,6 +176,19 @@ class TestFeedsThatBehaveWorse:
         highest = max(int(row["Timestamp"]) for row in rows)
         assert [row["Name"] for row in caller.all(f"{ACCOUNTS}{highest}")] == ["n"]
 
+    @pytest.mark.parametrize("shuffled", [False, True])
+    def test_a_pass_goes_on_in_the_order_in_which_it_began(self, box: Sandbox, caller: Caller, shuffled: bool) -> None:
+        fill(box, 30)
+        box.store.raise_version(DIVISION, 2**60)
+        keys = [f"00000000-0000-4000-8000-0000000000{number:02d}" for number in range(1, 21)]
+        for key in keys:
+            box.store.update(DIVISION, "crm/Accounts", key, {"Name": "n"}, at=NOW)
+        box.settings.change({"feeds": {"shuffled": shuffled}, "page_sizes": {"sync": 10}})
+        first = caller.get(ACCOUNTS + "1")
+        box.settings.change({"feeds": {"shuffled": not shuffled}})
+        rows = first.rows + caller.all(first.next or "")
+        assert len(rows) == len({row["ID"] for row in rows}) == 30
+
     def test_repeated_rows_come_at_the_head_of_the_next_page(self, box: Sandbox, caller: Caller) -> None:
         fill(box, 25)
         box.settings.change({"feeds": {"repeat_rows": 3}, "page_sizes": {"sync": 10}})
