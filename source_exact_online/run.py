@@ -100,8 +100,6 @@ def _traced(error: Exception) -> AirbyteTracedException:
         return error
     if isinstance(error, OSError) and error.filename:
         message, failure = f"{error.filename} cannot be read: {error.strerror}.", FailureType.config_error
-    elif isinstance(error, ValueError):
-        message, failure = str(error), FailureType.config_error
     else:
         message, failure = f"The connector failed ({type(error).__name__}: {error}).", FailureType.system_error
     return AirbyteTracedException(message=message, internal_message=repr(error), failure_type=failure, exception=error)

@@ -62,6 +62,16 @@ class SourceExactOnline(AbstractSource):
         """Name in log lines."""
         return "source-exact-online"
 
+    @staticmethod
+    def read_config(config_path: str) -> MutableMapping[str, Any]:
+        """Read a configuration.
+
+        Raises:
+            AirbyteTracedException: the file holds none.
+        """
+        with _naming_the_file(config_path, "a configuration"):
+            return AbstractSource.read_config(config_path)
+
     @classmethod
     def read_catalog(cls, catalog_path: str) -> ConfiguredAirbyteCatalog:
         """Read a configured catalogue.
