@@ -62,7 +62,9 @@ BY_STREAM: Mapping[str, Kind] = {kind.stream: kind for kind in KINDS}
 STREAMS: Mapping[str, tuple[str, ...]] = {
     **{kind.stream: (kind.text,) for kind in KINDS},
     "divisions": ("Description",),
+    "deleted": ("EntityKey",),
 }
+SERVED_BY: Mapping[str, str] = {**ENDPOINTS, "deleted": "sync/Deleted"}
 
 
 def alike(found: Record, expected: Record) -> bool:
@@ -207,8 +209,10 @@ class Business:
         """Records of a stream in a division, as far as they are compared."""
         found: dict[Key, Record] = {}
         (text,) = STREAMS[stream]
-        for row in self.sandbox.rows(ENDPOINTS[stream], division):
-            if not belongs(stream, row) or (stream == "divisions" and row["Code"] != division):
+        for row in self.sandbox.rows(SERVED_BY[stream], division):
+            if (stream in ENDPOINTS and not belongs(stream, row)) or (
+                stream == "divisions" and row["Code"] != division
+            ):
                 continue
             modified = row.get("Modified")
             record = {text: row[text], "Modified": modified and utc_text(parse_time(modified))}
@@ -225,8 +229,8 @@ class Business:
         return any(alike(found, old) and old["Modified"] == now["Modified"] for old in self._old[stream, key])
 
     def may_remain(self, stream: str, key: Key) -> bool:
-        """Whether a destination may still hold a row that is gone."""
-        return (stream, key) in self._forgotten
+        """Whether a destination may still hold a row that is gone, such as what the log forgets after two months."""
+        return stream == "deleted" or (stream, key) in self._forgotten
 
     # -- inside ----------------------------------------------------------------------------------------------------
 

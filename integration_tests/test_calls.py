@@ -65,15 +65,18 @@ def test_a_feed_that_holds_two_streams_is_asked_for_once(endpoint: str, sync_mod
     assert all(run.counts[stream] for stream in MIXED[endpoint])
 
 
-def test_the_deletion_log_is_read_once_however_many_streams_use_it(clean: Sandbox) -> None:
+@pytest.mark.parametrize("shown", [False, True], ids=["for tombstones", "as a stream too"])
+def test_the_deletion_log_is_read_once_however_many_streams_use_it(shown: bool, clean: Sandbox) -> None:
     streams = ["accounts", "contacts", "items", "transaction_lines", "sales_invoices", "sales_invoice_lines"]
+    streams += ["deleted"] * shown
     connector = clean.connection()
     first = connector.read(configured_catalog(streams))
-    assert clean.calls("sync/Deleted") == [], "a first read needs no tombstones"
+    assert len(clean.calls("sync/Deleted")) == shown * len(clean.divisions), "a first read needs no tombstones"
     clean.forget_calls()
 
-    connector.read(configured_catalog(streams), first.state)
+    run = connector.read(configured_catalog(streams), first.state)
 
+    assert run.exit_code == 0
     assert Counter(call.division for call in clean.calls("sync/Deleted")) == dict.fromkeys(clean.divisions, 1)
 
 

@@ -87,6 +87,7 @@ class Reading(RuleBasedStateMachine):
             st.tuples(numbers, st.integers(0, 1), st.sampled_from([0, 1, 9, 10, 11, 400])), min_size=3, max_size=15
         ),
         undated=st.booleans(),
+        log=st.booleans(),
     )
     def begin(
         self,
@@ -97,6 +98,7 @@ class Reading(RuleBasedStateMachine):
         start_days: int | None,
         rows: list[tuple[int, int, int]],
         undated: bool,
+        log: bool,
     ) -> None:
         # Which of the two hours of the October night is meant is told by when the division was last looked at; a look
         # at a division that moves at that very moment is none.
@@ -108,7 +110,7 @@ class Reading(RuleBasedStateMachine):
         self.lookback = timedelta(minutes=lookback)
         self.start = None if start_days is None else self.sandbox.now() - timedelta(days=start_days)
         self.kinds = [BY_STREAM[stream] for stream in focus]
-        self.all_streams = {*focus, "divisions"}
+        self.all_streams = {*focus, "divisions", *(["deleted"] if log else [])}
         self.streams = set(self.all_streams)
         self.divisions = set(divisions)
         self.full: set[str] = set()

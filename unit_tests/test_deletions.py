@@ -306,3 +306,90 @@ def test_a_log_row_without_key_is_no_tombstone(api: ScriptedApi, clock: FakeCloc
     api.on(LOG, page([{**deleted("", ACCOUNT, 101), "EntityKey": None}]))
 
     assert tombstones(read(clock, configured("accounts"), first.state), "accounts") == []
+
+
+class TestTheLogAsAStream:
+    """The stream `deleted` shows the log itself, and is fed from the same reading of it."""
+
+    @pytest.fixture
+    def before(self, api: ScriptedApi, clock: FakeClock) -> Run:
+        api.on(LOG, page([entry("1", "z", ACCOUNT, 90)]))
+        return first_sync(api, clock, "accounts", "deleted")
+
+    def test_one_reading_feeds_it_and_the_tombstones(self, api: ScriptedApi, clock: FakeClock, before: Run) -> None:
+        rows = [entry("2", "a", ACCOUNT, 101), entry("3", "z", 999, 102)]
+        api.on(LOG, page(rows[:1], more="1"), page(rows[1:]))
+
+        run = read(clock, configured("accounts", "deleted"), before.state)
+
+        assert [one.filter for one in api.asked(LOG)[1:2]] == ["Timestamp gt 1L"]
+        assert len(api.asked(LOG)) == 1 + 2
+        assert run.keys("deleted") == ["2", "3"]
+        assert [one["ID"] for one in tombstones(run, "accounts")] == ["a"]
+        assert run.statuses == {"accounts": "COMPLETE", "deleted": "COMPLETE"}
+        assert run.position("deleted")["Timestamp"] == "102"
+        assert run.position("accounts")["deletions"]["Timestamp"] == "102"
+
+    def test_each_gets_only_what_is_new_to_it(self, api: ScriptedApi, clock: FakeClock, before: Run) -> None:
+        api.on(LOG, page([entry("1", "z", ACCOUNT, 90), entry("2", "a", ACCOUNT, 101)]), page([]))
+
+        run = read(clock, configured("accounts", "deleted"), before.state)
+        read(clock, configured("accounts", "deleted"), run.state)
+
+        assert run.keys("deleted") == ["2"]
+        assert api.asked(LOG)[-1].filter == "Timestamp gt 101L"
+
+    def test_columns_of_both_are_asked_for(self, api: ScriptedApi, clock: FakeClock, before: Run) -> None:
+        api.on(LOG, page([entry("2", "a", ACCOUNT, 101)]))
+
+        run = read(clock, configured("accounts", "deleted", columns=["ID", "DeletedBy"]), before.state)
+
+        assert set(api.asked(LOG)[-1].select) == {
+            "ID",
+            "Timestamp",
+            "DeletedBy",
+            "DeletedDate",
+            "EntityKey",
+            "EntityType",
+        }
+        assert run.records("deleted") == [{"Division": 123, "ID": "2", "Timestamp": 101}]
+
+    @pytest.mark.parametrize("answer", [refusal(403, "Forbidden"), refusal(400, "Bad Request")])
+    def test_without_the_right_it_alone_is_incomplete(
+        self, api: ScriptedApi, clock: FakeClock, before: Run, answer: Answer
+    ) -> None:
+        api.on(LOG, answer)
+        api.on(ACCOUNTS, page([row("b", 101)]))
+
+        run = read(clock, configured("accounts", "deleted"), before.state)
+
+        assert run.keys("accounts") == ["b"]
+        assert run.statuses == {"accounts": "COMPLETE", "deleted": "INCOMPLETE"}
+
+    def test_a_reading_that_broke_off_goes_on_where_it_was(
+        self, api: ScriptedApi, clock: FakeClock, before: Run
+    ) -> None:
+        first, second = [entry("2", "a", ACCOUNT, 101)], [entry("3", "b", ACCOUNT, 102)]
+        api.on(LOG, page(first, more="7"), *[refusal(500)] * 6)
+        broken = read(clock, configured("accounts", "deleted"), before.state)
+        api.serve(LOG, lambda sent: page(second if "$skiptoken" in sent.options else [*first, *second]))
+
+        run = read(clock, configured("accounts", "deleted"), broken.state)
+
+        assert broken.keys("deleted") == ["2"]
+        assert run.keys("deleted") == ["3"]
+        assert [one["ID"] for one in tombstones(run, "accounts")] == ["a", "b"]
+
+    def test_a_full_refresh_of_it_brings_all_of_the_log(self, api: ScriptedApi, clock: FakeClock, before: Run) -> None:
+        rows = [entry("1", "z", ACCOUNT, 90), entry("2", "a", ACCOUNT, 101)]
+        api.on(LOG, page([]), page(rows))
+        heard = read(clock, configured("accounts", "deleted"), before.state)
+
+        run = read(clock, configured("accounts", "deleted:full_refresh"), heard.state)
+
+        assert run.keys("deleted") == ["1", "2"]
+        assert len(api.asked(LOG)) == 3
+
+
+def entry(number: str, key: str, kind: int, version: int) -> dict[str, Any]:
+    return {"ID": number, **deleted(key, kind, version)}

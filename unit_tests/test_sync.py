@@ -53,6 +53,10 @@ class FakePartition:
         return self.name.split("+")
 
     @property
+    def readable(self) -> list[str]:
+        return self.streams if self.brings_rows else []
+
+    @property
     def subject(self) -> Subject:
         return Subject(self.name, None, self.division)
 

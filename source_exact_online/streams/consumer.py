@@ -4,19 +4,77 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Protocol
 
 from source_exact_online.api.odata import Row, RowPlan
+from source_exact_online.streams import cursor
 from source_exact_online.streams.catalog import Rows, StreamDefinition
 from source_exact_online.streams.schemas import properties
-from source_exact_online.streams.state import Position, StreamState
+from source_exact_online.streams.state import Pass, Position, StreamState
 
 logger = logging.getLogger("airbyte.exact_online")
 
 
+class Consumer(Protocol):
+    """What a listing asks of a stream that it feeds, be it with its own rows or with word of deleted ones."""
+
+    @property
+    def definition(self) -> StreamDefinition:
+        """The stream whose rows are listed."""
+
+    @property
+    def name(self) -> str:
+        """Name of the stream that is fed."""
+
+    @property
+    def key(self) -> str:
+        """Name of the partition in that stream's state."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Properties to ask for."""
+
+    @property
+    def indispensable(self) -> tuple[str, ...]:
+        """Those of them that cannot be left out, even if Exact refuses them."""
+
+    @property
+    def brings_rows(self) -> bool:
+        """Whether reading the listing to its end means that the stream can be read in the division."""
+
+    @property
+    def full(self) -> bool:
+        """Whether the listing is read in full, whatever the position."""
+
+    @property
+    def position(self) -> Position:
+        """How far the stream is."""
+
+    @property
+    def under_way(self) -> Pass | None:
+        """Pass over this listing that the last sync did not finish."""
+
+    @property
+    def version(self) -> int | None:
+        """Row version after which rows are wanted; None if there is none to go on from."""
+
+    def leave_out(self, refused: frozenset[str]) -> None:
+        """Make records without columns that Exact refused."""
+
+    def takes(self, row: Row) -> bool:
+        """Whether a row of the listing concerns the stream."""
+
+    def record(self, row: Row, division: int) -> Row:
+        """Record of a row read in a division."""
+
+    def after(self, reached: Pass) -> Position:
+        """Position of the stream once a pass has come as far as this."""
+
+
 @dataclass(slots=True)
-class Consumer:
-    """One stream's part in a listing.
+class RowConsumer:
+    """A stream's part in the listing of its own rows.
 
     Attributes:
         definition: the stream.
@@ -31,6 +89,7 @@ class Consumer:
     full: bool
     state: StreamState
     key: str
+    brings_rows: ClassVar[bool] = True
     _plan: RowPlan = field(init=False)
     _refused: frozenset[str] = frozenset()
 
@@ -38,9 +97,25 @@ class Consumer:
         self._compile()
 
     @property
+    def name(self) -> str:
+        """Name of the stream."""
+        return self.definition.name
+
+    @property
+    def indispensable(self) -> tuple[str, ...]:
+        """Keys and cursors."""
+        return self.definition.always_read
+
+    @property
     def position(self) -> Position:
         """How far the stream is."""
         return self.state.positions.get(self.key, Position())
+
+    @property
+    def under_way(self) -> Pass | None:
+        """Pass of the same sync mode that the last sync did not finish, or finished in a sync that did not."""
+        under_way = self.position.under_way
+        return under_way if under_way is not None and under_way.full is self.full else None
 
     @property
     def hears_of_deletions(self) -> bool:
@@ -68,6 +143,19 @@ class Consumer:
         """Record of a row read in a division."""
         source = self.definition.division_from
         return {"Division": row[source] if source else division, **self._plan.record(row)}
+
+    def after(self, reached: Pass) -> Position:
+        """Position once a pass has come as far as this: in mid-pass, or past it.
+
+        A stream hears of deletions from the begin of its first pass on.
+        """
+        reached = replace(reached, full=self.full)
+        position = self.position.without_cursors() if self.full else self.position
+        if self.hears_of_deletions and position.deletions_read is None:
+            position = replace(position, deletions_read=reached.began)
+        if reached.next_url is not None:
+            return replace(position, under_way=reached)
+        return cursor.finished(position, reached)
 
     def _compile(self) -> None:
         names = [name for name in self.columns if name not in self._refused and name != "Division"]

@@ -10,20 +10,22 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import cache
+from typing import ClassVar
 
 from source_exact_online.api import wall_clock
-from source_exact_online.api.call import Call, Later
 from source_exact_online.api.client import ExactClient
-from source_exact_online.api.divisions import Division
-from source_exact_online.api.errors import Action, ApiError, Subject
+from source_exact_online.api.errors import Action, ApiError
 from source_exact_online.api.odata import Row
 from source_exact_online.api.services import services
-from source_exact_online.streams.catalog import StreamDefinition
-from source_exact_online.streams.cursor import FIRST_VERSION
+from source_exact_online.streams.catalog import StreamDefinition, catalog
+from source_exact_online.streams.consumer import Consumer, RefusedColumns
+from source_exact_online.streams.listing import ListingPartition
 from source_exact_online.streams.partition import Step
+from source_exact_online.streams.query import Settings, version_of
 from source_exact_online.streams.repeated_hour import utc_since
 from source_exact_online.streams.schemas import DELETED_AT
-from source_exact_online.streams.state import Position, StreamState
+from source_exact_online.streams.state import Pass, Position, StreamState
 
 logger = logging.getLogger("airbyte.exact_online")
 
@@ -34,53 +36,151 @@ _DAY_MS = 86_400_000
 _OVERLAP_MS = 2 * 3_600_000
 
 
+@cache
+def deletion_log() -> StreamDefinition:
+    """The stream whose rows are the log's entries."""
+    return next(one for one in catalog().values() if one.path == services().deleted.path)
+
+
 @dataclass(slots=True)
 class Mourner:
-    """A stream that wants to know of its deleted rows.
+    """A stream's part in the log: word of its deleted rows.
 
     Attributes:
-        definition: the stream.
+        stream: the stream.
         state: state of the stream, changed by the scheduler alone; it has been read in the division before.
         key: name of the division in that state.
+        client: the API, for its clock.
     """
 
-    definition: StreamDefinition
+    stream: StreamDefinition
     state: StreamState
     key: str
+    client: ExactClient
+    brings_rows: ClassVar[bool] = False
+    full: ClassVar[bool] = False
+    under_way: ClassVar[Pass | None] = None
+    indispensable: ClassVar[tuple[str, ...]] = ("EntityKey", "EntityType")
+
+    @property
+    def definition(self) -> StreamDefinition:
+        """The stream of the log itself."""
+        return deletion_log()
+
+    @property
+    def name(self) -> str:
+        """Name of the stream."""
+        return self.stream.name
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What a tombstone is made of."""
+        return services().deleted.columns
 
     @property
     def position(self) -> Position:
         """How far the stream is."""
         return self.state.positions[self.key]
 
-
-class DeletionLog:
-    """The deletion log of one division."""
-
-    def __init__(self, client: ExactClient, division: Division, mourners: Sequence[Mourner]) -> None:
-        self._client = client
-        self._mourners = list(mourners)
-        self._began = int(client.server_clock.now_ms())
-        self._call: Call | None = None
-        self._highest: int | None = None
-        self._finished = False
-        self.division = division.code
-        self.brings_rows = False
-        self.subject: Subject = services().deleted.subject(division.code)
-
     @property
-    def streams(self) -> list[str]:
-        """Streams it feeds."""
-        return [mourner.definition.name for mourner in self._mourners]
+    def version(self) -> int | None:
+        """Row version up to which it has heard of deletions."""
+        return self.position.deletions_version
+
+    def leave_out(self, refused: frozenset[str]) -> None:
+        """A tombstone makes do with what is there."""
+
+    def takes(self, row: Row) -> bool:
+        """Whether an entry tells of a row of the stream, and of one deleted since it last heard of them.
+
+        Without a row version of the log (first time, or the division was moved) a deletion is new if it comes after
+        every row that was read, since log and rows share one scale, or else if its date says so, with an overlap for
+        the hour that the wall clock repeats. The last reading does not count there: the division may have moved in its
+        midst.
+        """
+        if row.get("EntityType") != self.stream.entity_type or not row.get("EntityKey"):
+            return False
+        if self.version is not None:
+            return True  # the listing compares versions
+        position, version = self.position, version_of(row)
+        if position.version is not None and version is not None and version > position.version:
+            return True
+        heard = _surely_heard(position)
+        if heard is None or not row.get("DeletedDate"):
+            return True
+        return wall_clock.milliseconds(row["DeletedDate"]) >= wall_clock.of_instant(heard) - _OVERLAP_MS
+
+    def record(self, row: Row, division: int) -> Row:
+        """Record of a deleted row; the present stands in for a date that the log does not tell."""
+        now = self.client.server_clock.now_ms()
+        if row.get("DeletedDate"):
+            deleted_at = utc_since(row["DeletedDate"], self.position.deletions_read, now)
+        else:
+            deleted_at = datetime.fromtimestamp(now / 1000, tz=timezone.utc).isoformat(timespec="milliseconds")
+        record: Row = {"Division": division, self.stream.key[0]: row["EntityKey"], DELETED_AT: deleted_at}
+        if self.stream.cursor == "Modified":
+            record["Modified"] = deleted_at
+        elif self.stream.cursor == "Timestamp":
+            record["Timestamp"] = version_of(row)
+        return record
+
+    def after(self, reached: Pass) -> Position:
+        """Position once the whole log has been read; before that it has not changed."""
+        position = self.position
+        if reached.next_url is not None:
+            return position
+        versions = [version for version in (position.deletions_version, reached.highest_version) if version is not None]
+        return replace(
+            position,
+            deletions_version=max(versions, default=None),
+            deletions_read=reached.began,
+            deletions_before=_surely_heard(position) if position.deletions_version is None else position.deletions_read,
+        )
+
+    def warn_of_gap(self) -> None:
+        """Say so if deletions may have gone from the log unheard."""
+        now, read = self.client.server_clock.now_ms(), self.position.deletions_read
+        if read is not None and now - read > KEPT_DAYS * _DAY_MS:
+            logger.warning(
+                "Stream %s last asked for deletions in division %s %d days ago, and Exact Online keeps them for "
+                "two months: deletions may have been missed. Refresh the stream in full once to remove such rows.",
+                self.name,
+                self.key,
+                (now - read) // _DAY_MS,
+            )
+
+
+class DeletionLog(ListingPartition):
+    """The deletion log of one division: rows of the stream that shows it, if that is read, and tombstones of others."""
+
+    def __init__(
+        self,
+        client: ExactClient,
+        settings: Settings,
+        refused: RefusedColumns,
+        division: int,
+        mourners: Sequence[Mourner],
+        reader: Consumer | None = None,
+    ) -> None:
+        """Log of one division.
+
+        Args:
+            client: the API.
+            settings: the part of the configuration that matters here.
+            refused: columns refused so far, shared by all partitions.
+            division: division in the URL.
+            mourners: streams that want to know of their deleted rows.
+            reader: the stream of the log itself, where it is to be read too.
+        """
+        super().__init__(client, settings, refused, division, [*mourners, *([reader] if reader else [])])
+        self._unwarned = list(mourners)
 
     def step(self) -> Step:
-        """Fetch at most one page of the log and turn it into tombstones."""
-        if self._call is None:
-            self._warn_of_gaps()
-            self._began = int(self._client.server_clock.now_ms())
-            self._call = Call(self._client, self._first_url(), self.subject)
+        """Fetch at most one page of the log. Where it is forbidden, rows of other streams are read all the same."""
+        while self._unwarned:
+            self._unwarned.pop(0).warn_of_gap()
         try:
-            outcome = self._call.attempt()
+            return super().step()
         except ApiError as error:
             if error.verdict.action not in (Action.SKIP, Action.DROP_COLUMN):
                 raise
@@ -89,100 +189,15 @@ class DeletionLog:
                 self.division,
                 error.verdict.message,
             )
+            if self.readable:
+                raise ApiError(replace(error.verdict, action=Action.SKIP)) from None
             return Step(finished=True)
-        if isinstance(outcome, Later):
-            return Step(later=outcome)
-        versions = [int(row["Timestamp"]) for row in outcome.rows if row.get("Timestamp") is not None]
-        self._highest = max([*versions, *([] if self._highest is None else [self._highest])], default=None)
-        self._finished = outcome.next_url is None
-        if outcome.next_url is not None:
-            self._call = Call(self._client, outcome.next_url, self.subject)
-        records = {mourner.definition.name: self._tombstones(mourner, outcome.rows) for mourner in self._mourners}
-        return Step(records=records, finished=self._finished)
 
-    def checkpoint(self) -> list[tuple[str, str, Position]]:
-        """Positions once the whole log has been read; before that none has changed, as its order is not documented."""
-        if not self._finished:
-            return []
-        positions = []
-        for mourner in self._mourners:
-            position = mourner.position
-            versions = [v for v in (position.deletions_version, self._highest) if v is not None]
-            version = max(versions, default=None)
-            position = replace(
-                position,
-                deletions_version=version,
-                deletions_read=self._began,
-                deletions_before=_surely_heard(position)
-                if position.deletions_version is None
-                else position.deletions_read,
-            )
-            positions.append((mourner.definition.name, mourner.key, position))
-        return positions
-
-    def _first_url(self) -> str:
-        service = services().deleted
-        version = min(mourner.position.deletions_version or FIRST_VERSION for mourner in self._mourners)
-        options = {"$select": ",".join(service.columns), "$filter": f"Timestamp gt {version}L"}
-        return self._client.url(service.path, self.division, options)
-
-    def _tombstones(self, mourner: Mourner, rows: Sequence[Row]) -> list[Row]:
-        now = self._client.server_clock.now_ms()
-        return [
-            _tombstone(mourner, self.division, row, now)
-            for row in rows
-            if row.get("EntityType") == mourner.definition.entity_type
-            and row.get("EntityKey")
-            and _is_new(mourner, row)
-        ]
-
-    def _warn_of_gaps(self) -> None:
-        now = self._client.server_clock.now_ms()
-        for mourner in self._mourners:
-            read = mourner.position.deletions_read
-            if read is not None and now - read > KEPT_DAYS * _DAY_MS:
-                logger.warning(
-                    "Stream %s last asked for deletions in division %s %d days ago, and Exact Online keeps them for "
-                    "two months: deletions may have been missed. Refresh the stream in full once to remove such rows.",
-                    mourner.definition.name,
-                    self.division,
-                    (now - read) // _DAY_MS,
-                )
+    def _judged(self, error: ApiError) -> ApiError:
+        """Nobody's rows are missing where the log's middle is forbidden, unless the log is read for its own sake."""
+        return super()._judged(error) if self.readable else error
 
 
 def _surely_heard(position: Position) -> int | None:
     """Moment up to which deletions were heard of, whatever happened to the division since; epoch milliseconds."""
     return position.deletions_read if position.deletions_before is None else position.deletions_before
-
-
-def _is_new(mourner: Mourner, row: Row) -> bool:
-    """Whether a deletion happened since the stream last heard of them.
-
-    Without a row version of the log (first time, or the division was moved) a deletion is new if it comes after every
-    row that was read, since log and rows share one scale, or else if its date says so, with an overlap for the hour
-    that the wall clock repeats. The last reading does not count there: the division may have moved in its midst.
-    """
-    position = mourner.position
-    version = int(row["Timestamp"])
-    if position.deletions_version is not None:
-        return version > position.deletions_version
-    if position.version is not None and version > position.version:
-        return True
-    heard = _surely_heard(position)
-    if heard is None or not row.get("DeletedDate"):
-        return True
-    return wall_clock.milliseconds(row["DeletedDate"]) >= wall_clock.of_instant(heard) - _OVERLAP_MS
-
-
-def _tombstone(mourner: Mourner, division: int, row: Row, now: float) -> Row:
-    """Record of a deleted row; `now` (epoch milliseconds) stands in for a date that the log does not tell."""
-    if row.get("DeletedDate"):
-        deleted_at = utc_since(row["DeletedDate"], mourner.position.deletions_read, now)
-    else:
-        deleted_at = datetime.fromtimestamp(now / 1000, tz=timezone.utc).isoformat(timespec="milliseconds")
-    record: Row = {"Division": division, mourner.definition.key[0]: row["EntityKey"], DELETED_AT: deleted_at}
-    if mourner.definition.cursor == "Modified":
-        record["Modified"] = deleted_at
-    elif mourner.definition.cursor == "Timestamp":
-        record["Timestamp"] = int(row["Timestamp"])
-    return record

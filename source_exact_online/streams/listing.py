@@ -69,10 +69,10 @@ class ListingPartition:
         self._reached: list[Position] = []
         self._lookback_ms = settings.lookback_ms
         self._overlap: Overlap | None = None
-        self.brings_rows = True
         self.division = division
-        self.streams = [consumer.definition.name for consumer in consumers]
-        self.subject = Subject(" and ".join(self.streams), consumers[0].definition.scope, division)
+        self.streams = [consumer.name for consumer in consumers]
+        self.readable = [consumer.name for consumer in consumers if consumer.brings_rows]
+        self.subject = Subject(" and ".join(self.readable) or self._path, consumers[0].definition.scope, division)
 
     def step(self) -> Step:
         """Fetch and convert at most one page."""
@@ -100,7 +100,7 @@ class ListingPartition:
         """Positions that hold once the last step's records have been emitted."""
         reached, self._reached = self._reached, []
         return [
-            (consumer.definition.name, consumer.key, position)
+            (consumer.name, consumer.key, position)
             for consumer, position in zip(self._consumers, reached, strict=False)
         ]
 
@@ -118,12 +118,12 @@ class ListingPartition:
     def _resumable(self) -> Pass | None:
         """The pass that all consumers were in when the last sync ended, at the page the slowest had reached.
 
-        It is not resumed if the columns have changed since: rows already delivered would lack the new ones.
+        It is not resumed if columns have been added since: rows already delivered would lack them.
         """
         passes: list[Pass] = []
         for consumer in self._consumers:
-            under_way = consumer.position.under_way
-            if under_way is None or under_way.full is not consumer.full:
+            under_way = consumer.under_way
+            if under_way is None:
                 return None
             passes.append(under_way)
         if len({one.began for one in passes}) > 1:
@@ -132,8 +132,8 @@ class ListingPartition:
         if slowest.next_url is None:
             recent = self._client.server_clock.now_ms() - slowest.began < RECENT_MS
             return slowest if slowest.full and recent else None
-        same_columns = set(odata.selected(slowest.next_url)) == set(self._query.columns)
-        return slowest if same_columns and odata.same_origin(self._client.base_url, slowest.next_url) else None
+        all_columns = set(odata.selected(slowest.next_url)) >= set(self._query.columns)
+        return slowest if all_columns and odata.same_origin(self._client.base_url, slowest.next_url) else None
 
     def _begin(self) -> Call:
         """Begin a pass: with a row version look-up where one is needed, else with the first page."""
@@ -160,7 +160,7 @@ class ListingPartition:
         for consumer in self._consumers:
             consumer.leave_out(self._refused.of(self._path))
             wanted = [row for row in rows if self._query.delivers(consumer, row)]
-            step.records[consumer.definition.name] = self._records(consumer, wanted)
+            step.records[consumer.name] = self._records(consumer, wanted)
         self._pass = replace(
             self._pass,
             next_url=next_url,
@@ -189,18 +189,9 @@ class ListingPartition:
         return [record for record, _ in pairs]
 
     def _position(self, consumer: Consumer, reached: Pass) -> Position:
-        """Position of a consumer after a page: in mid-pass, or past it.
-
-        A stream hears of deletions from the begin of its first pass on.
-        """
-        reached = replace(reached, full=consumer.full)
-        position = consumer.position.without_cursors() if consumer.full else consumer.position
-        if consumer.hears_of_deletions and position.deletions_read is None:
-            position = replace(position, deletions_read=reached.began)
-        if reached.next_url is not None:
-            return replace(position, under_way=reached)
-        position = cursor.finished(position, reached)
-        if self._overlap is None or consumer.full or position.modified is None:
+        """Position of a consumer after a page, with what the next pass need not deliver again."""
+        position = consumer.after(reached)
+        if reached.next_url is not None or self._overlap is None or consumer.full or position.modified is None:
             return position
         whole = consumer.definition.transport is Transport.SNAPSHOT
         since = None if whole else cursor.filter_from(position, self._lookback_ms)

@@ -31,7 +31,7 @@ class Step:
 
 
 class Partition(Protocol):
-    """What the scheduler asks of a partition, be it a listing or the deletion log."""
+    """What the scheduler asks of a partition."""
 
     @property
     def division(self) -> int:
@@ -46,8 +46,8 @@ class Partition(Protocol):
         """Streams it feeds."""
 
     @property
-    def brings_rows(self) -> bool:
-        """Whether reading it to the end means that its streams can be read in the division."""
+    def readable(self) -> Sequence[str]:
+        """Those of them that can be read in the division if this can be read to its end."""
 
     def step(self) -> Step:
         """Fetch and convert at most one page. Runs in a worker thread, never two at a time."""

@@ -13,8 +13,8 @@ from source_exact_online.api.client import ExactClient
 from source_exact_online.api.divisions import Division
 from source_exact_online.api.odata import Row
 from source_exact_online.streams.catalog import StreamDefinition, catalog
-from source_exact_online.streams.consumer import Consumer, RefusedColumns
-from source_exact_online.streams.deletions import DeletionLog, Mourner
+from source_exact_online.streams.consumer import RefusedColumns, RowConsumer
+from source_exact_online.streams.deletions import DeletionLog, Mourner, deletion_log
 from source_exact_online.streams.listing import ListingPartition
 from source_exact_online.streams.query import Settings
 from source_exact_online.streams.schemas import DELETED_AT, column_order
@@ -90,12 +90,15 @@ class Planner:
                 jobs.append(Job(self._listing(members, Division(self._anchor), LOGIN)))
                 continue
             for division in divisions:
+                before = logs[division.code]
+                names = {member.stream.name for member in members}
+                if before is not None and names & set(before.partition.readable):
+                    continue
                 job = Job(self._listing(members, division, str(division.code)))
                 jobs.append(job)
-                log = logs[division.code]
-                if log is not None and set(log.partition.streams) & set(job.partition.streams):
-                    log.after.append(job)
-        return [*(log for log in logs.values() if log is not None), *jobs]
+                if before is not None and names & set(before.partition.streams):
+                    before.after.append(job)
+        return [*(before for before in logs.values() if before is not None), *jobs]
 
     def _listing(self, members: Sequence[ConfiguredAirbyteStream], division: Division, key: str) -> ListingPartition:
         consumers = [self._consumer(member, key) for member in members]
@@ -106,7 +109,7 @@ class Planner:
         keeps = self._is_of_wanted_division(consumers[0].definition) if key == LOGIN else None
         return ListingPartition(self._client, self._settings, self._refused, division.code, consumers, keeps=keeps)
 
-    def _hear_of_deletions(self, consumers: Iterable[Consumer]) -> None:
+    def _hear_of_deletions(self, consumers: Iterable[RowConsumer]) -> None:
         """From now on deletions count: what a first run delivers may be deleted before it leaves a state."""
         now = int(self._client.server_clock.now_ms())
         for consumer in consumers:
@@ -116,9 +119,9 @@ class Planner:
     def _is_of_wanted_division(self, definition: StreamDefinition) -> Callable[[Row], bool]:
         return lambda row: self._is_wanted(row.get(definition.division_from or "Division"))
 
-    def _consumer(self, configured: ConfiguredAirbyteStream, key: str) -> Consumer:
+    def _consumer(self, configured: ConfiguredAirbyteStream, key: str) -> RowConsumer:
         definition = catalog()[configured.stream.name]
-        return Consumer(
+        return RowConsumer(
             definition=definition,
             columns=selected_columns(definition, configured),
             full=is_full(definition, configured),
@@ -127,19 +130,30 @@ class Planner:
         )
 
     def _log(self, listings: Iterable[Sequence[ConfiguredAirbyteStream]], division: Division) -> Job | None:
-        """The deletion log of a division, for the streams that have been read there before."""
+        """The deletion log of a division, for the streams that have been read there before.
+
+        It feeds the stream that shows it as well, unless that goes on in the midst of an earlier reading.
+        """
         if not self._read_deletions:
             return None
-        mourners = []
+        key = str(division.code)
+        mourners: list[Mourner] = []
+        reader: RowConsumer | None = None
         for configured in (member for members in listings for member in members):
             definition = catalog()[configured.stream.name]
-            state, key = self._states[definition.name], str(division.code)
-            if definition.entity_type is None or is_full(definition, configured):
-                continue
-            self._follow_move(state, key, division)
-            if key in state.positions and state.positions[key].deletions_read is not None:
-                mourners.append(Mourner(definition, state, key))
-        return Job(DeletionLog(self._client, division, mourners)) if mourners else None
+            state = self._states[definition.name]
+            if definition is deletion_log():
+                self._follow_move(state, key, division)
+                reader = self._consumer(configured, key)
+            elif definition.entity_type is not None and not is_full(definition, configured):
+                self._follow_move(state, key, division)
+                if key in state.positions and state.positions[key].deletions_read is not None:
+                    mourners.append(Mourner(definition, state, key, self._client))
+        if not mourners:
+            return None
+        if reader is not None and reader.under_way is not None:
+            reader = None
+        return Job(DeletionLog(self._client, self._settings, self._refused, division.code, mourners, reader))
 
     @staticmethod
     def _follow_move(state: StreamState, key: str, division: Division) -> None:

@@ -73,7 +73,7 @@ class Query:
     @property
     def indispensable(self) -> frozenset[str]:
         """Columns that cannot be left out, even if Exact refuses them."""
-        return frozenset(self._needed).union(*(consumer.definition.always_read for consumer in self._consumers))
+        return frozenset(self._needed).union(*(consumer.indispensable for consumer in self._consumers))
 
     @property
     def _needed(self) -> tuple[str, ...]:

@@ -191,8 +191,8 @@ class Sync:
         for stream in job.partition.streams:
             yield from self._output.checkpoint(self._states[stream])
         if step.finished:
-            for stream in job.partition.streams:
-                self._progress[stream].readable += job.partition.brings_rows
+            for stream in job.partition.readable:
+                self._progress[stream].readable += 1
             yield from self._close(job)
         else:
             self._ready.append(job)
@@ -212,7 +212,7 @@ class Sync:
             self._states[stream].positions[key] = position
         if isinstance(error, ApiError) and error.verdict.action is Action.SKIP:
             logger.warning("Skipped %s in division %s: %s", subject.stream, subject.division, error.message)
-            for stream in job.partition.streams:
+            for stream in job.partition.readable:
                 self._progress[stream].skipped.append(error.verdict.message)
         else:
             logger.error("%s in division %s failed: %s", subject.stream, subject.division, error)
