@@ -8,7 +8,7 @@ have to be called one at a time.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl
 
 from exact_online_sandbox import errors
@@ -92,9 +92,9 @@ class Api:
         call = self._box.calls.open(now, request.method, request.path, request.query)
         call.endpoint, call.division = path, division
         admission = Admission(request, call, path, division, target)
-        selected = dict(parse_qsl(request.query)).get("$select", "")
-        columns = frozenset(name.strip() for name in selected.split(","))
-        admission.faults = self._box.faults.take(path, division, columns)
+        options = dict(parse_qsl(request.query))
+        columns = frozenset(name.strip() for name in options.get("$select", "").split(","))
+        admission.faults = self._box.faults.take(path, division, columns, expand="$expand" in options)
         try:
             self._admit(admission)
         except ApiError as error:
@@ -182,18 +182,23 @@ class Api:
         request, target, box = admission.request, admission.target, self._box
         if target is None or admission.identity is None:
             raise not_found(admission.path)
+        query = parse_query(request.query)
         for fault in admission.faults:
             if fault.kind == "refuse_column":
                 name = fault.column or ""
                 raise bad_request(fault.text or errors.unknown_property(name, type_of(target.endpoint)))
-        query = parse_query(request.query)
+            if fault.kind == "refuse_expand":
+                raise bad_request(fault.text or errors.SYNTAX)
+            if fault.kind == "ignore_expand":
+                query = replace(query, expand=())
         division = admission.division or 0
         view = self.view(target.endpoint, admission.identity, query)
         if target.navigation is not None:
             found = navigation(target.endpoint.path, target.navigation)
             if found is None:
                 raise not_found(target.navigation)
-            result = read_navigation(view, TableView(found.endpoint, box.store), target, query, division)
+            lines = TableView(found.endpoint, box.store)
+            result = read_navigation(view, lines, target, query, division, box.settings.page_sizes)
         else:
             result = read(view, target, query, division, box.settings.page_sizes)
         if admission.empty:
@@ -216,7 +221,9 @@ class Api:
             return Answer(200, str(result.count).encode(), "text/plain; charset=utf-8", rows=0)
         endpoint, request = result.view.endpoint, admission.request
         uri = request.origin + endpoint.uri.replace("{division}", str(admission.division))
-        following = None if result.token is None else next_uri(uri, query.options, result.token)
+        own = admission.target is None or admission.target.navigation is None
+        listed = uri if own else request.origin + request.path
+        following = None if result.token is None else next_uri(listed, query.options, result.token)
         if endpoint.path == SYNC_TIMESTAMP and self._box.settings.sync_timestamp_object and result.rows:
             result.single = True
         if admission.wants_json:

@@ -7,6 +7,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from exact_online_sandbox.formats import ATOM
 from exact_online_sandbox.reader import Result, shape_of
+from exact_online_sandbox.render import inner_next_uri
 from exact_online_sandbox.rows import Value, Values
 from exact_online_sandbox.shape import Selection, Shape
 from exact_online_sandbox.views import View
@@ -51,7 +52,7 @@ def _entry(
     uri = f"{collection_uri}({view.key_literal(values)})"
     links = "".join(
         f'<link rel="{_RELATED}{name}" type="application/atom+xml;type=feed" title="{name}"'
-        f" href={quoteattr(f'{uri}/{name}')}>{_inline(result, name, values, updated)}</link>"
+        f" href={quoteattr(f'{uri}/{name}')}>{_inline(result, name, values, uri, updated)}</link>"
         for name in sorted((*selection.deferred, *selection.expanded), key=str.lower)
     )
     return (
@@ -62,18 +63,20 @@ def _entry(
     )
 
 
-def _inline(result: Result, name: str, values: Values, updated: str) -> str:
-    if name not in result.selection.expanded:
+def _inline(result: Result, name: str, values: Values, row_uri: str, updated: str) -> str:
+    selection = result.selection.expanded.get(name)
+    if selection is None:
         return ""
-    entries = ""
+    entries, link = "", ""
     if name in result.children:
-        view, found = result.children[name]
-        inner = Result(view, result.selection.expanded[name], [])
-        shape = Shape(view, inner.selection.plain, ATOM)
-        key = values[result.view.slots[result.view.endpoint.key[0]]]
+        view, page = result.children[name].view, result.expanded(name, values)
+        inner = Result(view, selection, [])
+        shape = Shape(view, selection.plain, ATOM)
         uri = view.endpoint.entity_set
-        entries = "".join(_entry(inner, inner.selection, shape, row, uri, updated) for row in found[key])
-    return f'<m:inline><feed><title type="text">{name}</title>{entries}</feed></m:inline>'
+        entries = "".join(_entry(inner, selection, shape, row, uri, updated) for row in page.rows)
+        if page.token is not None:
+            link = f'<link rel="next" href={quoteattr(inner_next_uri(row_uri, name, selection, page.token))} />'
+    return f'<m:inline><feed><title type="text">{name}</title>{entries}{link}</feed></m:inline>'
 
 
 def _properties(view: View, row: dict[str, Any]) -> str:

@@ -106,6 +106,17 @@ _FOREIGN_KEYS = {
     ("documents/Documents", "documents/DocumentAttachments"): "Document",
 }
 
+SHARED_VALUES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
+    {
+        "cashflow/BankStatementUploadAttachments": (
+            "cashflow/BankStatementUploads",
+            "BankStatementDocument",
+            "Document",
+        ),
+    }
+)
+"""Rows that name no key of the row they belong to, but share a value with it: its entity, its property, their own."""
+
 
 # One column under two names: the list of purchase order lines has the code of the cost center in CostCenter, the feed
 # has it in CostCenterCode (and the GUID, which the feed's view looks up, in CostCenter).

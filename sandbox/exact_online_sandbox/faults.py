@@ -29,6 +29,8 @@ KINDS: Mapping[str, str] = {
     "slow": "the answer comes after so many seconds",
     "lost_answer": "the request takes effect, then the connection closes without an answer",
     "refuse_column": "$select of the given column is refused with 400 as unknown",
+    "refuse_expand": "$expand is refused with 400",
+    "ignore_expand": "$expand is ignored: collections come as links only",
 }
 """What each kind does."""
 
@@ -112,19 +114,24 @@ class Faults:
         """All faults with their hits as plain objects."""
         return [asdict(fault) for fault in self._faults]
 
-    def take(self, path: str, division: int | None, select: frozenset[str] = frozenset()) -> list[Fault]:
+    def take(
+        self, path: str, division: int | None, select: frozenset[str] = frozenset(), *, expand: bool = False
+    ) -> list[Fault]:
         """Faults that hit a request: any number of slow ones, and the first other one.
 
         Args:
             path: the endpoint's path.
             division: division of the request.
             select: columns its ``$select`` names.
+            expand: whether it has ``$expand``.
         """
         found: list[Fault] = []
         for fault in self._faults:
             if fault.kind != "slow" and any(other.kind != "slow" for other in found):
                 continue
             if fault.kind == "refuse_column" and fault.column not in select:
+                continue
+            if fault.kind in ("refuse_expand", "ignore_expand") and not expand:
                 continue
             if self._hits(fault, path, division):
                 found.append(fault)

@@ -13,7 +13,7 @@ from exact_online_sandbox.query import Query
 from exact_online_sandbox.reference import BULK_PAGE_SIZE, PAGE_SIZE, Endpoint
 from exact_online_sandbox.rows import Values
 from exact_online_sandbox.shape import Selection, Shape, navigation, select
-from exact_online_sandbox.views import Listing, TableView, View
+from exact_online_sandbox.views import Listing, Page, TableView, View
 
 _UNPAGED = 1_000_000
 
@@ -31,6 +31,17 @@ class Target:
     """Name of a navigation property behind a key."""
 
 
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """The rows of one expanded property."""
+
+    view: View
+    owner: str
+    """Property of the owning rows by whose value they are found."""
+    pages: dict[Any, Page]
+    """First page by that value."""
+
+
 @dataclass(slots=True)
 class Result:
     """Rows of an answer, not yet rendered."""
@@ -44,8 +55,14 @@ class Result:
     token: str | None = None
     count: int | None = None
     only_count: bool = False
-    children: dict[str, tuple[View, dict[Any, list[Values]]]] = field(default_factory=dict)
-    """For each expanded property the view of its rows, and the rows by the key of their owner."""
+    children: dict[str, Expansion] = field(default_factory=dict)
+    """Rows of the expanded properties, as far as they can be found."""
+
+    def expanded(self, name: str, values: Values) -> Page:
+        """The first page of an expanded property of one row."""
+        found = self.children.get(name)
+        page = None if found is None else found.pages.get(values[self.view.slots[found.owner]])
+        return page or Page([], None)
 
 
 @dataclass(slots=True)
@@ -55,6 +72,8 @@ class PageSizes:
     standard: int = PAGE_SIZE
     bulk: int = BULK_PAGE_SIZE
     sync: int = BULK_PAGE_SIZE
+    expanded: int = 0
+    """Rows of a collection in ``$expand``, and behind its address; 0 for all, with no further page."""
 
     def of(self, endpoint: Endpoint) -> int:
         """Rows a page of that endpoint."""
@@ -75,7 +94,7 @@ def read(view: View, target: Target, query: Query, division: int, sizes: PageSiz
     selection = select(view, query.select, query.expand)
     if target.key is not None:
         result = Result(view, selection, [view.one(division, target.key)], single=True)
-        _expand(result, division)
+        _expand(result, division, sizes)
         return result
     condition = _filter(view, query)
     policy.check_select(endpoint, query.select, query.top)
@@ -106,19 +125,22 @@ def read(view: View, target: Target, query: Query, division: int, sizes: PageSiz
     result.bare = top is not None or endpoint.kind == "function"
     if query.inlinecount:
         result.count, result.bare = view.count(listing), False
-    _expand(result, division)
+    _expand(result, division, sizes)
     return result
 
 
-def read_navigation(source: View, lines: TableView, target: Target, query: Query, division: int) -> Result:
+def read_navigation(
+    source: View, lines: TableView, target: Target, query: Query, division: int, sizes: PageSizes
+) -> Result:
     """Answer the rows behind a deferred collection: ``Accounts(guid'…')/BankAccounts``."""
     found = navigation(source.endpoint.path, target.navigation or "")
     if found is None or target.key is None:
         raise not_found(target.navigation or source.endpoint.entity_set)
     owner = source.one(division, target.key)
-    key = owner[source.slots[source.endpoint.key[0]]]
-    rows = lines.children(division, found.column, [key])[key]
-    return Result(lines, select(lines, query.select, ()), rows)
+    value = owner[source.slots[found.owner]]
+    rows = [] if value is None else lines.children(division, found.column, [value])[value]
+    page = lines.part(rows, sizes.expanded, query.skiptoken)
+    return Result(lines, select(lines, query.select, ()), page.rows, token=page.token)
 
 
 def _filter(view: View, query: Query) -> Filter | None:
@@ -152,15 +174,17 @@ def _parameters(view: View, query: Query) -> Callable[[Values], bool] | None:
     return lambda values: all(values[slot] == value for slot, value in wanted)
 
 
-def _expand(result: Result, division: int) -> None:
+def _expand(result: Result, division: int, sizes: PageSizes) -> None:
     for name in result.selection.expanded:
         found = navigation(result.view.endpoint.path, name)
         if found is None:
             continue
         lines = TableView(found.endpoint, result.view.store)
-        slot = result.view.slots[result.view.endpoint.key[0]]
-        keys = [values[slot] for values in result.rows]
-        result.children[name] = (lines, lines.children(division, found.column, keys))
+        slot = result.view.slots[found.owner]
+        owners = [values[slot] for values in result.rows if values[slot] is not None]
+        rows = lines.children(division, found.column, owners)
+        pages = {owner: lines.part(own, sizes.expanded) for owner, own in rows.items()}
+        result.children[name] = Expansion(lines, found.owner, pages)
 
 
 def shape_of(result: Result, mode: str) -> Shape:

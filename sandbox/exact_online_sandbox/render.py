@@ -43,18 +43,17 @@ def json_rows(result: Result, collection_uri: str) -> list[dict[str, Any]]:
     base = collection_uri.rpartition("/")[0]
     own = _RowMaker(result.view, result.selection, collection_uri)
     inner = {
-        name: _RowMaker(view, result.selection.expanded[name], f"{base}/{view.endpoint.entity_set}")
-        for name, (view, _) in result.children.items()
+        name: _RowMaker(found.view, result.selection.expanded[name], f"{base}/{found.view.endpoint.entity_set}")
+        for name, found in result.children.items()
     }
     rows = []
     for values in result.rows:
         row = own.make(values)
-        for name in result.selection.expanded:
-            children: list[Values] = []
-            if name in result.children:
-                _, found = result.children[name]
-                children = found[values[result.view.slots[result.view.endpoint.key[0]]]]
-            row[name] = {"results": [inner[name].make(child) for child in children] if children else []}
+        for name, selection in result.selection.expanded.items():
+            page = result.expanded(name, values)
+            row[name] = {"results": [inner[name].make(child) for child in page.rows]}
+            if page.token is not None:
+                row[name]["__next"] = inner_next_uri(own.uri(values), name, selection, page.token)
         rows.append(row)
     return rows
 
@@ -66,8 +65,11 @@ class _RowMaker:
         self._deferred = selection.deferred
         self._shape = Shape(view, selection.plain, JSON)
 
+    def uri(self, values: Values) -> str:
+        return f"{self._uri}({self._view.key_literal(values)})"
+
     def make(self, values: Values) -> dict[str, Any]:
-        uri = f"{self._uri}({self._view.key_literal(values)})"
+        uri = self.uri(values)
         row: dict[str, Any] = {"__metadata": {"uri": uri, "type": self._view.type_name}}
         row.update(self._shape.apply(values))
         for name in self._deferred:
@@ -80,6 +82,12 @@ def next_uri(collection_uri: str, options: tuple[tuple[str, str], ...], token: s
     kept = [(name, value) for name, value in options if name not in ("$skiptoken", "$skip")]
     text = urlencode([*kept, ("$skiptoken", token)], safe="$'(),:!*/", quote_via=quote)
     return f"{collection_uri}?{text}"
+
+
+def inner_next_uri(row_uri: str, name: str, selection: Selection, token: str) -> str:
+    """Address of the next page of an expanded property: behind the row's key, with the columns selected of it."""
+    options = () if selection.items is None else (("$select", ",".join(selection.items)),)
+    return next_uri(f"{row_uri}/{name}", options, token)
 
 
 def error_json(text: str) -> bytes:

@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Any
 
 from exact_online_sandbox import errors
-from exact_online_sandbox.entities import foreign_key
+from exact_online_sandbox.entities import SHARED_VALUES, foreign_key
 from exact_online_sandbox.errors import bad_request
 from exact_online_sandbox.formats import JSON, Converter, converter
 from exact_online_sandbox.reference import Endpoint, endpoints
@@ -27,6 +27,8 @@ class Selection:
     """Navigation properties shown as a link."""
     expanded: dict[str, Selection]
     """Navigation properties shown with their rows."""
+    items: tuple[str, ...] | None = None
+    """What was asked for: items of ``$select``, None for everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,9 @@ class Navigation:
 
     endpoint: Endpoint
     column: str
-    """Property of its rows that holds this row's key."""
+    """Property of its rows that holds a value of this row."""
+    owner: str
+    """Property of this row with that value: its key, mostly."""
 
 
 @cache
@@ -51,8 +55,11 @@ def navigation(path: str, name: str) -> Navigation | None:
     lines = reference.get(f"{folder}/{target}")
     if lines is None or not lines.readable or lines.status == "removed" or len(lines.key) != 1:
         return None
+    owner, shared, own = SHARED_VALUES.get(lines.path, (None, "", ""))
+    if owner == path:
+        return Navigation(lines, own, shared)
     column = foreign_key(source, lines)
-    return None if column is None else Navigation(lines, column)
+    return None if column is None else Navigation(lines, column, source.key[0])
 
 
 def select(view: View, items: tuple[str, ...] | None, expand: tuple[str, ...]) -> Selection:
@@ -88,6 +95,7 @@ def select(view: View, items: tuple[str, ...] | None, expand: tuple[str, ...]) -
         plain=tuple(name for name in names if not properties[name].is_navigation),
         deferred=tuple(name for name in navigations if name not in expand),
         expanded={name: _inner(view.endpoint.path, name, inner.get(name)) for name in navigations if name in expand},
+        items=items,
     )
 
 
@@ -104,6 +112,7 @@ def _inner(path: str, name: str, items: list[str] | None) -> Selection:
         plain=tuple(n for n in names if not properties[n].is_navigation),
         deferred=tuple(n for n in names if properties[n].is_navigation),
         expanded={},
+        items=None if items is None else tuple(items),
     )
 
 

@@ -1,6 +1,7 @@
 """Rows for entities without bookkeeping: type-correct and deterministic, so that every endpoint has something to read.
 
-They are filler, not bookkeeping: references between entities do not fit, except that lines refer to headers of theirs.
+They are filler, not bookkeeping: references between entities do not fit, except that lines refer to headers of theirs,
+as do other rows that ``$expand`` shows in them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from exact_online_sandbox.entities import DELETED, DIVISIONS, Entity, entities
+from exact_online_sandbox.entities import DELETED, DIVISIONS, SHARED_VALUES, Entity, entities
 from exact_online_sandbox.reference import Endpoint, Property, endpoints, is_instant
 from exact_online_sandbox.rows import Value
 from exact_online_sandbox.special import ME, SYNC_TIMESTAMP
@@ -53,6 +54,9 @@ def _rows(entity: Entity, endpoint: Endpoint, division: int, until: datetime, ro
         }
         if entity.header is not None and entity.header_key is not None:
             row[entity.header_key] = _guid(division, entity.header, entities()[entity.header].record_id, number)
+        if entity.name in SHARED_VALUES:
+            owner, shared, own = SHARED_VALUES[entity.name]
+            row[own] = _guid(division, owner, shared, number)
         yield row
 
 

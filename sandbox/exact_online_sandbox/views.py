@@ -183,6 +183,20 @@ class TableView(View):
                 found[values[slot]].append(values)
         return found
 
+    def part(self, rows: list[Values], size: int, token: str | None = None) -> Page:
+        """One page of rows in key order that are at hand; a size of 0 takes all that are left.
+
+        Raises:
+            ApiError: 400, the skip token is malformed.
+        """
+        tokens, slot = KeyToken(self.entity), self.slots[self.entity.key[0]]
+        if token is not None:
+            after = tokens.parse(token)
+            rows = [values for values in rows if values[slot] > after]
+        if not size or len(rows) <= size:
+            return Page(rows, None)
+        return Page(rows[:size], tokens.write(rows[size - 1][slot]))
+
     def _plan(self, listing: Listing) -> tuple[list[tuple[str, str, Any]], list[Callable[[Values], bool]]]:
         """Split a listing into what an index can do and what has to be tested row by row."""
         where: list[tuple[str, str, Any]] = []

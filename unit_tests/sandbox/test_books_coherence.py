@@ -8,7 +8,7 @@ import pytest
 
 from unit_tests.sandbox.books_truth import LINES, Rows, by, cents, codes, filled_entities, grouped, rows
 
-ACCOUNTS, ITEMS, GL = "crm/Accounts", "logistics/Items", "financial/GLAccounts"
+ACCOUNTS, ITEMS, GL, CHARGES = "crm/Accounts", "logistics/Items", "financial/GLAccounts", "sales/OrderCharges"
 TARGETS = {
     "Account": (ACCOUNTS, "ID"),
     "OrderedBy": (ACCOUNTS, "ID"),
@@ -56,6 +56,7 @@ TARGETS = {
     "Currency": ("general/Currencies", "Code"),
     "TransactionID": (LINES, "ID"),
     "OffsetID": (LINES, "ID"),
+    "OrderCharge": (CHARGES, "ID"),
 }
 TWINS = {
     "AccountName": ("Account", ACCOUNTS, "Name"),
@@ -72,11 +73,14 @@ TWINS = {
     "ClassificationCode": ("Classification", "financial/GLClassifications", "Code"),
     "JournalDescription": ("Journal", "financial/Journals", "Description"),
     "VATCodeDescription": ("VATCode", "vat/VATCodes", "Description"),
+    "VATDescription": ("VATCode", "vat/VATCodes", "Description"),
     "VATPercentage": ("VATCode", "vat/VATCodes", "Percentage"),
     "CostCenterDescription": ("CostCenter", "hrm/Costcenters", "Description"),
     "CostUnitDescription": ("CostUnit", "hrm/Costunits", "Description"),
     "PaymentConditionDescription": ("PaymentCondition", "cashflow/PaymentConditions", "Description"),
     "ProjectDescription": ("Project", "project/Projects", "Description"),
+    "OrderChargeCode": ("OrderCharge", CHARGES, "Code"),
+    "OrderChargeDescription": ("OrderCharge", CHARGES, "Description"),
 }
 
 

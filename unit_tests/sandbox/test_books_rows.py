@@ -29,7 +29,8 @@ EXPECTED = (
     "financial/GLSchemes", "financial/Journals", "financial/FinancialPeriods", "financial/ExchangeRates",
     "hrm/Costcenters", "hrm/Costunits", "vat/VATCodes", "cashflow/PaymentConditions", "cashflow/Receivables",
     "cashflow/Payments", "sync/Cashflow/PaymentTerms",
-    "inventory/Warehouses", "general/Currencies", "documents/Documents", "project/Projects",
+    "inventory/Warehouses", "general/Currencies", "documents/Documents", "project/Projects", "sales/OrderCharges",
+    "salesorder/SalesOrderOrderChargeLines", "salesinvoice/SalesInvoiceOrderChargeLines",
 )  # fmt: skip
 
 

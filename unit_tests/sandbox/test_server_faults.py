@@ -88,6 +88,36 @@ def test_column_is_refused_only_where_it_is_selected(box: Sandbox, caller: Calle
     assert caller.get(f"{DIVISION}/crm/Addresses?$select=ID").status == 200
 
 
+def test_expand_is_refused_or_ignored_only_where_it_is_asked_for(box: Sandbox, caller: Caller) -> None:
+    order = box.store.insert(DIVISION, "salesorder/SalesOrders", {}, at=NOW)["OrderID"]
+    box.store.insert(DIVISION, "salesorder/SalesOrderOrderChargeLines", {"OrderID": order}, at=NOW)
+    path = f"{DIVISION}/salesorder/SalesOrders(guid'{order}')?$select=OrderID,SalesOrderOrderChargeLines/ID"
+    expanding = f"{path}&$expand=SalesOrderOrderChargeLines"
+    links = caller.get(path).d
+    for fault in ({"kind": "refuse_expand"}, {"kind": "refuse_expand", "text": "no"}, {"kind": "ignore_expand"}):
+        box.faults.add({**fault, "path": "salesorder/*", "count": 1})
+        assert caller.get(path).d == links
+    refused, otherwise = caller.get(expanding), caller.get(expanding)
+    assert (refused.status, refused.message) == (400, "Bad Request - Error in query syntax.")
+    assert (otherwise.status, otherwise.message) == (400, "no")
+    assert caller.get(expanding).d == links
+    assert set(links["SalesOrderOrderChargeLines"]) == {"__deferred"}
+    assert len(caller.get(expanding).d["SalesOrderOrderChargeLines"]["results"]) == 1
+    assert [call["fault"] for call in box.calls.describe()][4:] == [
+        "refuse_expand", "refuse_expand", "ignore_expand", None]  # fmt: skip
+
+
+def test_list_that_ignores_expand_says_the_option_again_in_its_next_address(box: Sandbox, caller: Caller) -> None:
+    for _ in range(3):
+        box.store.insert(DIVISION, "salesorder/SalesOrders", {}, at=NOW)
+    box.settings.change({"page_sizes": {"standard": 2}})
+    box.faults.add({"kind": "ignore_expand"})
+    first = caller.get(f"{DIVISION}/salesorder/SalesOrders?$filter=Status eq null&$expand=SalesOrderLines")
+    assert "$expand=SalesOrderLines" in (first.next or "")
+    rows = first.rows + caller.get(first.next or "").rows
+    assert [set(row["SalesOrderLines"]) for row in rows] == [{"__deferred"}] * 3
+
+
 def test_fault_can_let_requests_pass_first_and_keep_to_a_division(box: Sandbox, caller: Caller) -> None:
     box.faults.add({"kind": "maintenance", "after": 1, "count": 2, "division": DIVISION})
     statuses = [caller.get(path).status for path in (PATH, f"{OTHER_DIVISION}/crm/Contacts", PATH, PATH, PATH)]

@@ -95,6 +95,27 @@ def test_token_of_the_ready_line_reads_pages_over_one_connection(running: Runnin
     assert {row["ID"]: int(row["Timestamp"]) for row in rows} == {row["ID"]: row["Timestamp"] for row in truth}
 
 
+def test_next_address_of_an_expanded_collection_works_as_it_is(running: Running) -> None:
+    lines = {"division": running.division, "entity": "salesorder/SalesOrderOrderChargeLines"}
+    order = running.control("GET", f"truth/{running.division}/salesorder/SalesOrders")["rows"][0]["OrderID"]
+    running.control("POST", "rows/insert", {**lines, "rows": [{"OrderID": order}] * 5})
+    running.control("POST", "settings", {"page_sizes": {"expanded": 2}})
+    try:
+        query = "$select=SalesOrderOrderChargeLines/ID&$expand=SalesOrderOrderChargeLines"
+        path = f"{running.division}/salesorder/SalesOrders(guid'{order}')?{query}"
+        page = running.get(path).json()["d"]["SalesOrderOrderChargeLines"]
+        pages = [page["results"]]
+        while "__next" in page:
+            page = running.session.get(page["__next"], headers=running.headers, timeout=10).json()["d"]
+            pages.append(page["results"])
+    finally:
+        running.control("POST", "settings", {"page_sizes": {"expanded": 0}})
+    truth = running.control("GET", f"truth/{running.division}/{lines['entity']}")["rows"]
+    assert [line["ID"] for found in pages for line in found] == [row["ID"] for row in truth if row["OrderID"] == order]
+    assert [len(found) for found in pages[:2]] == [2, 2]
+    assert len(pages[-1]) in (1, 2)
+
+
 def test_rows_change_while_it_runs(running: Running) -> None:
     place = {"division": running.division, "entity": "crm/Accounts"}
     (row,) = running.control("POST", "rows/insert", {**place, "row": {"Name": "new"}})["rows"]

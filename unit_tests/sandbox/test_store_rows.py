@@ -182,6 +182,31 @@ def test_sales_order_and_its_lines_are_numbered_apart(store: Store) -> None:
     assert versions(store, "salesorder/SalesOrders") == before
 
 
+@pytest.mark.parametrize(
+    ("header", "key", "lines"),
+    [
+        ("crm/Quotations", "QuotationID", "crm/QuotationOrderChargeLines"),
+        ("salesorder/SalesOrders", "OrderID", "salesorder/SalesOrderOrderChargeLines"),
+        (INVOICES, "InvoiceID", "salesinvoice/SalesInvoiceOrderChargeLines"),
+    ],
+)
+def test_change_of_an_order_charge_line_shows_in_its_header(store: Store, header: str, key: str, lines: str) -> None:
+    row = store.insert(DIVISION, header, {}, at=AT)
+    line = store.insert(DIVISION, lines, {key: row[key]}, at=AT)
+    silently = store.update(DIVISION, lines, line["ID"], {"AmountDC": 4.0}, at=LATER, touch_modified=False)
+    assert silently["AmountDC"] == 4.0
+    assert store.row(DIVISION, header, row[key])["Modified"] == AT
+    store.update(DIVISION, lines, line["ID"], {"AmountDC": 5.0}, at=LATER)
+    assert store.row(DIVISION, header, row[key])["Modified"] == LATER
+
+
+def test_order_charge_lines_go_with_their_header(store: Store) -> None:
+    order = store.insert(DIVISION, "salesorder/SalesOrders", {}, at=AT)
+    store.insert(DIVISION, "salesorder/SalesOrderOrderChargeLines", {"OrderID": order["OrderID"]}, at=AT)
+    store.delete(DIVISION, "salesorder/SalesOrders", order["OrderID"], at=LATER)
+    assert store.count(DIVISION, "salesorder/SalesOrderOrderChargeLines") == 0
+
+
 def test_change_of_a_line_without_modified_shows_in_its_header(store: Store) -> None:
     entry = store.insert(DIVISION, "salesentry/SalesEntries", {}, at=AT)
     line = store.insert(DIVISION, "salesentry/SalesEntryLines", {"EntryID": entry["EntryID"]}, at=AT)

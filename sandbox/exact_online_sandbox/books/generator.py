@@ -11,6 +11,7 @@ from functools import partial
 
 from exact_online_sandbox.books import bank, entries, memorials, order_to_cash, purchase_to_pay
 from exact_online_sandbox.books.catalogue import found_catalogue
+from exact_online_sandbox.books.charges import OrderCharges
 from exact_online_sandbox.books.chart import found_chart
 from exact_online_sandbox.books.company import Company, division_row, invent_company
 from exact_online_sandbox.books.dice import Dice
@@ -54,20 +55,26 @@ def generate(store: BulkStore, *, seed: int, divisions: int, size: Size | str, u
         ValueError: the size is unknown, or `until` has no time zone.
     """
     timeline, counts = Timeline.until(until), size_of(size)
-    return [_generate(store, Dice(f"{seed}:{index}"), index, counts, timeline) for index in range(divisions)]
+    charges = [_generate(store, seed, index, counts, timeline) for index in range(divisions)]
+    # Last of all: the store draws row versions for all divisions from one source of chance.
+    for charged in charges:
+        charged.hand_over(store)
+    return [charged.data.company.division for charged in charges]
 
 
-def _generate(store: BulkStore, dice: Dice, index: int, size: Size, timeline: Timeline) -> int:
+def _generate(store: BulkStore, seed: int, index: int, size: Size, timeline: Timeline) -> OrderCharges:
+    dice = Dice(f"{seed}:{index}")
     company = invent_company(dice, index)
     store.add_division(company.division, division_row(dice, company, timeline, index))
     founding = _found(company, dice, timeline, size)
     outbox = Outbox(store, company.division, timeline.start, timeline.end, _windows(size))
     revisits = {kind: list(timeline.notable) for kind in REVISITED}
     books = Books(Masterdata.of(company, founding.rows), dice, outbox, Numbers(), revisits)
+    charges = OrderCharges(books.data, Dice(f"{seed}:{index}:order charges"), timeline)
     founding.hand_over(outbox)
-    Calendar(books, outbox, timeline, size).run()
+    Calendar(books, outbox, timeline, size, charges).run()
     outbox.close()
-    return company.division
+    return charges
 
 
 def _windows(size: Size) -> int:
@@ -96,6 +103,7 @@ class Calendar:
     outbox: Outbox
     timeline: Timeline
     size: Size
+    charges: OrderCharges
     _events: list[tuple[datetime, int, Event]] = field(default_factory=list)
     _scheduled: int = 0
     _rows: int = 0
@@ -164,16 +172,21 @@ class Calendar:
 
     def _sales_order(self, at: datetime) -> None:
         order = order_to_cash.draw_order(self.books, at)
+        self.charges.charge_order(order)
         deliveries = order_to_cash.plan_deliveries(self.books, order, at)
         order_to_cash.record_order(self.books, order, deliveries, at, self.timeline.end)
         for delivery in deliveries:
             self._at(delivery.at, partial(self._delivery, delivery))
 
     def _delivery(self, delivery: Delivery, at: datetime) -> None:
-        self._posted(order_to_cash.invoice_delivery(self.books, delivery, at, self.timeline.end), at)
+        self._invoiced(order_to_cash.invoice_delivery(self.books, delivery, at, self.timeline.end), at)
 
     def _direct_invoice(self, at: datetime) -> None:
-        self._posted(order_to_cash.invoice_directly(self.books, at, self.timeline.end), at)
+        self._invoiced(order_to_cash.invoice_directly(self.books, at, self.timeline.end), at)
+
+    def _invoiced(self, posted: Posted, at: datetime) -> None:
+        self.charges.charge_invoice(posted.term.debt)
+        self._posted(posted, at)
 
     def _purchase_order(self, at: datetime) -> None:
         order = purchase_to_pay.draw_order(self.books, at)

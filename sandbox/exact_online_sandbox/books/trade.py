@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from exact_online_sandbox.books.ledger import Books, cents
-from exact_online_sandbox.books.masterdata import Account, Item, Project, Relation, Vat
+from exact_online_sandbox.books.masterdata import Account, Item, Masterdata, Project, Relation, Vat
 from exact_online_sandbox.books.outbox import Row
 
 DEAR = 50_000.0
@@ -83,7 +83,7 @@ def draw_lines(books: Books, relation: Relation, rate: float, *, purchase: bool 
         quantity = _quantity(books, item)
         net_price = price * (1 - discount)
         amount = cents(net_price * quantity)
-        vat = _vat(books, relation, item)
+        vat = vat_for(data, relation, item.vat)
         lines.append(
             TradeLine(
                 id=dice.guid(),
@@ -109,6 +109,13 @@ def revenue_account(books: Books, customer: Relation, line: TradeLine) -> Accoun
     return books.data.accounts["revenue_abroad"] if customer.abroad else line.item.revenue
 
 
+def vat_for(data: Masterdata, relation: Relation, domestic: Vat) -> Vat:
+    """The VAT of what is sold to or bought from this relation: abroad has codes of its own."""
+    if not relation.abroad:
+        return domestic
+    return data.vats["export" if relation.country in ("US", "JP") else "abroad"]
+
+
 def _quantity(books: Books, item: Item) -> float:
     dice = books.dice
     if item.price < CHEAP:
@@ -118,9 +125,3 @@ def _quantity(books: Books, item: Item) -> float:
     if item.fractions and dice.chance(0.6):
         return round(dice.uniform(0.125, 40.0), 3)
     return float(1 + int(dice.expovariate(0.12)))
-
-
-def _vat(books: Books, relation: Relation, item: Item) -> Vat:
-    if not relation.abroad:
-        return item.vat
-    return books.data.vats["export" if relation.country in ("US", "JP") else "abroad"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from exact_online_sandbox.books.tables.country import (
+    ChargeLine,
     ChartLine,
     ClassificationLine,
     ConditionLine,
@@ -144,6 +145,14 @@ GROUPS = (
         ("The Joiner's Companion", "each", 17.99, 54.99), ("'Workbench' quarterly", "each", 4.5, 7.95))),
 )
 
+CHARGES = (
+    ChargeLine("CARR", "Carriage", 9.95, "high", shipping=True),
+    ChargeLine("NEXT", "Next day 'before ten'", 22.5, "high", shipping=True),
+    ChargeLine("HAND", "Handling & packing", 6.45, "high"),
+    ChargeLine("PALLET", "Pallet deposit", 12.0, "zero"),
+    ChargeLine("FUEL", "Fuel surcharge (withdrawn)", 2.75, "high", shipping=True, active=False),
+)
+
 BRITISH = CountryTables(
     country="GB",
     country_name="United Kingdom",
@@ -204,6 +213,7 @@ BRITISH = CountryTables(
                   ("SAL", "Sales"), ("IT", "Information technology")),
     cost_units=(("TRADE", "Trade"), ("HOME", "Homeowners"), ("WEB", "Web shop"), ("ÉIRE", "Ireland (€)")),
     groups=GROUPS,
+    charges=CHARGES,
     units=(
         ("each", "Each", "O"), ("metre", "Metre", "L"), ("sheet", "Sheet", "A"), ("box", "Box", "O"),
         ("litre", "Litre", "V"), ("kg", "Kilogram", "W"), ("hour", "Hour", "T"), ("trip", "Trip", "O"),

@@ -74,6 +74,17 @@ class GroupLine(NamedTuple):
     articles: tuple[tuple[str, str, float, float], ...]
 
 
+class ChargeLine(NamedTuple):
+    """An order charge; `amount` is without VAT, `vat` is the role of its VAT code."""
+
+    code: str
+    description: str
+    amount: float
+    vat: str
+    shipping: bool = False
+    active: bool = True
+
+
 @dataclass(frozen=True, slots=True)
 class CountryTables:
     """All facts and words of one country."""
@@ -105,6 +116,7 @@ class CountryTables:
     cost_centers: tuple[tuple[str, str], ...]
     cost_units: tuple[tuple[str, str], ...]
     groups: tuple[GroupLine, ...]
+    charges: tuple[ChargeLine, ...]
     units: tuple[tuple[str, str, str], ...]
     warehouses: tuple[tuple[str, str], ...]
     type_names: dict[int, str]

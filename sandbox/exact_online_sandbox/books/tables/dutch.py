@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from exact_online_sandbox.books.tables.country import (
+    ChargeLine,
     ChartLine,
     ClassificationLine,
     ConditionLine,
@@ -144,6 +145,14 @@ GROUPS = (
         ("Handboek houtbewerking", "stuk", 19.95, 64.95), ("Vakblad 'De Werkbank'", "stuk", 4.95, 8.95))),
 )
 
+CHARGES = (
+    ChargeLine("VRACHT", "Vrachtkosten", 12.5, "high", shipping=True),
+    ChargeLine("SPOED", "Spoedlevering vóór 10 uur", 27.95, "high", shipping=True),
+    ChargeLine("ORDER", "Orderkosten & verpakking", 7.35, "high"),
+    ChargeLine("PALLET", "Statiegeld pallets", 15.0, "zero"),
+    ChargeLine("DIESEL", "Dieseltoeslag (vervallen)", 3.1, "high", shipping=True, active=False),
+)
+
 DUTCH = CountryTables(
     country="NL",
     country_name="Nederland",
@@ -206,6 +215,7 @@ DUTCH = CountryTables(
                   ("VERK", "Verkoop"), ("ICT", "Automatisering")),
     cost_units=(("BOUW", "Bouw"), ("PART", "Particulieren"), ("WEB", "Webwinkel"), ("ÜBER", "Grensstreek (DE)")),
     groups=GROUPS,
+    charges=CHARGES,
     units=(
         ("stuk", "Stuk", "O"), ("meter", "Meter", "L"), ("plaat", "Plaat", "A"), ("doos", "Doos", "O"),
         ("liter", "Liter", "V"), ("kg", "Kilogram", "W"), ("uur", "Uur", "T"), ("rit", "Rit", "O"),
