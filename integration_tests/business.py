@@ -28,6 +28,7 @@ class Kind:
         parent: property that names its header, and the header's entity.
         logged: whether its deletions are logged.
         feed: whether it is read by row version.
+        dated: whether it has a ``Modified`` of its own; else it is found, and dated, by its header.
         looked_up: whether a feed begins at a moment by way of SyncTimestamp, and so may pass over a change that left
             ``Modified`` alone.
     """
@@ -39,6 +40,7 @@ class Kind:
     parent: tuple[str, str] | None = None
     logged: bool = True
     feed: bool = True
+    dated: bool = True
     looked_up: bool = False
 
     def __repr__(self) -> str:
@@ -57,6 +59,16 @@ KINDS = (
         looked_up=True,
     ),
     Kind("logistics/ItemGroups", "item_groups", "Description", logged=False, feed=False),
+    Kind("salesorder/SalesOrders", "sales_orders", "Description", key="OrderID", looked_up=True),
+    Kind(
+        "salesorder/SalesOrderOrderChargeLines",
+        "sales_order_order_charge_lines",
+        "OrderChargesLineDescription",
+        parent=("OrderID", "salesorder/SalesOrders"),
+        logged=False,
+        feed=False,
+        dated=False,
+    ),
 )
 BY_STREAM: Mapping[str, Kind] = {kind.stream: kind for kind in KINDS}
 STREAMS: Mapping[str, tuple[str, ...]] = {
@@ -64,7 +76,7 @@ STREAMS: Mapping[str, tuple[str, ...]] = {
     "divisions": ("Description",),
     "deleted": ("EntityKey",),
 }
-SERVED_BY: Mapping[str, str] = {**ENDPOINTS, "deleted": "sync/Deleted"}
+SERVED_BY: Mapping[str, str] = {**{kind.stream: kind.entity for kind in KINDS}, **ENDPOINTS, "deleted": "sync/Deleted"}
 
 
 def alike(found: Record, expected: Record) -> bool:
@@ -151,12 +163,12 @@ class Business:
         if row is None:
             return
         self.diary[-1] += f" {row[kind.key]}"
-        before = self.expected(kind.stream, division)
+        family = [one for one in KINDS if one is kind or (one.parent is not None and one.parent[1] == kind.entity)]
+        before = {one.stream: self.expected(one.stream, division) for one in family if not one.logged}
         self.sandbox.store.delete(division, kind.entity, row[kind.key], at=self.sandbox.now())
-        if not kind.logged:
-            self._forgotten.update(
-                (kind.stream, key) for key in before.keys() - self.expected(kind.stream, division).keys()
-            )
+        for stream, records in before.items():
+            gone = records.keys() - self.expected(stream, division).keys()
+            self._forgotten.update((stream, key) for key in gone)
         self._gone[kind.entity, division].append(row)
 
     def create_again(self, kind: Kind, division: int) -> None:
@@ -209,12 +221,14 @@ class Business:
         """Records of a stream in a division, as far as they are compared."""
         found: dict[Key, Record] = {}
         (text,) = STREAMS[stream]
+        kind = BY_STREAM.get(stream)
+        dates = {} if kind is None or kind.dated else self._dates_of_headers(kind, division)
         for row in self.sandbox.rows(SERVED_BY[stream], division):
             if (stream in ENDPOINTS and not belongs(stream, row)) or (
                 stream == "divisions" and row["Code"] != division
             ):
                 continue
-            modified = row.get("Modified")
+            modified = dates[row[kind.parent[0]]] if dates and kind and kind.parent else row.get("Modified")
             record = {text: row[text], "Modified": modified and utc_text(parse_time(modified))}
             found[(division,) if stream == "divisions" else (division, row["ID"])] = record
         return found
@@ -231,6 +245,10 @@ class Business:
     def may_remain(self, stream: str, key: Key) -> bool:
         """Whether a destination may still hold a row that is gone, such as what the log forgets after two months."""
         return stream == "deleted" or (stream, key) in self._forgotten
+
+    def _dates_of_headers(self, kind: Kind, division: int) -> dict[str, str]:
+        key, entity = kind.parent or ("", "")
+        return {row[key]: row["Modified"] for row in self.sandbox.rows(entity, division)}
 
     # -- inside ----------------------------------------------------------------------------------------------------
 

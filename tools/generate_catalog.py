@@ -22,7 +22,7 @@ from typing import Any
 import yaml
 
 from tools.reference import REPOSITORY, Endpoint, load_reference
-from tools.relations import header_keys
+from tools.relations import dated_headers, header_keys
 
 CATALOG_FILE = REPOSITORY / "source_exact_online" / "streams" / "catalog.yaml"
 OVERLAY_FILE = Path(__file__).with_name("catalog_overlay.yaml")
@@ -35,7 +35,7 @@ Entry = dict[str, Any]
 _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z]|$)|[A-Z]?[a-z]+|\d+")
 _FIELDS = (
     "name", "title", "transport", "path", "whole", "page_size", "scope", "key", "cursor", "rows", "entity_type",
-    "sync_timestamp", "group", "named_key", "year", "filter_required", "partition", "division_from",
+    "sync_timestamp", "group", "named_key", "header", "year", "filter_required", "partition", "division_from",
 )  # fmt: skip
 """Fields of an entry in the order in which they are written."""
 
@@ -84,6 +84,7 @@ class CatalogGenerator:
         self._entity_types = entity_types
         self._sync_timestamps = sync_timestamps
         self._header_keys = header_keys(reference)
+        self._dated_headers = dated_headers(reference)
 
     def entities(self) -> dict[str, list[Endpoint]]:
         """Readable endpoints by the name of the stream that their rows belong to; left out ones aside."""
@@ -137,7 +138,8 @@ class CatalogGenerator:
         decided = {key: value for key, value in self.overlay.streams[name].items() if key != "why"}
         endpoint = self._serving(name, endpoints)
         whole = next((one for one in endpoints if one.kind == "bulk"), None)
-        transport = decided.get("transport") or _transport(endpoint)
+        header, shown = self._dated_headers.get(endpoint.path, (None, ""))
+        transport = decided.get("transport") or ("list" if header else _transport(endpoint))
         derived: Entry = {
             "name": name,
             "transport": transport,
@@ -157,6 +159,8 @@ class CatalogGenerator:
             derived["rows"] = ("headers", "lines")[self.overlay.mixed[endpoint.path].index(name)]
         if transport == "list" and whole is not None and whole.offered >= endpoint.offered - _NOT_READ:
             derived["whole"] = whole.address
+        if header is not None:
+            derived |= {"cursor": "Modified", "header": {"path": header.address, "lines": shown}}
         if transport == "snapshot" and endpoint.demands_filter:
             raise ValueError(f"{name}: {endpoint.path} wants a filter, but is read whole")
         entry = derived | decided
@@ -246,7 +250,7 @@ def _entry_text(entry: Entry) -> str:
 
 
 def _value(value: object) -> str:
-    text = yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True)
+    text = yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True, sort_keys=False)
     return text.removesuffix("...\n").strip()
 
 

@@ -25,6 +25,14 @@ INSTANTS_FILE = Path(__file__).with_name("instants.yaml")
 DIVISION = Property(
     "Division", "Edm.Int32", "Number of the administration (division)", values={}, obsolete=False, hidden=False
 )
+HEADERS_MODIFIED = Property(
+    "Modified",
+    "Edm.DateTime",
+    "When the header was last changed; empty where all rows were read, as in a first sync. The rows have no such time",
+    values={},
+    obsolete=False,
+    hidden=False,
+)
 DELETED_AT = "_ab_cdc_deleted_at"
 _JSON_TYPES = {
     "Edm.String": "string",
@@ -64,6 +72,8 @@ class SchemaGenerator:
         """
         endpoint = at_address(self._reference, stream["path"])
         offered = {DIVISION.name: DIVISION} | {prop.name: prop for prop in endpoint.properties if self._offered(prop)}
+        if "header" in stream:
+            offered.setdefault(HEADERS_MODIFIED.name, HEADERS_MODIFIED)
         primary_key = [DIVISION.name, *stream["key"]]
         first = [*primary_key, *([stream["cursor"]] if "cursor" in stream else [])]
         if unknown := [name for name in first if name not in offered]:

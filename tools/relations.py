@@ -33,7 +33,7 @@ def header_keys(reference: Mapping[str, Endpoint]) -> dict[str, str]:
     Headers are the endpoints with a navigation property to "...Lines" in the same folder.
     """
     found: dict[str, str] = {}
-    for header, lines in _headers_and_lines(reference):
+    for header, lines, _ in _headers_and_lines(reference):
         key = _key_in_lines(header, lines)
         if key is None:
             continue
@@ -43,7 +43,19 @@ def header_keys(reference: Mapping[str, Endpoint]) -> dict[str, str]:
     return found
 
 
-def _headers_and_lines(reference: Mapping[str, Endpoint]) -> Iterator[tuple[Endpoint, Endpoint]]:
+def dated_headers(reference: Mapping[str, Endpoint]) -> dict[str, tuple[Endpoint, str]]:
+    """Headers of lines that have no ``Modified`` while the headers do, and the property that shows the lines.
+
+    By path of the lines' standard endpoint.
+    """
+    return {
+        lines.path: (header, prop.name)
+        for header, lines, prop in _headers_and_lines(reference)
+        if "Modified" in header.offered and "Modified" not in lines.offered
+    }
+
+
+def _headers_and_lines(reference: Mapping[str, Endpoint]) -> Iterator[tuple[Endpoint, Endpoint, Property]]:
     for header in reference.values():
         if header.kind != "standard" or not header.readable:
             continue
@@ -51,7 +63,7 @@ def _headers_and_lines(reference: Mapping[str, Endpoint]) -> Iterator[tuple[Endp
             target = prop.type[len("Collection(") : -1] if prop.is_navigation else ""
             lines = reference.get(f"{header.path.rpartition('/')[0]}/{target}")
             if target.endswith("Lines") and lines is not None:
-                yield header, lines
+                yield header, lines, prop
 
 
 def _key_in_lines(header: Endpoint, lines: Endpoint) -> str | None:

@@ -93,13 +93,20 @@ def _row(stream: Stream) -> tuple[str, ...]:
     return (
         f"`{stream['name']}`",
         stream["title"],
-        f"`{stream['path']}`" + {"headers": " (headers)", "lines": " (lines)"}.get(stream.get("rows", ""), ""),
+        _endpoint(stream),
         key or "`Division`",
         f"`{stream['cursor']}`" if _is_incremental(stream) else "",
         _deletions(stream),
         stream["scope"] or "not documented",
         f"{pages}; 1,000 when all is read (`{stream['whole']}`)" if "whole" in stream else pages,
     )
+
+
+def _endpoint(stream: Stream) -> str:
+    path = f"`{stream['path']}`"
+    if "header" in stream:
+        return f"{path}; changed ones with `{stream['header']['path']}`"
+    return path + {"headers": " (headers)", "lines": " (lines)"}.get(stream.get("rows", ""), "")
 
 
 def left_out() -> str:

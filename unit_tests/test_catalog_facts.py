@@ -18,7 +18,7 @@ STREAMS = [pytest.param(stream, id=stream["name"]) for stream in CATALOG]
 REQUIRED_FIELDS = {"name", "title", "transport", "path", "page_size", "scope", "key", "group"}
 OPTIONAL_FIELDS = {
     "cursor", "rows", "entity_type", "sync_timestamp", "named_key", "filter_required", "partition", "division_from",
-    "year", "whole",
+    "year", "whole", "header",
 }  # fmt: skip
 GROUPS = {
     "accounting",
@@ -91,7 +91,7 @@ def test_key_is_the_stable_key_of_the_record(stream: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("stream", STREAMS)
 def test_cursor_is_modified_wherever_the_entity_has_it(stream: dict[str, Any]) -> None:
-    offered = {prop.name for prop in at_address(REFERENCE, stream["path"]).properties}
+    offered = set(_offered(stream))
     expected = next((name for name in ("Modified", "Timestamp") if name in offered), None)
     assert stream.get("cursor") == expected
 
@@ -114,7 +114,37 @@ def test_naming_every_column_satisfies_the_select_rule(stream: dict[str, Any]) -
 @pytest.mark.parametrize("stream", STREAMS)
 def test_properties_named_in_the_entry_exist_and_are_offered(stream: dict[str, Any]) -> None:
     named = {stream[field] for field in ("cursor", "named_key", "division_from", "year") if field in stream}
-    assert named - at_address(REFERENCE, stream["path"]).offered == set()
+    assert named - _offered(stream) == set()
+
+
+def _offered(stream: dict[str, Any]) -> set[str]:
+    """Properties of a stream, with what lines take from their header."""
+    own = at_address(REFERENCE, stream["path"]).offered
+    return {*own, "Modified"} if "header" in stream else set(own)
+
+
+@pytest.mark.parametrize("stream", [stream for stream in STREAMS if "header" in stream.values[0]])  # type: ignore[operator]
+def test_the_header_of_undated_lines_has_a_date_and_shows_them(stream: dict[str, Any]) -> None:
+    header = at_address(REFERENCE, stream["header"]["path"])
+    (shown,) = (prop for prop in header.properties if prop.name == stream["header"]["lines"])
+    assert header.kind == "standard"
+    assert "Modified" in header.offered
+    assert "Modified" not in at_address(REFERENCE, stream["path"]).offered
+    assert shown.type == f"Collection({stream['path'].rpartition('/')[2]})"
+    assert header.scope == stream["scope"], "no scope is needed besides that of the lines"
+
+
+def test_no_lines_are_read_whole_whose_headers_have_a_date() -> None:
+    whole = {stream["path"] for stream in CATALOG if stream["transport"] == "snapshot"}
+    shown = {
+        f"{header.path.rpartition('/')[0]}/{prop.type[len('Collection(') : -1]}"
+        for header in REFERENCE.values()
+        if header.kind == "standard" and header.readable and "Modified" in header.offered
+        for prop in header.properties
+        if prop.is_navigation
+    }
+    # Files of a bank statement do not change, and do not tell which statement they belong to.
+    assert whole & shown == {"cashflow/BankStatementUploadAttachments"}
 
 
 @pytest.mark.parametrize("stream", STREAMS)

@@ -56,8 +56,8 @@ _SAFE = "$,'():/*"
 
 
 def selected(url: str) -> tuple[str, ...]:
-    """Columns named in a URL's ``$select``."""
-    return tuple(name for name in _option(url, "$select").split(",") if name)
+    """Columns named in a URL's ``$select``, those of an expanded property by their own name."""
+    return tuple(name.rpartition("/")[2] for name in _option(url, "$select").split(",") if name)
 
 
 def filtered(url: str) -> str:
@@ -112,17 +112,22 @@ def parse_page(body: bytes, url: str) -> Page:
         data = [data]
     if not isinstance(data, list) or any(not isinstance(row, dict) for row in data):
         raise NotAListingError("member 'd' holds no rows")
-    return Page(data, _following(url, next_url) if isinstance(next_url, str) and next_url else None)
+    return Page(data, following(url, next_url) if isinstance(next_url, str) and next_url else None)
 
 
-def _following(url: str, link: str) -> str:
+def following(url: str, link: str) -> str:
+    """Address of the page that a link on another page leads to.
+
+    Raises:
+        NotAListingError: it leads nowhere, or back.
+    """
     try:
-        following = urljoin(url, link)
+        found = urljoin(url, link)
     except ValueError as error:
         raise NotAListingError(f"the link to the next page is no URL ({error})") from error
-    if following == url:
+    if found == url:
         raise NotAListingError("the link to the next page leads to the page itself")
-    return following
+    return found
 
 
 @dataclass(frozen=True, slots=True)

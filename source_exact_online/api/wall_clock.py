@@ -130,3 +130,8 @@ def from_text(text: str) -> int:
 def of_instant(epoch_ms: int) -> int:
     """Milliseconds on the wall clock at an instant in epoch milliseconds."""
     return to_milliseconds(to_wall(datetime.fromtimestamp(epoch_ms / 1000, tz=timezone.utc)))
+
+
+def date_json(epoch_ms: int) -> str:
+    """An instant (epoch milliseconds) as Exact writes it in JSON."""
+    return f"/Date({of_instant(epoch_ms)})/"

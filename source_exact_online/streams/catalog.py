@@ -28,6 +28,19 @@ class Rows(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Header:
+    """Where changed lines are found that bear no date of their own.
+
+    Attributes:
+        path: path of the headers' endpoint, which has ``Modified``.
+        lines: its navigation property that shows a header's lines, for ``$expand``.
+    """
+
+    path: str
+    lines: str
+
+
+@dataclass(frozen=True, slots=True)
 class StreamDefinition:
     """Facts about one stream.
 
@@ -50,6 +63,7 @@ class StreamDefinition:
         division_from: property that ``Division`` is copied from; None where it is the division in the URL.
         year: property with the year, for listings that are read a year at a time.
         whole: path of an endpoint with larger pages and the same rows that cannot be filtered; None if there is none.
+        header: where its changed rows are found; None where they are found at `path`.
     """
 
     name: str
@@ -70,6 +84,7 @@ class StreamDefinition:
     division_from: str | None = None
     year: str | None = None
     whole: str | None = None
+    header: Header | None = None
 
     @property
     def always_read(self) -> tuple[str, ...]:
@@ -112,4 +127,5 @@ def _definition(entry: dict[str, Any]) -> StreamDefinition:
         division_from=entry.get("division_from"),
         year=entry.get("year"),
         whole=entry.get("whole"),
+        header=Header(**entry["header"]) if "header" in entry else None,
     )

@@ -7,6 +7,7 @@ that its pages are asked for once.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -21,6 +22,7 @@ from source_exact_online.api.services import services
 from source_exact_online.streams import cursor
 from source_exact_online.streams.catalog import Transport
 from source_exact_online.streams.consumer import Consumer, RefusedColumns
+from source_exact_online.streams.lines import Lines, NotExpandedError, Rest, dated
 from source_exact_online.streams.overlap import Overlap
 from source_exact_online.streams.partition import Step
 from source_exact_online.streams.query import Query, Settings, modified_of, version_of
@@ -66,6 +68,7 @@ class ListingPartition:
         self._call: Call | None = None
         self._looking_up = False
         self._resumed = False
+        self._rest: deque[Rest] = deque()
         self._reached: list[Position] = []
         self._lookback_ms = settings.lookback_ms
         self._overlap: Overlap | None = None
@@ -82,6 +85,8 @@ class ListingPartition:
                 return Step(finished=True)
             outcome = call.attempt()
         except ApiError as error:
+            if self._rest and error.verdict.rule == "endpoint unknown":
+                return self._go_on(Lines(()), self._rest.popleft().url)  # the header was deleted, lines and all
             self._call = self._remedy(error.verdict)
             if self._call is None:
                 raise self._judged(error) from None
@@ -94,7 +99,13 @@ class ListingPartition:
             self._call = Call(self._client, self._query.first_page(), self.subject)
             return Step()
         self._resumed = False
-        return self._take(outcome)
+        if self._rest:
+            return self._take_rest(self._rest.popleft(), outcome)
+        try:
+            return self._take(outcome, call.url)
+        except NotExpandedError as error:
+            self._call = self._without_headers(str(error)) or self._begin()
+            return Step()
 
     def checkpoint(self) -> list[tuple[str, str, Position]]:
         """Positions that hold once the last step's records have been emitted."""
@@ -137,8 +148,10 @@ class ListingPartition:
 
     def _begin(self) -> Call:
         """Begin a pass: with a row version look-up where one is needed, else with the first page."""
+        began = int(self._client.server_clock.now_ms())
         full = all(consumer.full for consumer in self._consumers)
-        self._pass = Pass(began=int(self._client.server_clock.now_ms()), full=full)
+        self._pass = Pass(began=began, full=full, highest_modified=self._query.proven(began))
+        self._rest.clear()
         self._remember()
         if (url := self._query.look_up()) is not None:
             self._looking_up = True
@@ -150,29 +163,50 @@ class ListingPartition:
         if self._consumers[0].definition.transport is not Transport.FEED:
             self._overlap = Overlap(self._consumers[0].position.delivered)
 
-    def _take(self, page: odata.Page) -> Step:
-        """Turn a page into records, and note the positions it leads to."""
-        if self._pass is None or self._call is None:
+    def _take(self, page: odata.Page, url: str) -> Step:
+        """Turn a page into records, and note the positions it leads to.
+
+        Raises:
+            NotExpandedError: headers came without their lines.
+        """
+        if self._pass is None:
             raise RuntimeError("a page arrived outside a pass")
-        rows = [row for row in page.rows if self._keeps is None or self._keeps(row)]
-        next_url = page.next_url or self._query.after(self._call.url)
-        step = Step(finished=next_url is None)
-        for consumer in self._consumers:
-            consumer.leave_out(self._refused.of(self._path))
-            wanted = [row for row in rows if self._query.delivers(consumer, row)]
-            step.records[consumer.name] = self._records(consumer, wanted)
+        listed = [row for row in page.rows if self._keeps is None or self._keeps(row)]
+        lines = self._query.lines(listed, url, self._pass.began)
         self._pass = replace(
             self._pass,
-            next_url=next_url,
+            next_url=page.next_url or self._query.after(url),
             pages=self._pass.pages + 1,
             stuck=False,
-            undated=self._pass.undated or any("Modified" in row and row["Modified"] is None for row in rows),
-            highest_modified=_highest(self._pass.highest_modified, rows, modified_of),
-            highest_version=_highest(self._pass.highest_version, rows, version_of),
+            undated=self._pass.undated or any("Modified" in row and row["Modified"] is None for row in listed),
+            highest_modified=_highest(self._pass.highest_modified, listed, modified_of),
+            highest_version=_highest(self._pass.highest_version, listed, version_of),
         )
-        self._reached = [self._position(consumer, self._pass) for consumer in self._consumers]
-        if next_url is not None:
-            self._call = Call(self._client, next_url, self.subject)
+        return self._go_on(lines, url)
+
+    def _take_rest(self, rest: Rest, page: odata.Page) -> Step:
+        """Turn a page of further lines of one header into records."""
+        more = [] if page.next_url is None else [Rest(page.next_url, rest.modified)]
+        return self._go_on(Lines(dated(page.rows, rest.modified), more), rest.url)
+
+    def _go_on(self, lines: Lines, url: str) -> Step:
+        """Records of some rows, and what comes after them: a page counts when the lines it links to are there too."""
+        if self._pass is None:
+            raise RuntimeError("rows arrived outside a pass")
+        step = Step()
+        for consumer in self._consumers:
+            consumer.leave_out(self._refused.of(self._path))
+            wanted = [row for row in lines.rows if self._query.delivers(consumer, row)]
+            step.records[consumer.name] = self._records(consumer, wanted)
+        self._rest.extend(replace(rest, url=odata.following(url, rest.url)) for rest in lines.rest)
+        if self._rest:
+            self._call = Call(self._client, self._rest[0].url, self.subject)
+            return step
+        reached = self._pass
+        self._reached = [self._position(consumer, reached) for consumer in self._consumers]
+        step.finished = reached.next_url is None
+        if reached.next_url is not None:
+            self._call = Call(self._client, reached.next_url, self.subject)
         return step
 
     def _records(self, consumer: Consumer, rows: Sequence[Row]) -> list[Row]:
@@ -210,13 +244,21 @@ class ListingPartition:
             logger.warning("%s cannot be resumed in mid-list (%s); reading it again.", self._path, verdict.detail)
             return self._begin()
         if verdict.action is Action.DROP_COLUMN:
-            return self._begin() if self._drop_columns(verdict.detail) else None
+            return self._begin() if self._drop_columns(verdict.detail) else self._without_headers(verdict.detail)
         if verdict.action is Action.ADD_FILTER and self._query.demand_filter():
             return self._begin()
         if verdict.action is Action.DROP_FILTER and self._query.drop_filter():
             logger.warning("%s Reading all rows of %s instead.", verdict.message, self._path)
             return self._begin()
         return None
+
+    def _without_headers(self, detail: str) -> Call | None:
+        """Read all lines by themselves where their headers do not show them; None if no headers were asked."""
+        headers = self._query.headers
+        if headers is None or not self._query.drop_filter():
+            return None
+        logger.warning("%s does not show its lines (%s); reading all of %s.", headers, detail, self._path)
+        return self._begin()
 
     def _is_stuck(self, verdict: Verdict) -> bool:
         """Whether the page to go on from has failed in an earlier run already.

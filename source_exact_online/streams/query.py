@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from source_exact_online.api import odata, wall_clock
 from source_exact_online.api.client import ExactClient
@@ -13,6 +14,7 @@ from source_exact_online.api.services import services
 from source_exact_online.streams import cursor, years
 from source_exact_online.streams.catalog import Rows, Transport
 from source_exact_online.streams.consumer import Consumer, RefusedColumns
+from source_exact_online.streams.lines import Lines, dated, lines_of
 
 _LONG_AGO = datetime(1753, 1, 1)  # noqa: DTZ001 - wall clock; the earliest date SQL Server knows
 
@@ -65,10 +67,12 @@ class Query:
         """Columns to ask for: those of all consumers, and what cursors and the sorting of rows need."""
         names: dict[str, None] = {}
         for consumer in self._consumers:
-            names.update(dict.fromkeys(name for name in consumer.columns if name != "Division"))
+            names.update(dict.fromkeys(consumer.columns))
         names.update(dict.fromkeys(self._needed))
-        refused = self._refused.of(self._definition.path)
-        return tuple(name for name in names if name not in refused)
+        unasked = {"Division"} | self._refused.of(self._definition.path)
+        if self._lists_undated_lines:
+            unasked.add("Modified")
+        return tuple(name for name in names if name not in unasked)
 
     @property
     def indispensable(self) -> frozenset[str]:
@@ -79,6 +83,27 @@ class Query:
     def _needed(self) -> tuple[str, ...]:
         version = ("Timestamp",) if self._definition.transport is Transport.FEED else ()
         return (*version, "LineNumber") if self._definition.rows is not Rows.ALL else version
+
+    @property
+    def _lists_undated_lines(self) -> bool:
+        """Whether lines without a date of their own are listed by themselves, as all of them are wanted."""
+        return self._definition.header is not None and self.headers is None
+
+    def proven(self, began: int) -> int | None:
+        """``Modified`` that a pass reaches whatever its rows say, on Exact's wall clock (ms).
+
+        Lines listed by themselves do not say when their headers were changed, but all changes before the pass are in.
+
+        Args:
+            began: begin of the pass, epoch milliseconds.
+        """
+        return wall_clock.of_instant(began) if self._lists_undated_lines else None
+
+    @property
+    def headers(self) -> str | None:
+        """Path of the headers whose lines are asked for; None where rows are listed by themselves."""
+        header = self._definition.header
+        return None if header is None or self._condition() is None else header.path
 
     def first_page(self) -> str:
         """URL of the listing's first page."""
@@ -91,11 +116,36 @@ class Query:
         return None if condition is None else self._page(condition)
 
     def _page(self, condition: str | None) -> str:
-        options = {"$select": ",".join(self.columns)}
-        if condition is not None:
-            options["$filter"] = condition
-        path = (condition is None and self._definition.whole) or self._definition.path
-        return self._client.url(path, self._division, options)
+        header = self._definition.header
+        if condition is None:
+            path, columns, options = self._definition.whole or self._definition.path, self.columns, {}
+        elif header is None:
+            path, columns, options = self._definition.path, self.columns, {"$filter": condition}
+        else:
+            shown = (f"{header.lines}/{name}" for name in self.columns if name != "Modified")
+            columns = tuple(name for name in (self._definition.named_key, "Modified", *shown) if name)
+            path, options = header.path, {"$expand": header.lines, "$filter": condition}
+        return self._client.url(path, self._division, {"$select": ",".join(columns), **options})
+
+    def lines(self, listed: Sequence[Row], url: str, began: int) -> Lines:
+        """Rows of the streams on a page: those that it lists, or the lines of the headers that it lists.
+
+        Lines that are listed by themselves in place of changed headers bear the begin of the pass, so that destinations
+        take them for newer than what they have.
+
+        Args:
+            listed: the page's rows.
+            url: the page's address.
+            began: begin of the pass, epoch milliseconds.
+
+        Raises:
+            NotExpandedError: headers came without their lines.
+        """
+        header = self._definition.header
+        if header is None or not urlsplit(url).path.lower().endswith(f"/{header.path}".lower()):
+            in_place = header is not None and not self._filtered
+            return Lines(dated(listed, wall_clock.date_json(began)) if in_place else listed)
+        return lines_of(listed, header.lines)
 
     def look_up(self) -> str | None:
         """URL that finds the row version to begin at, for a feed that has to begin at a moment; None if it need not."""
