@@ -7,22 +7,21 @@ sync/Deleted). Its row versions are those of the division's database, so that a 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import cache
 from typing import ClassVar
 
 from source_exact_online.api import wall_clock
+from source_exact_online.api.call import Call
 from source_exact_online.api.client import ExactClient
 from source_exact_online.api.errors import Action, ApiError
 from source_exact_online.api.odata import Row
 from source_exact_online.api.services import services
 from source_exact_online.streams.catalog import StreamDefinition, catalog
-from source_exact_online.streams.consumer import Consumer, RefusedColumns
 from source_exact_online.streams.listing import ListingPartition
 from source_exact_online.streams.partition import Step
-from source_exact_online.streams.query import Settings, version_of
+from source_exact_online.streams.query import version_of
 from source_exact_online.streams.repeated_hour import utc_since
 from source_exact_online.streams.schemas import DELETED_AT
 from source_exact_online.streams.state import Pass, Position, StreamState
@@ -153,32 +152,8 @@ class Mourner:
 class DeletionLog(ListingPartition):
     """The deletion log of one division: rows of the stream that shows it, if that is read, and tombstones of others."""
 
-    def __init__(
-        self,
-        client: ExactClient,
-        settings: Settings,
-        refused: RefusedColumns,
-        division: int,
-        mourners: Sequence[Mourner],
-        reader: Consumer | None = None,
-    ) -> None:
-        """Log of one division.
-
-        Args:
-            client: the API.
-            settings: the part of the configuration that matters here.
-            refused: columns refused so far, shared by all partitions.
-            division: division in the URL.
-            mourners: streams that want to know of their deleted rows.
-            reader: the stream of the log itself, where it is to be read too.
-        """
-        super().__init__(client, settings, refused, division, [*mourners, *([reader] if reader else [])])
-        self._unwarned = list(mourners)
-
     def step(self) -> Step:
         """Fetch at most one page of the log. Where it is forbidden, rows of other streams are read all the same."""
-        while self._unwarned:
-            self._unwarned.pop(0).warn_of_gap()
         try:
             return super().step()
         except ApiError as error:
@@ -192,6 +167,12 @@ class DeletionLog(ListingPartition):
             if self.readable:
                 raise ApiError(replace(error.verdict, action=Action.SKIP)) from None
             return Step(finished=True)
+
+    def _first_call(self) -> Call | None:
+        for consumer in self._consumers:
+            if isinstance(consumer, Mourner):
+                consumer.warn_of_gap()
+        return super()._first_call()
 
     def _judged(self, error: ApiError) -> ApiError:
         """Nobody's rows are missing where the log's middle is forbidden, unless the log is read for its own sake."""

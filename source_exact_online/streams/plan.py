@@ -13,7 +13,7 @@ from source_exact_online.api.client import ExactClient
 from source_exact_online.api.divisions import Division
 from source_exact_online.api.odata import Row
 from source_exact_online.streams.catalog import StreamDefinition, catalog
-from source_exact_online.streams.consumer import RefusedColumns, RowConsumer
+from source_exact_online.streams.consumer import Consumer, RefusedColumns, RowConsumer
 from source_exact_online.streams.deletions import DeletionLog, Mourner, deletion_log
 from source_exact_online.streams.listing import ListingPartition
 from source_exact_online.streams.query import Settings
@@ -137,23 +137,23 @@ class Planner:
         if not self._read_deletions:
             return None
         key = str(division.code)
-        mourners: list[Mourner] = []
-        reader: RowConsumer | None = None
+        mourners: list[Consumer] = []
+        readers: list[Consumer] = []
         for configured in (member for members in listings for member in members):
             definition = catalog()[configured.stream.name]
             state = self._states[definition.name]
             if definition is deletion_log():
                 self._follow_move(state, key, division)
                 reader = self._consumer(configured, key)
+                readers += [reader] if reader.under_way is None else []
             elif definition.entity_type is not None and not is_full(definition, configured):
                 self._follow_move(state, key, division)
                 if key in state.positions and state.positions[key].deletions_read is not None:
                     mourners.append(Mourner(definition, state, key, self._client))
         if not mourners:
             return None
-        if reader is not None and reader.under_way is not None:
-            reader = None
-        return Job(DeletionLog(self._client, self._settings, self._refused, division.code, mourners, reader))
+        consumers = [*mourners, *readers]
+        return Job(DeletionLog(self._client, self._settings, self._refused, division.code, consumers))
 
     @staticmethod
     def _follow_move(state: StreamState, key: str, division: Division) -> None:
