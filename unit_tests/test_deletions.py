@@ -212,6 +212,16 @@ def test_without_the_right_rows_are_read_all_the_same(
     assert read_at == first.position("accounts")["deletions"]["read_at"], "what was not heard is still to be heard"
 
 
+def test_a_log_that_is_forbidden_in_its_middle_stops_no_rows(api: ScriptedApi, clock: FakeClock) -> None:
+    first = first_sync(api, clock, "accounts")
+    api.on(LOG, page([deleted("a", ACCOUNT, 101)], more="1"), refusal(403, "Forbidden"))
+
+    run = read(clock, configured("accounts"), first.state)
+
+    assert run.statuses == {"accounts": "COMPLETE"}
+    assert "Timestamp" not in run.position("accounts")["deletions"], "what was not heard is still to be heard"
+
+
 def test_a_fault_of_the_log_that_passes_costs_nothing(api: ScriptedApi, clock: FakeClock) -> None:
     first = first_sync(api, clock, "accounts")
     api.on(LOG, lost(), refusal(503), page([deleted("a", ACCOUNT, 101)]))

@@ -160,6 +160,25 @@ class TestLinesBehindALink:
         assert {record["Modified"] for record in run.records(STREAM)} == {"2025-03-03T09:30:00.000+00:00"}
         assert [one.path for one in api.asked()[1:]] == [HEADERS, self.REST, self.REST, HEADERS]
 
+    def test_the_link_may_be_relative(self, api: ScriptedApi, clock: FakeClock, before: Run) -> None:
+        relative = order(line("a", "1"), more="x")
+        relative[SHOWN]["__next"] = f"SalesOrders(guid'1')/{SHOWN}?$skiptoken=x"
+        api.on(HEADERS, page([relative]))
+        api.on(self.REST, page([line("b", "1")]))
+
+        assert sync(clock, before).keys(STREAM) == ["a", "b"]
+
+    def test_all_lines_are_read_if_it_is_refused(self, api: ScriptedApi, clock: FakeClock, before: Run) -> None:
+        api.on(HEADERS, page([order(line("a", "1"), more="x"), order(line("b", "2"), more="y")]))
+        api.on(self.REST, refusal(400, "Bad Request - Error in query syntax."))
+        api.on(LINES, page([line("a", "1")], more="7"), page([line("b", "2"), line("c", "1")]))
+
+        run = sync(clock, before)
+
+        assert run.keys(STREAM) == ["a", "b", "a", "b", "c"]
+        assert len(api.asked(self.REST)) == 1
+        assert run.statuses == {STREAM: "COMPLETE"}
+
     def test_without_them_the_page_does_not_count(self, api: ScriptedApi, clock: FakeClock, before: Run) -> None:
         api.always(HEADERS, page([order(line("a", "1"), more="x")]))
         api.on(self.REST, *[refusal(500)] * 6, page([line("b", "1")]))
