@@ -36,6 +36,7 @@ _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z]|$)|[A-Z]?[a-z]+|\d+")
 _FIELDS = (
     "name", "title", "transport", "path", "whole", "page_size", "scope", "key", "cursor", "rows", "entity_type",
     "sync_timestamp", "group", "named_key", "header", "year", "filter_required", "partition", "division_from",
+    "stand_in",
 )  # fmt: skip
 """Fields of an entry in the order in which they are written."""
 
@@ -163,6 +164,8 @@ class CatalogGenerator:
             derived |= {"cursor": "Modified", "header": {"path": header.address, "lines": shown}}
         if transport == "snapshot" and endpoint.demands_filter:
             raise ValueError(f"{name}: {endpoint.path} wants a filter, but is read whole")
+        if endpoint.kind == "sync" and endpoint.status != "current":
+            derived["stand_in"] = self._stand_in(endpoint, endpoints)
         entry = derived | decided
         return {field: entry[field] for field in _FIELDS if field == "scope" or entry.get(field) is not None}
 
@@ -181,6 +184,20 @@ class CatalogGenerator:
         if others:
             raise ValueError(f"{name}: {endpoint.path} or {', '.join(other.path for other in others)}?")
         return endpoint
+
+    def _stand_in(self, feed: Endpoint, endpoints: Sequence[Endpoint]) -> Entry | None:
+        """What serves a stream where Exact does not know its feed: the standard endpoint of the same rows."""
+        endpoint = next((one for one in endpoints if one.kind == "standard"), None)
+        if endpoint is None:
+            return None
+        header, shown = self._dated_headers.get(endpoint.path, (None, ""))
+        has = endpoint.offered | ({"Modified"} if header else set())
+        entry: Entry = {"path": endpoint.address, "page_size": endpoint.page_size}
+        if endpoint.stable_key != feed.stable_key:
+            (entry["key_from"],) = endpoint.stable_key
+        if header is not None:
+            entry["header"] = {"path": header.address, "lines": shown}
+        return {**entry, "lacks": sorted(feed.offered - has)}
 
     def _named_key(self, endpoint: Endpoint, views: Sequence[Endpoint]) -> str | None:
         """Property besides the key by which headers and lines find each other, as the standard endpoint has it."""

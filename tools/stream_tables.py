@@ -106,7 +106,8 @@ def _endpoint(stream: Stream) -> str:
     path = f"`{stream['path']}`"
     if "header" in stream:
         return f"{path}; changed ones with `{stream['header']['path']}`"
-    return path + {"headers": " (headers)", "lines": " (lines)"}.get(stream.get("rows", ""), "")
+    path += {"headers": " (headers)", "lines": " (lines)"}.get(stream.get("rows", ""), "")
+    return f"{path}; `{stream['stand_in']['path']}` where that is not known" if "stand_in" in stream else path
 
 
 def left_out() -> str:

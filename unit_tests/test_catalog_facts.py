@@ -18,7 +18,7 @@ STREAMS = [pytest.param(stream, id=stream["name"]) for stream in CATALOG]
 REQUIRED_FIELDS = {"name", "title", "transport", "path", "page_size", "scope", "key", "group"}
 OPTIONAL_FIELDS = {
     "cursor", "rows", "entity_type", "sync_timestamp", "named_key", "filter_required", "partition", "division_from",
-    "year", "whole", "header",
+    "year", "whole", "header", "stand_in",
 }  # fmt: skip
 GROUPS = {
     "accounting",
@@ -132,6 +132,24 @@ def test_the_header_of_undated_lines_has_a_date_and_shows_them(stream: dict[str,
     assert "Modified" not in at_address(REFERENCE, stream["path"]).offered
     assert shown.type == f"Collection({stream['path'].rpartition('/')[2]})"
     assert header.scope == stream["scope"], "no scope is needed besides that of the lines"
+
+
+@pytest.mark.parametrize("stream", [stream for stream in STREAMS if "stand_in" in stream.values[0]])  # type: ignore[operator]
+def test_a_stand_in_shows_the_same_rows(stream: dict[str, Any]) -> None:
+    feed, stand_in = at_address(REFERENCE, stream["path"]), at_address(REFERENCE, stream["stand_in"]["path"])
+    header = stream["stand_in"].get("header")
+    has = {*stand_in.offered, "Modified"} if header else set(stand_in.offered)
+    assert (stand_in.kind, stand_in.readable, stand_in.scope) == ("standard", True, stream["scope"])
+    assert set(stream["stand_in"]["lacks"]) == feed.offered - has
+    assert "Modified" in (at_address(REFERENCE, header["path"]) if header else stand_in).offered
+    assert stand_in.stable_key == (stream["stand_in"].get("key_from", *stream["key"]),)
+    types = {prop.name: prop.type for prop in stand_in.properties}
+    assert {prop.name for prop in feed.properties if types.get(prop.name, prop.type) != prop.type} == set()
+
+
+def test_stand_ins_are_for_feeds_that_the_main_sources_do_not_have() -> None:
+    doubtful = {path for path, endpoint in REFERENCE.items() if endpoint.kind == "sync" and endpoint.status == "new"}
+    assert {stream["path"] for stream in CATALOG if "stand_in" in stream} == doubtful
 
 
 def test_no_lines_are_read_whole_whose_headers_have_a_date() -> None:

@@ -38,6 +38,7 @@ POSITIONS = st.builds(
     deletions_version=st.none() | VERSIONS,
     deletions_read=st.none() | INSTANT,
     undated=st.booleans(),
+    stands_in=st.booleans(),
     delivered=st.frozensets(st.text(alphabet="0123456789abcdef", min_size=12, max_size=12), max_size=3),
     under_way=st.none() | PASSES,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cache
 from importlib.resources import files
@@ -64,6 +64,9 @@ class StreamDefinition:
         year: property with the year, for listings that are read a year at a time.
         whole: path of an endpoint with larger pages and the same rows that cannot be filtered; None if there is none.
         header: where its changed rows are found; None where they are found at `path`.
+        lacks: properties that `path` does not have although the stream does.
+        key_from: property that the key is copied from; None where the rows have it.
+        stand_in: the same stream served by another endpoint, for divisions in which Exact does not know this one.
     """
 
     name: str
@@ -85,6 +88,9 @@ class StreamDefinition:
     year: str | None = None
     whole: str | None = None
     header: Header | None = None
+    lacks: frozenset[str] = frozenset()
+    key_from: str | None = None
+    stand_in: StreamDefinition | None = None
 
     @property
     def always_read(self) -> tuple[str, ...]:
@@ -108,7 +114,7 @@ def catalog() -> dict[str, StreamDefinition]:
 
 
 def _definition(entry: dict[str, Any]) -> StreamDefinition:
-    return StreamDefinition(
+    definition = StreamDefinition(
         name=entry["name"],
         title=entry["title"],
         transport=Transport(entry["transport"]),
@@ -128,4 +134,18 @@ def _definition(entry: dict[str, Any]) -> StreamDefinition:
         year=entry.get("year"),
         whole=entry.get("whole"),
         header=Header(**entry["header"]) if "header" in entry else None,
+    )
+    return replace(definition, stand_in=_stand_in(definition, entry["stand_in"])) if "stand_in" in entry else definition
+
+
+def _stand_in(definition: StreamDefinition, entry: dict[str, Any]) -> StreamDefinition:
+    return replace(
+        definition,
+        transport=Transport.LIST,
+        path=entry["path"],
+        page_size=entry["page_size"],
+        rows=Rows.ALL,
+        header=Header(**entry["header"]) if "header" in entry else None,
+        lacks=frozenset(entry["lacks"]),
+        key_from=entry.get("key_from"),
     )

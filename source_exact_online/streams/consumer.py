@@ -82,6 +82,7 @@ class RowConsumer:
         full: whether it is read in full, whatever its position.
         state: state of the stream, changed by the scheduler alone.
         key: name of the partition in that state.
+        stands_in: whether the definition is that of a stand-in.
     """
 
     definition: StreamDefinition
@@ -89,11 +90,13 @@ class RowConsumer:
     full: bool
     state: StreamState
     key: str
+    stands_in: bool = False
     brings_rows: ClassVar[bool] = True
     _plan: RowPlan = field(init=False)
     _refused: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
+        self.columns = tuple(name for name in self.columns if name not in self.definition.lacks)
         self._compile()
 
     @property
@@ -141,8 +144,9 @@ class RowConsumer:
 
     def record(self, row: Row, division: int) -> Row:
         """Record of a row read in a division."""
-        source = self.definition.division_from
-        return {"Division": row[source] if source else division, **self._plan.record(row)}
+        source, key_from = self.definition.division_from, self.definition.key_from
+        key = {self.definition.key[0]: row[key_from]} if key_from else {}
+        return {"Division": row[source] if source else division, **key, **self._plan.record(row)}
 
     def after(self, reached: Pass) -> Position:
         """Position once a pass has come as far as this: in mid-pass, or past it.
@@ -151,6 +155,7 @@ class RowConsumer:
         """
         reached = replace(reached, full=self.full)
         position = self.position.without_cursors() if self.full else self.position
+        position = replace(position, stands_in=self.stands_in)
         if self.hears_of_deletions and position.deletions_read is None:
             position = replace(position, deletions_read=reached.began)
         if reached.next_url is not None:

@@ -24,12 +24,15 @@ from source_exact_online.streams.catalog import Transport
 from source_exact_online.streams.consumer import Consumer, RefusedColumns
 from source_exact_online.streams.lines import Lines, NotExpandedError, Rest, dated
 from source_exact_online.streams.overlap import Overlap
-from source_exact_online.streams.partition import Step
+from source_exact_online.streams.partition import Partition, Step
 from source_exact_online.streams.query import Query, Settings, modified_of, version_of
 from source_exact_online.streams.repeated_hour import looked_within, utc_since
 from source_exact_online.streams.state import Pass, Position
 
 logger = logging.getLogger("airbyte.exact_online")
+
+UNKNOWN = "endpoint unknown"
+"""Row of the error table for addresses that Exact does not know."""
 
 RECENT_MS = 24 * 3_600_000
 """Age up to which a division's finished full refresh counts for a run that goes on where another broke off."""
@@ -47,6 +50,7 @@ class ListingPartition:
         consumers: Sequence[Consumer],
         *,
         keeps: Callable[[Row], bool] | None = None,
+        stand_ins: Callable[[], Sequence[Partition]] | None = None,
     ) -> None:
         """Partition of some consumers that share one path.
 
@@ -57,11 +61,13 @@ class ListingPartition:
             division: division in the URL.
             consumers: streams to feed.
             keeps: which rows to take at all; every one if None.
+            stand_ins: what to read in place of a listing that Exact does not know; nothing if None.
         """
         self._client = client
         self._refused = refused
         self._consumers = consumers
         self._keeps = keeps
+        self._stand_ins = stand_ins
         self._query = Query(client, settings, refused, division, consumers)
         self._path = consumers[0].definition.path
         self._pass: Pass | None = None
@@ -85,8 +91,11 @@ class ListingPartition:
                 return Step(finished=True)
             outcome = call.attempt()
         except ApiError as error:
-            if self._rest and error.verdict.rule == "endpoint unknown":
+            if self._rest and error.verdict.rule == UNKNOWN:
                 return self._go_on(Lines(()), self._rest.popleft().url)  # the header was deleted, lines and all
+            if self._stand_ins is not None and self._is_unheard_of(error.verdict):
+                logger.warning("%s Its standard endpoint is read instead.", error.message)
+                return Step(instead=self._stand_ins())
             self._call = self._remedy(error.verdict)
             if self._call is None:
                 raise self._judged(error) from None
@@ -259,6 +268,11 @@ class ListingPartition:
             return None
         logger.warning("%s does not show its lines (%s); reading all of %s.", headers, detail, self._path)
         return self._begin()
+
+    def _is_unheard_of(self, verdict: Verdict) -> bool:
+        """Whether Exact does not know a listing of which no row was ever read."""
+        begun = self._pass is not None and self._pass.pages > 0
+        return verdict.rule == UNKNOWN and not begun and all(one.version is None for one in self._consumers)
 
     def _is_stuck(self, verdict: Verdict) -> bool:
         """Whether the page to go on from has failed in an earlier run already.

@@ -23,11 +23,13 @@ class Step:
         records: records by stream, in the order of the page.
         later: the step could not be made yet.
         finished: the partition has no more pages.
+        instead: partitions to read in this one's place, which has come to its end without a page.
     """
 
     records: dict[str, list[Row]] = field(default_factory=dict)
     later: Later | None = None
     finished: bool = False
+    instead: Sequence[Partition] = ()
 
 
 class Partition(Protocol):

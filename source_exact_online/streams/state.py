@@ -74,6 +74,7 @@ class Position:
         deletions_read: when the deletion log was last read, or the begin of the first pass, epoch milliseconds.
         deletions_before: the moment of the reading before that, as the division may have moved during the last one.
         undated: whether rows without ``Modified`` were seen, which a filter on it would hide.
+        stands_in: whether the stream's stand-in was read. It is kept to, as keys may differ from those of the feed.
         moved: ``DivisionMoveDate`` of the division as last seen, None if it had never moved.
         moved_known: whether `moved` was ever seen.
         delivered: digests of records that the next pass may read again (see overlap.py).
@@ -92,6 +93,7 @@ class Position:
     moved_known: bool = False
     delivered: frozenset[str] = frozenset()
     undated: bool = False
+    stands_in: bool = False
     under_way: Pass | None = None
 
     def dump(self) -> dict[str, Any]:
@@ -110,6 +112,7 @@ class Position:
                 }
             ),
             "undated": self.undated or None,
+            "stands_in": self.stands_in or None,
             "delivered": sorted(self.delivered),
             "pass": None if self.under_way is None else _dump_pass(self.under_way),
         }
@@ -141,6 +144,7 @@ class Position:
                 deletions_before=_instant(deletions.get("before")),
                 delivered=_digests(fields.get("delivered", [])),
                 undated=fields.get("undated") is True,
+                stands_in=fields.get("stands_in") is True,
                 moved=moved or None,
                 moved_known=moved is not None,
                 under_way=_load_pass(fields.get("pass")),
@@ -150,7 +154,7 @@ class Position:
 
     def without_cursors(self) -> Position:
         """Position to begin a full refresh with: only what is known of the division."""
-        return Position(moved=self.moved, moved_known=self.moved_known)
+        return Position(moved=self.moved, moved_known=self.moved_known, stands_in=self.stands_in)
 
     @property
     def is_begin(self) -> bool:

@@ -182,6 +182,10 @@ class Sync:
         if step.later is not None:
             yield from self._delay(job, step.later)
             return
+        if step.instead:
+            self._add(step.instead)
+            yield from self._close(job)
+            return
         for stream, records in step.records.items():
             yield from self._output.records(stream, records)
         if step.records:
@@ -196,6 +200,14 @@ class Sync:
             yield from self._close(job)
         else:
             self._ready.append(job)
+
+    def _add(self, partitions: Sequence[Partition]) -> None:
+        for partition in partitions:
+            self._subjects.append(partition.subject)
+            self._open_jobs += 1
+            self._ready.append(Job(partition))
+            for stream in partition.streams:
+                self._progress[stream].open += 1
 
     def _delay(self, job: Job, later: Later) -> Iterator[AirbyteMessage]:
         self._told.wait(job.partition.subject, later)
