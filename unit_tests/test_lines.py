@@ -44,7 +44,12 @@ def order(*lines: dict[str, Any], modified: str | None = LATER, more: str | None
     shown: dict[str, Any] = {"results": list(lines)}
     if more is not None:
         shown["__next"] = f"https://start.exactonline.nl/api/v1/123/{HEADERS}(guid'1')/{SHOWN}?$skiptoken={more}"
-    return {"Modified": modified and date_json(modified), SHOWN: shown}
+    key = lines[0]["OrderID"] if lines else "0"
+    return {"OrderID": key, "Modified": modified and date_json(modified), SHOWN: shown}
+
+
+def header(key: str, modified: str = LATER) -> dict[str, Any]:
+    return {"OrderID": key, "Modified": date_json(modified)}
 
 
 def test_these_lines_are_read_through_their_headers() -> None:
@@ -168,8 +173,9 @@ class TestLinesBehindALink:
 
         assert sync(clock, before).keys(STREAM) == ["a", "b"]
 
-    def test_all_lines_are_read_if_it_is_refused(self, api: ScriptedApi, clock: FakeClock, before: Run) -> None:
-        api.on(HEADERS, page([order(line("a", "1"), more="x"), order(line("b", "2"), more="y")]))
+    def test_lines_are_asked_for_by_key_if_it_is_refused(self, api: ScriptedApi, clock: FakeClock, before: Run) -> None:
+        shown = [order(line("a", "1"), more="x"), order(line("b", "2"), more="y")]
+        api.on(HEADERS, page(shown), page([header("1"), header("2")]))
         api.on(self.REST, refusal(400, "Bad Request - Error in query syntax."))
         api.on(LINES, page([line("a", "1")], more="7"), page([line("b", "2"), line("c", "1")]))
 
@@ -214,7 +220,7 @@ class TestLinesBehindALink:
 
 
 class TestWithoutExpansion:
-    """All lines are read where their headers do not show them: too many calls, but none missing."""
+    """Where headers do not show their lines these are asked for by key; where that fails all are read, not none."""
 
     @pytest.mark.parametrize(
         "answer",
@@ -225,22 +231,69 @@ class TestWithoutExpansion:
             pytest.param(page([{"Modified": date_json(LATER), SHOWN: None}]), id="null"),
         ],
     )
-    def test_all_lines_are_read(
+    def test_lines_are_asked_for_by_key(
         self, api: ScriptedApi, clock: FakeClock, before: Run, answer: Any, caplog: pytest.LogCaptureFixture
     ) -> None:
-        api.on(HEADERS, answer)
-        api.on(LINES, page([line("a", "1"), line("c", "1")]))
+        api.on(HEADERS, answer, page([header("1")], more="7"), page([header("2", "2025-03-03T10:45:00")]))
+        api.on(LINES, page([line("a", "1")], more="8"), page([line("c", "1")]), page([line("b", "2")]))
+
+        run = sync(clock, before)
+
+        assert run.error is None
+        assert [(one["ID"], one["Modified"][:16]) for one in run.records(STREAM)] == [
+            ("a", "2025-03-03T09:30"),
+            ("c", "2025-03-03T09:30"),
+            ("b", "2025-03-03T09:45"),
+        ]
+        assert [set(one.select) for one in api.asked(HEADERS)[1:]] == [{"OrderID", "Modified"}] * 2
+        asked = api.asked(LINES)[1:]
+        assert [one.filter for one in asked] == ["OrderID eq guid'1'", "OrderID eq guid'1'", "OrderID eq guid'2'"]
+        assert set(asked[0].select) == {"ID", "OrderID"}
+        warned = [one.message for one in caplog.records if one.levelno == logging.WARNING]
+        assert len(warned) == 1
+        assert HEADERS in warned[0]
+        assert run.position(STREAM)["Modified"] == "2025-03-03T10:45:00.000"
+
+    def test_twenty_keys_a_call(self, api: ScriptedApi, clock: FakeClock, before: Run) -> None:
+        api.on(HEADERS, refusal(400), page([header(str(number)) for number in range(45)]))
+        api.serve(LINES, lambda sent: page([line("a", "7")] if "guid'7'" in str(sent.filter) else []))
+
+        run = sync(clock, before)
+
+        assert [str(one.filter).count("guid") for one in api.asked(LINES)[1:]] == [20, 20, 5]
+        assert run.keys(STREAM) == ["a"]
+
+    def test_no_changed_header_no_call(self, api: ScriptedApi, clock: FakeClock, before: Run) -> None:
+        api.on(HEADERS, refusal(400), page([]))
+
+        run = sync(clock, before)
+
+        assert run.records(STREAM) == []
+        assert len(api.asked(LINES)) == 1
+
+    @pytest.mark.parametrize(
+        "answer", [refusal(400, "Bad Request"), refusal(400, "Filtering on these fields is not supported: OrderID")]
+    )
+    def test_where_keys_are_refused_all_lines_are_read(
+        self, api: ScriptedApi, clock: FakeClock, before: Run, answer: Any
+    ) -> None:
+        api.on(HEADERS, refusal(400), page([header("1")]))
+        api.on(LINES, answer, page([line("a", "1"), line("c", "1")]))
 
         run = sync(clock, before)
 
         assert run.error is None
         assert run.keys(STREAM) == ["a", "c"]
-        assert {record["Modified"] for record in run.records(STREAM)} == {"2025-03-03T10:00:00.000+00:00"}, "the run's"
-        assert len(api.asked(HEADERS)) == 1
-        warned = [one.message for one in caplog.records if one.levelno == logging.WARNING]
-        assert len(warned) == 1
-        assert HEADERS in warned[0]
+        assert {one["Modified"] for one in run.records(STREAM)} == {"2025-03-03T10:00:00.000+00:00"}, "the run's own"
         assert run.position(STREAM)["Modified"] == "2025-03-03T11:00:00.000"
+
+    def test_a_list_of_lines_that_is_not_known_is_no_empty_one(
+        self, api: ScriptedApi, clock: FakeClock, before: Run
+    ) -> None:
+        api.on(HEADERS, refusal(400), page([header("1")]))
+        api.on(LINES, refusal(404))
+
+        assert sync(clock, before).statuses == {STREAM: "INCOMPLETE"}
 
     def test_a_column_that_is_refused_is_left_out(self, api: ScriptedApi, clock: FakeClock, before: Run) -> None:
         text = "Could not find a property named 'VATCode' on type 'Exact.Web.Api.Models.SalesOrderOrderChargeLine'."

@@ -98,9 +98,11 @@ def test_a_stand_in_is_resumed(api: ScriptedApi, clock: FakeClock) -> None:
     assert api.asked(HEADERS)[-1].options["$skiptoken"] == "7"
 
 
-def test_a_feed_that_was_there_before_has_no_stand_in(api: ScriptedApi, clock: FakeClock) -> None:
+@pytest.mark.parametrize("moved", [None, date_json("2025-03-03T10:30:00")])
+def test_a_feed_that_was_there_before_has_no_stand_in(api: ScriptedApi, clock: FakeClock, moved: str | None) -> None:
     api.on(FEED, page([{**entry("e"), "ID": "i", "Timestamp": "5", "LineNumber": 0}]), UNKNOWN)
     first = read(clock, configured("sales_entries"))
+    api.divisions(123, DivisionMoveDate=moved)
 
     run = read(clock, configured("sales_entries"), first.state)
 

@@ -1,4 +1,4 @@
-"""Lines inside their headers: what ``$expand`` shows of lines that bear no date of their own.
+"""Lines that bear no date of their own, found through their headers: inside them (``$expand``), or by their keys.
 
 Such lines take their header's ``Modified``, so that all that is done with it (cursor, window, October night) is done
 for them too.
@@ -6,10 +6,17 @@ for them too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
+from source_exact_online.api import odata
+from source_exact_online.api.client import ExactClient
 from source_exact_online.api.odata import Row
+from source_exact_online.streams.catalog import Header, StreamDefinition
+
+KEYS_A_CALL = 20
+"""Headers whose lines are asked for by key in one call: some 1,300 characters of the 6,000 that an address may have."""
 
 
 class NotExpandedError(ValueError):
@@ -18,15 +25,17 @@ class NotExpandedError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """Further lines of one header, behind a link.
+    """Further lines of some headers, behind a link.
 
     Attributes:
         url: the next page of them.
-        modified: the header's ``Modified``, as Exact sent it.
+        dates: ``Modified`` by key of the header, as Exact sent it.
+        inside: whether the link leads into one header, which may be gone by the time it is followed.
     """
 
     url: str
-    modified: str | None
+    dates: Mapping[str, str | None]
+    inside: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,33 +47,97 @@ class Lines:
 
 
 def dated(lines: Iterable[Row], modified: str | None) -> list[Row]:
-    """Lines with their header's ``Modified``."""
+    """Lines with a ``Modified``."""
     return [{**line, "Modified": modified} for line in lines]
 
 
-def lines_of(headers: Sequence[Row], navigation: str) -> Lines:
-    """Lines that some headers show.
+class HeaderQuery:
+    """The requests for the lines of changed headers in one division."""
 
-    Exact sends ``{"results": [...]}``. OData lets a server page it with a ``__next`` of its own; whether Exact does is
-    not known.
+    def __init__(self, client: ExactClient, division: int, lines: StreamDefinition, header: Header) -> None:
+        """Query of one stream's lines.
 
-    Args:
-        headers: rows of the headers' endpoint.
-        navigation: their property with the lines.
+        Args:
+            client: the API.
+            division: division in the URL.
+            lines: the stream.
+            header: where its headers are.
 
-    Raises:
-        NotExpandedError: a header shows none, not even an empty list.
-    """
-    rows: list[Row] = []
-    rest: list[Rest] = []
-    for header in headers:
-        shown, modified = header.get(navigation), header.get("Modified")
-        next_url = None
-        if isinstance(shown, dict) and "results" in shown:
-            shown, next_url = shown["results"], shown.get("__next")
-        if not isinstance(shown, list) or any(not isinstance(line, dict) for line in shown):
-            raise NotExpandedError(f"headers came without {navigation}")
-        rows.extend(dated(shown, modified))
-        if isinstance(next_url, str) and next_url:
-            rest.append(Rest(next_url, modified))
-    return Lines(rows, rest)
+        Raises:
+            ValueError: the stream does not tell the property that names the header.
+        """
+        if lines.named_key is None:
+            raise ValueError(f"{lines.name} has headers, but no property that names them")
+        self.path = header.path
+        self._client = client
+        self._division = division
+        self._lines = lines
+        self._shown = header.lines
+        self._key = lines.named_key
+        self._expands = True
+
+    def first_page(self, condition: str, columns: Iterable[str]) -> str:
+        """URL of the first page of headers.
+
+        Args:
+            condition: which headers.
+            columns: properties of the lines.
+        """
+        inner = [f"{self._shown}/{name}" for name in columns if name != "Modified"] if self._expands else []
+        options = {"$select": ",".join([self._key, "Modified", *inner]), "$filter": condition}
+        if self._expands:
+            options["$expand"] = self._shown
+        return self._client.url(self.path, self._division, options)
+
+    def shows(self, url: str) -> bool:
+        """Whether a page is one of headers."""
+        return urlsplit(url).path.lower().endswith(f"/{self.path}".lower())
+
+    def drop_expand(self) -> bool:
+        """Ask for lines by their headers' keys from now on; returns whether that changes the requests."""
+        expanded, self._expands = self._expands, False
+        return expanded
+
+    def lines(self, headers: Sequence[Row], columns: Iterable[str]) -> Lines:
+        """Lines of some headers, or where to find them.
+
+        Args:
+            headers: rows of a page of headers.
+            columns: properties of the lines.
+
+        Raises:
+            NotExpandedError: a header shows no lines, not even an empty list.
+        """
+        return self._inside(headers) if self._expands else Lines((), list(self._by_key(headers, columns)))
+
+    def of_rest(self, rest: Rest, page: odata.Page) -> Lines:
+        """Lines of a page that a link led to."""
+        rows = [{**line, "Modified": rest.dates.get(line.get(self._key, ""))} for line in page.rows]
+        return Lines(rows, () if page.next_url is None else [Rest(page.next_url, rest.dates, rest.inside)])
+
+    def _inside(self, headers: Sequence[Row]) -> Lines:
+        """Lines as ``{"results": [...]}``.
+
+        OData lets a server page them, with a ``__next`` of their own; whether Exact does is not known.
+        """
+        rows: list[Row] = []
+        rest: list[Rest] = []
+        for header in headers:
+            shown, modified = header.get(self._shown), header.get("Modified")
+            next_url = None
+            if isinstance(shown, dict) and "results" in shown:
+                shown, next_url = shown["results"], shown.get("__next")
+            if not isinstance(shown, list) or any(not isinstance(line, dict) for line in shown):
+                raise NotExpandedError(f"headers came without {self._shown}")
+            rows.extend(dated(shown, modified))
+            if isinstance(next_url, str) and next_url:
+                rest.append(Rest(next_url, {header.get(self._key, ""): modified}, inside=True))
+        return Lines(rows, rest)
+
+    def _by_key(self, headers: Sequence[Row], columns: Iterable[str]) -> Iterable[Rest]:
+        select = ",".join(name for name in columns if name != "Modified")
+        for first in range(0, len(headers), KEYS_A_CALL):
+            dates = {header[self._key]: header.get("Modified") for header in headers[first : first + KEYS_A_CALL]}
+            condition = " or ".join(f"{self._key} eq guid'{key}'" for key in dates)
+            options = {"$select": select, "$filter": condition}
+            yield Rest(self._client.url(self._lines.path, self._division, options), dates, inside=False)

@@ -22,7 +22,7 @@ from source_exact_online.api.services import services
 from source_exact_online.streams import cursor
 from source_exact_online.streams.catalog import Transport
 from source_exact_online.streams.consumer import Consumer, RefusedColumns
-from source_exact_online.streams.lines import Lines, NotExpandedError, Rest, dated
+from source_exact_online.streams.lines import Lines, NotExpandedError, Rest
 from source_exact_online.streams.overlap import Overlap
 from source_exact_online.streams.partition import Partition, Step
 from source_exact_online.streams.query import Query, Settings, modified_of, version_of
@@ -91,7 +91,7 @@ class ListingPartition:
                 return Step(finished=True)
             outcome = call.attempt()
         except ApiError as error:
-            if self._rest and error.verdict.rule == UNKNOWN:
+            if self._rest and self._rest[0].inside and error.verdict.rule == UNKNOWN:
                 return self._go_on(Lines(()), self._rest.popleft().url)  # the header was deleted, lines and all
             if self._stand_ins is not None and self._is_unheard_of(error.verdict):
                 logger.warning("%s Its standard endpoint is read instead.", error.message)
@@ -109,7 +109,7 @@ class ListingPartition:
             return Step()
         self._resumed = False
         if self._rest:
-            return self._take_rest(self._rest.popleft(), outcome)
+            return self._go_on(self._query.lines_of_rest(self._rest.popleft(), outcome), call.url)
         try:
             return self._take(outcome, call.url)
         except NotExpandedError as error:
@@ -193,11 +193,6 @@ class ListingPartition:
         )
         return self._go_on(lines, url)
 
-    def _take_rest(self, rest: Rest, page: odata.Page) -> Step:
-        """Turn a page of further lines of one header into records."""
-        more = [] if page.next_url is None else [Rest(page.next_url, rest.modified)]
-        return self._go_on(Lines(dated(page.rows, rest.modified), more), rest.url)
-
     def _go_on(self, lines: Lines, url: str) -> Step:
         """Records of some rows, and what comes after them: a page counts when the lines it links to are there too."""
         if self._pass is None:
@@ -262,17 +257,22 @@ class ListingPartition:
         return None
 
     def _without_headers(self, detail: str) -> Call | None:
-        """Read all lines by themselves where their headers do not show them; None if no headers were asked."""
+        """Another way to lines that headers do not show: by key, or all of them; None if no headers were asked."""
         headers = self._query.headers
-        if headers is None or not self._query.drop_filter():
+        if headers is None:
             return None
-        logger.warning("%s does not show its lines (%s); reading all of %s.", headers, detail, self._path)
+        if self._query.drop_expand():
+            logger.warning("%s does not show its lines (%s); asking %s for them by key.", headers, detail, self._path)
+            return self._begin()
+        if not self._query.drop_filter():
+            return None
+        logger.warning("%s cannot be asked by key (%s); reading all of it.", self._path, detail)
         return self._begin()
 
     def _is_unheard_of(self, verdict: Verdict) -> bool:
         """Whether Exact does not know a listing of which no row was ever read."""
         begun = self._pass is not None and self._pass.pages > 0
-        return verdict.rule == UNKNOWN and not begun and all(one.version is None for one in self._consumers)
+        return verdict.rule == UNKNOWN and not begun and all(one.position.seen is None for one in self._consumers)
 
     def _is_stuck(self, verdict: Verdict) -> bool:
         """Whether the page to go on from has failed in an earlier run already.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import urlsplit
 
 from source_exact_online.api import odata, wall_clock
 from source_exact_online.api.client import ExactClient
@@ -14,7 +13,7 @@ from source_exact_online.api.services import services
 from source_exact_online.streams import cursor, years
 from source_exact_online.streams.catalog import Rows, Transport
 from source_exact_online.streams.consumer import Consumer, RefusedColumns
-from source_exact_online.streams.lines import Lines, dated, lines_of
+from source_exact_online.streams.lines import HeaderQuery, Lines, Rest, dated
 
 _LONG_AGO = datetime(1753, 1, 1)  # noqa: DTZ001 - wall clock; the earliest date SQL Server knows
 
@@ -58,6 +57,8 @@ class Query:
         self._division = division
         self._consumers = consumers
         self._definition = consumers[0].definition
+        header = self._definition.header
+        self._header = None if header is None else HeaderQuery(client, division, self._definition, header)
         self._looked_up: int | None = None
         self._filtered = True
         self._filter_demanded = False
@@ -87,7 +88,7 @@ class Query:
     @property
     def _lists_undated_lines(self) -> bool:
         """Whether lines without a date of their own are listed by themselves, as all of them are wanted."""
-        return self._definition.header is not None and self.headers is None
+        return self._header is not None and self.headers is None
 
     def proven(self, began: int) -> int | None:
         """``Modified`` that a pass reaches whatever its rows say, on Exact's wall clock (ms).
@@ -102,8 +103,7 @@ class Query:
     @property
     def headers(self) -> str | None:
         """Path of the headers whose lines are asked for; None where rows are listed by themselves."""
-        header = self._definition.header
-        return None if header is None or self._condition() is None else header.path
+        return None if self._header is None or self._condition() is None else self._header.path
 
     def first_page(self) -> str:
         """URL of the listing's first page."""
@@ -116,16 +116,13 @@ class Query:
         return None if condition is None else self._page(condition)
 
     def _page(self, condition: str | None) -> str:
-        header = self._definition.header
-        if condition is None:
-            path, columns, options = self._definition.whole or self._definition.path, self.columns, {}
-        elif header is None:
-            path, columns, options = self._definition.path, self.columns, {"$filter": condition}
-        else:
-            shown = (f"{header.lines}/{name}" for name in self.columns if name != "Modified")
-            columns = tuple(name for name in (self._definition.named_key, "Modified", *shown) if name)
-            path, options = header.path, {"$expand": header.lines, "$filter": condition}
-        return self._client.url(path, self._division, {"$select": ",".join(columns), **options})
+        if condition is not None and self._header is not None:
+            return self._header.first_page(condition, self.columns)
+        options = {"$select": ",".join(self.columns)}
+        if condition is not None:
+            options["$filter"] = condition
+        path = (condition is None and self._definition.whole) or self._definition.path
+        return self._client.url(path, self._division, options)
 
     def lines(self, listed: Sequence[Row], url: str, began: int) -> Lines:
         """Rows of the streams on a page: those that it lists, or the lines of the headers that it lists.
@@ -141,11 +138,21 @@ class Query:
         Raises:
             NotExpandedError: headers came without their lines.
         """
-        header = self._definition.header
-        if header is None or not urlsplit(url).path.lower().endswith(f"/{header.path}".lower()):
-            in_place = header is not None and not self._filtered
-            return Lines(dated(listed, wall_clock.date_json(began)) if in_place else listed)
-        return lines_of(listed, header.lines)
+        if self._header is None:
+            return Lines(listed)
+        if self._header.shows(url):
+            return self._header.lines(listed, self.columns)
+        return Lines(listed if self._filtered else dated(listed, wall_clock.date_json(began)))
+
+    def lines_of_rest(self, rest: Rest, page: odata.Page) -> Lines:
+        """Lines of a page that a link among other lines led to.
+
+        Raises:
+            ValueError: the streams have no headers.
+        """
+        if self._header is None:
+            raise ValueError(f"{self._definition.path} has no headers")
+        return self._header.of_rest(rest, page)
 
     def look_up(self) -> str | None:
         """URL that finds the row version to begin at, for a feed that has to begin at a moment; None if it need not."""
@@ -178,6 +185,10 @@ class Query:
             return False
         self._filter_demanded = True
         return True
+
+    def drop_expand(self) -> bool:
+        """Ask for lines by their headers' keys; returns whether that changes the requests."""
+        return self._header is not None and self._header.drop_expand()
 
     def drop_filter(self) -> bool:
         """Ask for all rows and pick the wanted ones here; returns whether that changes the request."""
