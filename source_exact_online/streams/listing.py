@@ -16,7 +16,7 @@ from airbyte_cdk.models import FailureType
 from source_exact_online.api import odata
 from source_exact_online.api.call import Call, Later
 from source_exact_online.api.client import ExactClient
-from source_exact_online.api.errors import Action, ApiError, Subject, Verdict, refused_columns
+from source_exact_online.api.errors import Action, ApiError, Subject, Verdict
 from source_exact_online.api.odata import Row
 from source_exact_online.api.services import services
 from source_exact_online.streams import cursor
@@ -26,6 +26,7 @@ from source_exact_online.streams.lines import Lines, NotExpandedError, Rest
 from source_exact_online.streams.overlap import Overlap
 from source_exact_online.streams.partition import Partition, Step
 from source_exact_online.streams.query import Query, Settings, modified_of, version_of
+from source_exact_online.streams.remedy import Remedies
 from source_exact_online.streams.repeated_hour import looked_within, utc_since
 from source_exact_online.streams.state import Pass, Position
 
@@ -70,6 +71,7 @@ class ListingPartition:
         self._stand_ins = stand_ins
         self._query = Query(client, settings, refused, division, consumers)
         self._path = consumers[0].definition.path
+        self._remedies = Remedies(self._query, refused, self._path)
         self._pass: Pass | None = None
         self._call: Call | None = None
         self._looking_up = False
@@ -113,7 +115,8 @@ class ListingPartition:
         try:
             return self._take(outcome, call.url)
         except NotExpandedError as error:
-            self._call = self._without_headers(str(error)) or self._begin()
+            self._remedies.without_headers(str(error))
+            self._call = self._begin()
             return Step()
 
     def checkpoint(self) -> list[tuple[str, str, Position]]:
@@ -247,27 +250,8 @@ class ListingPartition:
             self._resumed = False
             logger.warning("%s cannot be resumed in mid-list (%s); reading it again.", self._path, verdict.detail)
             return self._begin()
-        if verdict.action is Action.DROP_COLUMN:
-            return self._begin() if self._drop_columns(verdict.detail) else self._without_headers(verdict.detail)
-        if verdict.action is Action.ADD_FILTER and self._query.demand_filter():
-            return self._begin()
-        if verdict.action is Action.DROP_FILTER and self._query.drop_filter():
-            logger.warning("%s Reading all rows of %s instead.", verdict.message, self._path)
-            return self._begin()
-        return None
-
-    def _without_headers(self, detail: str) -> Call | None:
-        """Another way to lines that headers do not show: by key, or all of them; None if no headers were asked."""
-        headers = self._query.headers
-        if headers is None:
-            return None
-        if self._query.drop_expand():
-            logger.warning("%s does not show its lines (%s); asking %s for them by key.", headers, detail, self._path)
-            return self._begin()
-        if not self._query.drop_filter():
-            return None
-        logger.warning("%s cannot be asked by key (%s); reading all of it.", self._path, detail)
-        return self._begin()
+        asked = self._call.url if self._call else ""
+        return self._begin() if self._remedies.apply(verdict, asked) else None
 
     def _is_unheard_of(self, verdict: Verdict) -> bool:
         """Whether Exact does not know a listing of which no row was ever read."""
@@ -290,14 +274,6 @@ class ListingPartition:
         if error.verdict.action is not Action.SKIP or self._pass is None or not self._pass.pages:
             return error
         return ApiError(replace(error.verdict, action=Action.FAIL, failure=FailureType.transient_error))
-
-    def _drop_columns(self, detail: str) -> bool:
-        """Leave out the columns that Exact's text names, or that another division's answer named meanwhile."""
-        asked = odata.selected(self._call.url) if self._call else ()
-        known = set(asked) & self._refused.of(self._path)
-        columns = refused_columns(detail, asked, self._query.indispensable)
-        self._refused.add(self._path, columns, detail)
-        return bool(columns or known)
 
 
 def _highest(so_far: int | None, rows: Sequence[Row], value_of: Callable[[Row], int | None]) -> int | None:
