@@ -7,7 +7,7 @@ thousands, with other random numbers each time.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -181,6 +181,7 @@ class Reading(RuleBasedStateMachine):
         shuffled=st.booleans(),
         repeated=st.integers(0, 2),
         expands=st.sampled_from([True, True, True, False]),
+        dark=st.sampled_from([False, False, False, True]),
         empty=st.sampled_from([0, 2, 3]),
     )
     def sync_disturbed(
@@ -191,13 +192,17 @@ class Reading(RuleBasedStateMachine):
         shuffled: bool,
         repeated: int,
         expands: bool,
+        dark: bool,
         empty: int,
     ) -> None:
         self._behave(page, shuffled, repeated, empty)
         if not expands:
             self.sandbox.box.faults.add({"kind": "refuse_expand"})
-        self._run(behind, None, workers)
+        if dark:  # the other list of divisions does not tell when they were moved
+            self.sandbox.box.rights.deny({"kind": "module", "path": "system/Divisions"})
+        self._run(behind, None, workers, unread={"divisions"} if dark else set())
         self.sandbox.box.faults.clear()
+        self.sandbox.box.rights.allow_all()
 
     @rule(
         behind=st.lists(changes("move", "wait", calls=8), max_size=2),
@@ -218,11 +223,11 @@ class Reading(RuleBasedStateMachine):
         pages = {"standard": page, "sync": page, "expanded": page - 1}  # 0: all lines of a header at once
         self.sandbox.box.settings.change({"feeds": feeds, "page_sizes": pages})
 
-    def _run(self, behind: list[Change], killed_after: int | None, workers: int) -> None:
-        streams = {stream: columns for stream, columns in STREAMS.items() if stream in self.streams}
+    def _run(self, behind: list[Change], killed_after: int | None, workers: int, unread: Collection[str] = ()) -> None:
+        streams = {stream: columns for stream, columns in STREAMS.items() if stream in self.streams.difference(unread)}
         if not streams or not self.divisions:
             return
-        full = self._full_now()
+        full = self._full_now().difference(unread)
         waiting = sorted(behind, key=lambda change: change.after)
         begun = self._calls()
         resumed = self._passes()

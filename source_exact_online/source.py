@@ -224,7 +224,7 @@ def _settings(settings: Config) -> Settings:
     start = settings.start_date
     return Settings(
         lookback_ms=int(settings.lookback.total_seconds() * 1000),
-        start=None if start is None else wall_clock.to_milliseconds(wall_clock.to_wall(start)),
+        start=None if start is None else wall_clock.first_at_or_after(start),
     )
 
 

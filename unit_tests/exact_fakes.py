@@ -32,6 +32,7 @@ from source_exact_online.api import client
 from source_exact_online.api.client import ExactClient
 from source_exact_online.source import SourceExactOnline
 from source_exact_online.streams.catalog import catalog
+from source_exact_online.streams.state import VERSION
 
 BASE_URL = "https://start.exactonline.nl"
 SECRETS = ("cl1ent-id", "cl1ent-s3cret", "refresh!s3cret", "access-s3cret")
@@ -354,6 +355,22 @@ def configured(*streams: str, mode: str = "incremental", columns: Sequence[str] 
             }
         )
     return ConfiguredAirbyteCatalogSerializer.load({"streams": entries})
+
+
+def state_of(**streams: dict[str, Any]) -> list[AirbyteStateMessage]:
+    """State of some streams in division 123."""
+    return [
+        AirbyteStateMessageSerializer.load(
+            {
+                "type": "STREAM",
+                "stream": {
+                    "stream_descriptor": {"name": name},
+                    "stream_state": {"version": VERSION, "divisions": {"123": position}},
+                },
+            }
+        )
+        for name, position in streams.items()
+    ]
 
 
 @dataclass

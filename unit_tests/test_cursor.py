@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from source_exact_online.api import wall_clock
-from source_exact_online.streams.cursor import filter_from, finished
+from source_exact_online.streams.cursor import advanced, filter_from, finished
 from source_exact_online.streams.state import Pass, Position
-from unit_tests.exact_fakes import START, wall_ms
+from unit_tests.exact_fakes import START, row, wall_ms
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -49,6 +50,13 @@ class TestBegin:
         position = Position(modified=wall_ms("2024-06-15T12:00:00"), since=since, seen=since + round(hours * HOUR))
 
         assert filter_from(position, 120 * MINUTE) == wall_ms(f"2024-06-15T{begin}:00")
+
+    @pytest.mark.parametrize("modified", ["0001-01-01T00:00:00", "1753-01-01T00:00:00", "1753-01-01T01:00:00"])
+    @pytest.mark.parametrize("lookback", [0, 120 * MINUTE, 10**9 * MINUTE])
+    def test_it_never_begins_before_the_first_date_that_exact_knows(self, modified: str, lookback: int) -> None:
+        begin = filter_from(Position(modified=wall_ms(modified)), lookback)
+
+        assert wall_ms("1753-01-01T00:00:00") <= (begin or 0) <= wall_ms("1753-01-01T01:00:00")
 
     def test_clocks_that_went_back_do_not_widen_the_window(self) -> None:
         position = Position(modified=wall_ms("2024-06-15T12:00:00"), since=5 * HOUR, seen=HOUR)
@@ -156,3 +164,47 @@ def test_a_stream_without_changes_ends_up_reading_nothing_again(lookback: int, m
     later = finished(position, done(epoch(START) + minutes * MINUTE, None))
 
     assert filter_from(later, lookback * MINUTE) == cursor
+
+
+class TestOrderOfRows:
+    """Exact does not say in which order the rows of a feed come."""
+
+    BEGAN = epoch(START)  # 10:00 on Exact's wall clock
+
+    @staticmethod
+    def rows(*versions: int, modified: str | None = "2025-03-03T09:00:00") -> list[dict[str, Any]]:
+        return [row(str(version), version, modified) for version in versions]
+
+    def read(self, *pages: list[dict[str, Any]]) -> Pass:
+        reading = Pass(began=self.BEGAN, full=False)
+        for rows in pages:
+            reading = advanced(reading, rows, None)
+        return reading
+
+    @pytest.mark.parametrize("pages", [[(1, 2), (3, 9)], [(1, 2), (), (2, 9)], [(9,)]])
+    def test_in_order_the_highest_version_is_proven(self, pages: list[tuple[int, ...]]) -> None:
+        late = [self.rows(*versions, modified="2025-03-03T10:00:30") for versions in pages]
+
+        assert self.read(*late).proven_version == 9
+
+    @pytest.mark.parametrize("first", [(12, 10), (40, 12)])
+    def test_out_of_order_changes_since_the_begin_prove_nothing(self, first: tuple[int, ...]) -> None:
+        """A row of the first page may have been given a version below 30 since."""
+        early, late = self.rows(*first), self.rows(30, modified="2025-03-03T10:00:30")
+
+        assert self.read(early, late).proven_version == max(first)
+
+    def test_rows_without_a_date_are_taken_as_they_are(self) -> None:
+        assert self.read(self.rows(12, 10, modified=None), self.rows(30, modified=None)).proven_version == 30
+
+    def test_where_all_has_changed_since_the_begin_the_cursor_stays(self) -> None:
+        reading = self.read(self.rows(12, 10, modified="2025-03-03T10:00:30"))
+
+        assert finished(Position(version=7), reading).version == 7
+
+    def test_in_the_hour_shown_twice_its_begin_counts(self) -> None:
+        """02:10 may come after 02:50."""
+        began = epoch(datetime(2024, 10, 27, 0, 50, tzinfo=timezone.utc))
+        rows = [*self.rows(12, 10, modified="2024-10-27T01:59:00"), *self.rows(30, modified="2024-10-27T02:10:00")]
+
+        assert advanced(Pass(began=began, full=False), rows, None).proven_version == 12

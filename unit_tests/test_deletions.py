@@ -20,6 +20,7 @@ from unit_tests.exact_fakes import (
     read,
     refusal,
     row,
+    state_of,
 )
 
 LOG = "sync/Deleted"
@@ -220,6 +221,19 @@ def test_a_log_that_is_forbidden_in_its_middle_stops_no_rows(api: ScriptedApi, c
 
     assert run.statuses == {"accounts": "COMPLETE"}
     assert "Timestamp" not in run.position("accounts")["deletions"], "what was not heard is still to be heard"
+
+
+def test_a_state_that_tells_no_reading_of_the_log_goes_back_to_the_last_pass(
+    api: ScriptedApi, clock: FakeClock
+) -> None:
+    first = first_sync(api, clock, "accounts")
+    position = dict(first.position("accounts"))
+    del position["deletions"]
+    api.on(LOG, page([deleted("a", ACCOUNT, 101)]))
+
+    run = read(clock, configured("accounts"), state_of(accounts=position))
+
+    assert [one["ID"] for one in tombstones(run, "accounts")] == ["a"]
 
 
 def test_a_fault_of_the_log_that_passes_costs_nothing(api: ScriptedApi, clock: FakeClock) -> None:

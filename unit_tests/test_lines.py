@@ -254,6 +254,18 @@ class TestWithoutExpansion:
         assert HEADERS in warned[0]
         assert run.position(STREAM)["Modified"] == "2025-03-03T10:45:00.000"
 
+    def test_that_is_remembered_and_resumed(self, api: ScriptedApi, clock: FakeClock, before: Run) -> None:
+        api.on(HEADERS, refusal(400), page([header("1")], more="7"), *[refusal(500)] * 6, page([header("2")]), page([]))
+        api.on(LINES, page([line("a", "1")]), page([line("b", "2")]))
+        broken = sync(clock, before)
+
+        run = sync(clock, broken)
+        sync(clock, run)
+
+        assert (broken.keys(STREAM), run.keys(STREAM)) == (["a"], ["b"])
+        assert ["$expand" in one.options for one in api.asked(HEADERS)] == [True, *[False] * 9]
+        assert api.asked(HEADERS)[-2].options["$skiptoken"] == "7"
+
     def test_twenty_keys_a_call(self, api: ScriptedApi, clock: FakeClock, before: Run) -> None:
         api.on(HEADERS, refusal(400), page([header(str(number)) for number in range(45)]))
         api.serve(LINES, lambda sent: page([line("a", "7")] if "guid'7'" in str(sent.filter) else []))

@@ -8,9 +8,8 @@ import threading
 from typing import Any
 
 import pytest
-from airbyte_cdk.models import AirbyteStateMessage, AirbyteStateMessageSerializer, FailureType
+from airbyte_cdk.models import FailureType
 
-from source_exact_online.streams.state import VERSION
 from unit_tests.exact_fakes import (
     BASE_URL,
     Answer,
@@ -19,10 +18,12 @@ from unit_tests.exact_fakes import (
     ScriptedApi,
     Sent,
     configured,
+    date_json,
     page,
     read,
     refusal,
     row,
+    state_of,
 )
 
 ACCOUNTS = "sync/CRM/Accounts"
@@ -34,22 +35,6 @@ LOOK_UP = "read/sync/Sync/SyncTimestamp"
 @pytest.fixture(autouse=True)
 def one_division(api: ScriptedApi) -> None:
     api.divisions(123).always("sync/Deleted", page([]))
-
-
-def state_of(**streams: dict[str, Any]) -> list[AirbyteStateMessage]:
-    """State of some streams in division 123."""
-    return [
-        AirbyteStateMessageSerializer.load(
-            {
-                "type": "STREAM",
-                "stream": {
-                    "stream_descriptor": {"name": name},
-                    "stream_state": {"version": VERSION, "divisions": {"123": position}},
-                },
-            }
-        )
-        for name, position in streams.items()
-    ]
 
 
 def invoice(key: str, line: int | None, version: int, **columns: Any) -> dict[str, Any]:
@@ -124,6 +109,32 @@ class TestStartDate:
         assert run.keys("accounts") == ["at", "after", "undated"]
         assert run.position("accounts")["Timestamp"] == "8"
 
+    @pytest.mark.parametrize(("stream", "path"), [("accounts", ACCOUNTS), ("journals", JOURNALS)])
+    def test_it_counts_to_the_millisecond(self, api: ScriptedApi, clock: FakeClock, stream: str, path: str) -> None:
+        api.on(path, page([row("a", 5, "2025-03-01T10:00:00.499"), row("b", 6, "2025-03-01T10:00:00.500")]))
+
+        run = read(clock, configured(stream), start_date="2025-03-01T09:00:00.500Z")
+
+        assert run.keys(stream) == ["b"]
+
+    @pytest.mark.parametrize(
+        ("start", "first"),
+        [
+            ("2024-10-27T00:50:00Z", "02:00:00"),  # 02:50, and 02:00 comes once more
+            ("2024-10-27T01:20:00Z", "02:20:00"),
+            ("2024-10-26T23:50:00Z", "01:50:00"),
+        ],
+    )
+    def test_in_the_hour_shown_twice_nothing_after_it_is_left_out(
+        self, api: ScriptedApi, clock: FakeClock, start: str, first: str
+    ) -> None:
+        api.on(JOURNALS, page([row("a", modified=f"2024-10-27T{first}")]))
+
+        run = read(clock, configured("journals"), start_date=start)
+
+        assert str(api.asked(JOURNALS)[0].filter).startswith(f"Modified ge datetime'2024-10-27T{first}'")
+        assert run.keys("journals") == ["a"]
+
     def test_a_list_filters_at_the_server(self, api: ScriptedApi, clock: FakeClock) -> None:
         api.on(JOURNALS, page([]))
 
@@ -184,6 +195,14 @@ class TestStartDate:
         assert run.error is None
         assert len(api.asked(LOOK_UP)) == 1
 
+    def test_an_answer_that_is_none_does_not_stop_the_feed(self, api: ScriptedApi, clock: FakeClock) -> None:
+        api.on(LOOK_UP, *[Answer(body=b'{"d": null}')] * 6).on(INVOICES, page([invoice("new", 0, 6)]))
+
+        run = read(clock, configured("sales_invoices"), start_date=self.START)
+
+        assert api.asked(INVOICES)[0].filter == "Timestamp gt 1L"
+        assert run.error is None
+
     def test_a_feed_with_a_row_version_needs_no_look_up(self, api: ScriptedApi, clock: FakeClock) -> None:
         api.on(INVOICES, page([]))
         state = state_of(sales_invoices={"Modified": "2025-03-02T00:00:00.000", "Timestamp": "77"})
@@ -234,6 +253,28 @@ class TestList:
         read(clock, configured("journals"), first.state)
 
         assert str(api.asked(JOURNALS)[1].filter).endswith(" or Modified eq null")
+
+    def test_where_exact_does_not_take_null_the_dated_rows_are_read(
+        self, api: ScriptedApi, clock: FakeClock, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        api.on(JOURNALS, page([row("undated", modified=None), row("a")]))
+        api.on(JOURNALS, refusal(400, "Operator 'eq' incompatible with operand types"), page([row("b")]))
+        first = read(clock, configured("journals"))
+
+        run = read(clock, configured("journals"), first.state)
+
+        assert run.keys("journals") == ["b"]
+        assert "null" not in str(api.asked(JOURNALS)[2].filter)
+        assert [line for line in caplog.messages if "without Modified" in line]
+
+    def test_a_date_that_means_none_does_not_stop_a_list(self, api: ScriptedApi, clock: FakeClock) -> None:
+        api.on(JOURNALS, page([{**row("a"), "Modified": "/Date(-62135596800000)/"}]), page([]))
+        first = read(clock, configured("journals"))
+
+        run = read(clock, configured("journals"), first.state)
+
+        assert (first.keys("journals"), run.error) == (["a"], None)
+        assert api.asked(JOURNALS)[1].filter == "Modified ge datetime'1753-01-01T00:00:00'"
 
     def test_a_cursor_is_not_later_than_the_begin_of_its_pass(self, api: ScriptedApi, clock: FakeClock) -> None:
         api.on(JOURNALS, page([row("a")], more="1"), page([row("b", modified="2025-03-03T23:00:00")]))
@@ -550,6 +591,19 @@ class TestResuming:
         assert {one.url.partition("/api")[0] for one in api.sent} == {BASE_URL}
         assert run.keys("accounts") == ["a"]
 
+    @pytest.mark.parametrize("other", ["/456/financial/Journals", "/123/financial/GLAccounts"])
+    def test_a_link_to_other_rows_in_a_state_is_not_followed(
+        self, api: ScriptedApi, clock: FakeClock, other: str
+    ) -> None:
+        api.on(JOURNALS, page([row("a")], more="7"), *[refusal(500)] * 6, page([row("b")]))
+        document = json.loads(json.dumps(read(clock, configured("journals")).position("journals")))
+        document["pass"]["next"] = document["pass"]["next"].replace("/123/financial/Journals", other)
+
+        run = read(clock, configured("journals"), state_of(journals=document))
+
+        assert run.keys("journals") == ["b"]
+        assert "$skiptoken" not in api.asked(JOURNALS)[-1].options
+
     def test_a_pass_of_the_other_mode_is_not_gone_on_with(self, api: ScriptedApi, clock: FakeClock) -> None:
         broken = self.broken_off(api, clock, ACCOUNTS, "accounts", mode="full_refresh")
         api.on(ACCOUNTS, page([row("a", 5), row("b", 6), row("c", 7)]))
@@ -722,6 +776,64 @@ class TestMovedDivision:
         read(clock, configured("accounts"), state_of(accounts={"Timestamp": "900", "moved": ""}))
 
         assert api.asked(ACCOUNTS)[0].filter == "Timestamp gt 900L"
+
+
+class TestMoveUnseen:
+    """Where Exact does not tell when divisions were moved, and later does."""
+
+    EARLIER = date_json("2025-02-01T10:00:00")
+    SINCE = date_json("2025-03-03T10:30:00")
+
+    @staticmethod
+    def hide(api: ScriptedApi) -> None:
+        api.always("system/Divisions", refusal(403, "Application Scope Violated"))
+        api.always("hrm/Divisions", page([{"Code": 123, "Description": "x"}]))
+
+    def read_in_the_dark(self, api: ScriptedApi, clock: FakeClock, before: Run | None = None) -> Run:
+        self.hide(api)
+        run = read(clock, configured("accounts"), before and before.state, read_deletions=False)
+        clock.advance(3600)
+        return run
+
+    def test_a_move_since_the_first_reading_is_followed(self, api: ScriptedApi, clock: FakeClock) -> None:
+        api.on(ACCOUNTS, page([row("a", 900)]), page([row("a", 3), row("b", 4)]), page([]))
+        first = self.read_in_the_dark(api, clock)
+        api.divisions(123, DivisionMoveDate=self.SINCE)
+
+        run = read(clock, configured("accounts"), first.state, read_deletions=False)
+        read(clock, configured("accounts"), run.state, read_deletions=False)
+
+        assert [one.filter for one in api.asked(ACCOUNTS)[1:]] == ["Timestamp gt 1L", "Timestamp gt 4L"]
+        assert run.keys("accounts") == ["a", "b"]
+
+    def test_what_was_read_in_the_dark_proves_nothing(self, api: ScriptedApi, clock: FakeClock) -> None:
+        """Row "b" was changed after the move, before the second reading in the dark, which found another one."""
+        state = state_of(sales_invoices={"Modified": "2025-03-01T10:00:00.000", "Timestamp": "900", "moved": ""})
+        late = {**invoice("z", 0, 950), "Modified": date_json("2025-03-03T09:50:00")}
+        api.on(INVOICES, page([late]), page([]), page([]))
+        self.hide(api)
+        second = read(clock, configured("sales_invoices"), state)
+        clock.advance(3600)
+        third = read(clock, configured("sales_invoices"), second.state)
+        api.divisions(123, DivisionMoveDate=self.EARLIER)
+        api.on(LOOK_UP, page([{"TimeStampAsBigInt": "50"}]))
+
+        read(clock, configured("sales_invoices"), third.state, lookback_window_minutes=0)
+
+        assert api.asked(LOOK_UP)[0].options["modified"] == "datetime'2025-03-01T10:00:00'"
+
+    @pytest.mark.parametrize("moved", [None, EARLIER])
+    def test_a_move_before_the_first_reading_changes_nothing(
+        self, api: ScriptedApi, clock: FakeClock, moved: str | None
+    ) -> None:
+        api.on(ACCOUNTS, page([row("a", 900)]), page([]), page([]))
+        second = self.read_in_the_dark(api, clock, self.read_in_the_dark(api, clock))
+        api.divisions(123, DivisionMoveDate=moved)
+
+        run = read(clock, configured("accounts"), second.state, read_deletions=False)
+
+        assert api.asked(ACCOUNTS)[2].filter == "Timestamp gt 900L"
+        assert "unwatched_since" not in run.position("accounts")
 
 
 class TestCutShort:

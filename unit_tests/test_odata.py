@@ -164,6 +164,13 @@ class TestPages:
 
         assert odata.parse_page(body({"results": [], "__next": link}), URL).next_url == link
 
+    def test_a_link_as_the_documentation_prints_it_is_meant_from_the_root(self) -> None:
+        link = "../api/v1/123/crm/Accounts?$select=ID&$skiptoken=guid'x'"
+
+        found = odata.parse_page(body({"results": [], "__next": link}), URL).next_url
+
+        assert found == f"{BASE}/api/v1/123/crm/Accounts?$select=ID&$skiptoken=guid'x'"
+
     def test_a_relative_link_is_resolved(self) -> None:
         link = "/api/v1/123/crm/Accounts?$select=ID&$skiptoken=guid'b'"
 

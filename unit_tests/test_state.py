@@ -21,6 +21,8 @@ INSTANT = st.integers(0, 32_503_680_000_000)
 VERSIONS = st.integers(0, 2**63 - 1)
 PASSES = st.builds(
     Pass,
+    settled_version=st.none() | VERSIONS,
+    ordered=st.booleans(),
     began=INSTANT,
     full=st.booleans(),
     next_url=st.none() | st.text(min_size=1),
@@ -37,8 +39,10 @@ POSITIONS = st.builds(
     seen=st.none() | INSTANT,
     deletions_version=st.none() | VERSIONS,
     deletions_read=st.none() | INSTANT,
+    unwatched=st.none() | INSTANT,
     undated=st.booleans(),
     stands_in=st.booleans(),
+    by_key=st.booleans(),
     delivered=st.frozensets(st.text(alphabet="0123456789abcdef", min_size=12, max_size=12), max_size=3),
     under_way=st.none() | PASSES,
 )
@@ -96,6 +100,8 @@ DAMAGED: list[Any] = [
     {"Modified": "2024-01-01T00:00:00+00:00"},
     {"Timestamp": "many"},
     {"Timestamp": 1.5},
+    {"Timestamp": "-5"},
+    {"Timestamp": "9" * 26},
     {"Timestamp": True},
     {"read_at": "2024-01-01T00:00:00"},
     {"read_at": 1700000000},

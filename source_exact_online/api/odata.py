@@ -118,11 +118,13 @@ def parse_page(body: bytes, url: str) -> Page:
 def following(url: str, link: str) -> str:
     """Address of the page that a link on another page leads to.
 
+    Exact's documentation prints links as ``../api/v1/...``, which is meant from the site's root.
+
     Raises:
         NotAListingError: it leads nowhere, or back.
     """
     try:
-        found = urljoin(url, link)
+        found = urljoin(url, re.sub(r"^(\.\./)+api/", "/api/", link))
     except ValueError as error:
         raise NotAListingError(f"the link to the next page is no URL ({error})") from error
     if found == url:

@@ -132,6 +132,16 @@ def of_instant(epoch_ms: int) -> int:
     return to_milliseconds(to_wall(datetime.fromtimestamp(epoch_ms / 1000, tz=timezone.utc)))
 
 
+def first_at_or_after(instant: datetime) -> int:
+    """Lowest time (ms) that the wall clock shows at an aware instant or later.
+
+    In the first of the two hours that are shown alike when summer time ends, that is the begin of the second one.
+    """
+    wall_ms = to_milliseconds(to_wall(instant))
+    comes_again = to_milliseconds(to_wall(instant + timedelta(hours=1))) == wall_ms
+    return wall_ms - wall_ms % _HOUR_MS if comes_again else wall_ms
+
+
 def date_json(epoch_ms: int) -> str:
     """An instant (epoch milliseconds) as Exact writes it in JSON."""
     return f"/Date({of_instant(epoch_ms)})/"

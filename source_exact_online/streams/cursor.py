@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import pairwise
 
 from source_exact_online.api import wall_clock
+from source_exact_online.api.odata import Row
 from source_exact_online.streams.state import Pass, Position
 
 _HOUR_MS = 3_600_000
+
+LONG_AGO = wall_clock.to_milliseconds(datetime(1753, 1, 1))  # noqa: DTZ001 - a wall clock has no zone
+"""The earliest date that SQL Server knows; milliseconds on Exact's wall clock."""
 
 FIRST_VERSION = 1
 """Row version to begin a feed with: Exact's reference starts with ``Timestamp gt 1``."""
@@ -25,14 +31,62 @@ def filter_from(position: Position, lookback_ms: int) -> int | None:
     """
     if position.modified is None:
         return None
+    if position.modified <= LONG_AGO:
+        return LONG_AGO
     stood_still = max(0, (position.seen or 0) - (position.since or 0))
-    window = max(0, lookback_ms - stood_still)
+    window = min(max(0, lookback_ms - stood_still), position.modified - LONG_AGO)
     cursor = wall_clock.from_milliseconds(position.modified)
     elapsed = wall_clock.to_utc(cursor) - timedelta(milliseconds=window)
     start = min(position.modified - window, wall_clock.to_milliseconds(wall_clock.to_wall(elapsed)))
     if wall_clock.is_ambiguous(cursor):
         start = min(start, position.modified - position.modified % _HOUR_MS)
-    return start
+    return max(start, LONG_AGO)
+
+
+def modified_of(row: Row) -> int | None:
+    """``Modified`` of a row, milliseconds on Exact's wall clock; None where it is null or was not asked for."""
+    value = row.get("Modified")
+    return wall_clock.milliseconds(value) if value else None
+
+
+def version_of(row: Row) -> int | None:
+    """Row version of a row; None where it has none."""
+    value = row.get("Timestamp")
+    return int(value) if value is not None else None
+
+
+def highest(*values: int | None) -> int | None:
+    """The highest of some values, as far as there are any."""
+    return max((value for value in values if value is not None), default=None)
+
+
+def advanced(so_far: Pass, rows: Sequence[Row], next_url: str | None) -> Pass:
+    """A pass after one more page.
+
+    Args:
+        so_far: the pass before it.
+        rows: the page's rows.
+        next_url: the page after it.
+    """
+    began = wall_clock.of_instant(so_far.began)
+    if wall_clock.is_ambiguous(wall_clock.from_milliseconds(began)):
+        began -= began % _HOUR_MS
+    found = [(version_of(row), modified_of(row)) for row in rows]
+    versions = [version for version, _ in found if version is not None]
+    before = [] if so_far.highest_version is None else [so_far.highest_version]
+    return replace(
+        so_far,
+        next_url=next_url,
+        pages=so_far.pages + 1,
+        stuck=False,
+        undated=so_far.undated or any("Modified" in row and row["Modified"] is None for row in rows),
+        highest_modified=highest(so_far.highest_modified, *(modified for _, modified in found)),
+        highest_version=highest(so_far.highest_version, *versions),
+        settled_version=highest(
+            so_far.settled_version, *(version for version, modified in found if modified is None or modified < began)
+        ),
+        ordered=so_far.ordered and all(a <= b for a, b in pairwise([*before, *versions])),
+    )
 
 
 def finished(position: Position, done: Pass) -> Position:
@@ -46,13 +100,16 @@ def finished(position: Position, done: Pass) -> Position:
         return replace(position.without_cursors(), under_way=replace(done, next_url=None))
     seen = [value for value in (position.modified, done.highest_modified) if value is not None]
     modified = min(max(seen), wall_clock.of_instant(done.began)) if seen else None
-    version = max((value for value in (position.version, done.highest_version) if value is not None), default=None)
+    version = highest(position.version, done.proven_version)
+    before = position.modified or 0
+    if position.unwatched is not None and position.before is not None:
+        before = position.before
     since = position.since if modified == position.modified and position.since is not None else done.began
     return replace(
         position,
         modified=modified,
         version=version,
-        before=None if version is None else position.modified or 0,
+        before=None if version is None else before,
         since=since,
         seen=done.began,
         undated=position.undated or done.undated,

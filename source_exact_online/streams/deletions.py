@@ -19,9 +19,9 @@ from source_exact_online.api.errors import Action, ApiError
 from source_exact_online.api.odata import Row
 from source_exact_online.api.services import services
 from source_exact_online.streams.catalog import StreamDefinition, catalog
+from source_exact_online.streams.cursor import highest, version_of
 from source_exact_online.streams.listing import ListingPartition
 from source_exact_online.streams.partition import Step
-from source_exact_online.streams.query import version_of
 from source_exact_online.streams.repeated_hour import utc_since
 from source_exact_online.streams.schemas import DELETED_AT
 from source_exact_online.streams.state import Pass, Position, StreamState
@@ -128,12 +128,14 @@ class Mourner:
         position = self.position
         if reached.next_url is not None:
             return position
-        versions = [version for version in (position.deletions_version, reached.highest_version) if version is not None]
+        before = position.deletions_read
+        if position.deletions_version is None or position.unwatched is not None:
+            before = _surely_heard(position)
         return replace(
             position,
-            deletions_version=max(versions, default=None),
+            deletions_version=highest(position.deletions_version, reached.proven_version),
             deletions_read=reached.began,
-            deletions_before=_surely_heard(position) if position.deletions_version is None else position.deletions_read,
+            deletions_before=before,
         )
 
     def warn_of_gap(self) -> None:

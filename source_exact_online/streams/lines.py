@@ -54,7 +54,9 @@ def dated(lines: Iterable[Row], modified: str | None) -> list[Row]:
 class HeaderQuery:
     """The requests for the lines of changed headers in one division."""
 
-    def __init__(self, client: ExactClient, division: int, lines: StreamDefinition, header: Header) -> None:
+    def __init__(
+        self, client: ExactClient, division: int, lines: StreamDefinition, header: Header, *, by_key: bool
+    ) -> None:
         """Query of one stream's lines.
 
         Args:
@@ -62,6 +64,7 @@ class HeaderQuery:
             division: division in the URL.
             lines: the stream.
             header: where its headers are.
+            by_key: whether to ask for lines by their headers' keys, as headers have not shown them.
 
         Raises:
             ValueError: the stream does not tell the property that names the header.
@@ -74,7 +77,7 @@ class HeaderQuery:
         self._lines = lines
         self._shown = header.lines
         self._key = lines.named_key
-        self._expands = True
+        self.by_key = by_key
 
     def first_page(self, condition: str, columns: Iterable[str]) -> str:
         """URL of the first page of headers.
@@ -83,9 +86,9 @@ class HeaderQuery:
             condition: which headers.
             columns: properties of the lines.
         """
-        inner = [f"{self._shown}/{name}" for name in columns if name != "Modified"] if self._expands else []
+        inner = [f"{self._shown}/{name}" for name in columns if name != "Modified" and not self.by_key]
         options = {"$select": ",".join([self._key, "Modified", *inner]), "$filter": condition}
-        if self._expands:
+        if not self.by_key:
             options["$expand"] = self._shown
         return self._client.url(self.path, self._division, options)
 
@@ -95,7 +98,7 @@ class HeaderQuery:
 
     def drop_expand(self) -> bool:
         """Ask for lines by their headers' keys from now on; returns whether that changes the requests."""
-        expanded, self._expands = self._expands, False
+        expanded, self.by_key = not self.by_key, True
         return expanded
 
     def lines(self, headers: Sequence[Row], columns: Iterable[str]) -> Lines:
@@ -108,7 +111,7 @@ class HeaderQuery:
         Raises:
             NotExpandedError: a header shows no lines, not even an empty list.
         """
-        return self._inside(headers) if self._expands else Lines((), list(self._by_key(headers, columns)))
+        return Lines((), list(self._by_key(headers, columns))) if self.by_key else self._inside(headers)
 
     def of_rest(self, rest: Rest, page: odata.Page) -> Lines:
         """Lines of a page that a link led to."""

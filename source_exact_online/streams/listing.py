@@ -25,7 +25,7 @@ from source_exact_online.streams.consumer import Consumer, RefusedColumns
 from source_exact_online.streams.lines import Lines, NotExpandedError, Rest
 from source_exact_online.streams.overlap import Overlap
 from source_exact_online.streams.partition import Partition, Step
-from source_exact_online.streams.query import Query, Settings, modified_of, version_of
+from source_exact_online.streams.query import Query, Settings
 from source_exact_online.streams.remedy import Remedies
 from source_exact_online.streams.repeated_hour import looked_within, utc_since
 from source_exact_online.streams.state import Pass, Position
@@ -34,6 +34,9 @@ logger = logging.getLogger("airbyte.exact_online")
 
 UNKNOWN = "endpoint unknown"
 """Row of the error table for addresses that Exact does not know."""
+
+_NO_LOOK_UP = frozenset({"error limit near", "no answer"})
+"""Rows of the error table upon which a feed is read without looking up where to begin."""
 
 RECENT_MS = 24 * 3_600_000
 """Age up to which a division's finished full refresh counts for a run that goes on where another broke off."""
@@ -155,8 +158,7 @@ class ListingPartition:
         if slowest.next_url is None:
             recent = self._client.server_clock.now_ms() - slowest.began < RECENT_MS
             return slowest if slowest.full and recent else None
-        all_columns = set(odata.selected(slowest.next_url)) >= set(self._query.columns)
-        return slowest if all_columns and odata.same_origin(self._client.base_url, slowest.next_url) else None
+        return slowest if self._query.goes_on_at(slowest.next_url) else None
 
     def _begin(self) -> Call:
         """Begin a pass: with a row version look-up where one is needed, else with the first page."""
@@ -185,15 +187,7 @@ class ListingPartition:
             raise RuntimeError("a page arrived outside a pass")
         listed = [row for row in page.rows if self._keeps is None or self._keeps(row)]
         lines = self._query.lines(listed, url, self._pass.began)
-        self._pass = replace(
-            self._pass,
-            next_url=page.next_url or self._query.after(url),
-            pages=self._pass.pages + 1,
-            stuck=False,
-            undated=self._pass.undated or any("Modified" in row and row["Modified"] is None for row in listed),
-            highest_modified=_highest(self._pass.highest_modified, listed, modified_of),
-            highest_version=_highest(self._pass.highest_version, listed, version_of),
-        )
+        self._pass = cursor.advanced(self._pass, listed, page.next_url or self._query.after(url))
         return self._go_on(lines, url)
 
     def _go_on(self, lines: Lines, url: str) -> Step:
@@ -220,7 +214,9 @@ class ListingPartition:
         pairs = [(consumer.record(row, self.division), row) for row in rows]
         if self._overlap is not None and not consumer.full:
             overlap = self._overlap
-            pairs = [(record, row) for record, row in pairs if not overlap.is_delivered(record, modified_of(row))]
+            pairs = [
+                (record, row) for record, row in pairs if not overlap.is_delivered(record, cursor.modified_of(row))
+            ]
         looked = None if consumer.full else consumer.position.seen
         if looked_within(looked):
             now = self._client.server_clock.now_ms()
@@ -232,6 +228,8 @@ class ListingPartition:
     def _position(self, consumer: Consumer, reached: Pass) -> Position:
         """Position of a consumer after a page, with what the next pass need not deliver again."""
         position = consumer.after(reached)
+        if self._query.by_key:
+            position = replace(position, by_key=True)
         if reached.next_url is not None or self._overlap is None or consumer.full or position.modified is None:
             return position
         whole = consumer.definition.transport is Transport.SNAPSHOT
@@ -241,7 +239,7 @@ class ListingPartition:
     def _remedy(self, verdict: Verdict) -> Call | None:
         """Another way to ask for what Exact refused, if there is one that is no mere repetition."""
         if self._looking_up:
-            if verdict.action not in (Action.SKIP, Action.DROP_COLUMN) and verdict.rule != "error limit near":
+            if verdict.action not in (Action.SKIP, Action.DROP_COLUMN) and verdict.rule not in _NO_LOOK_UP:
                 return None
             self._looking_up = False
             logger.warning("%s Reading %s from its beginning.", verdict.message, self._path)
@@ -274,10 +272,3 @@ class ListingPartition:
         if error.verdict.action is not Action.SKIP or self._pass is None or not self._pass.pages:
             return error
         return ApiError(replace(error.verdict, action=Action.FAIL, failure=FailureType.transient_error))
-
-
-def _highest(so_far: int | None, rows: Sequence[Row], value_of: Callable[[Row], int | None]) -> int | None:
-    values = [value for row in rows if (value := value_of(row)) is not None]
-    if so_far is not None:
-        values.append(so_far)
-    return max(values, default=None)

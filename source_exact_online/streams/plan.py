@@ -27,6 +27,11 @@ logger = logging.getLogger("airbyte.exact_online")
 LOGIN = "login"
 """Name of the one partition of a stream whose listing is the login's, in place of a division's number."""
 
+_FROM_THE_BEGINNING = (
+    "from its beginning. Its cursor Timestamp has lower values from now on, which a destination may take for older "
+    "ones: refresh it in full once."
+)
+
 
 def chosen_streams(configured: ConfiguredAirbyteCatalog) -> list[ConfiguredAirbyteStream]:
     """Streams of a configured catalogue.
@@ -134,10 +139,17 @@ class Planner:
 
     def _hear_of_deletions(self, consumers: Iterable[RowConsumer]) -> None:
         """From now on deletions count: what a first run delivers may be deleted before it leaves a state."""
-        now = int(self._client.server_clock.now_ms())
         for consumer in consumers:
-            if consumer.hears_of_deletions and consumer.position.deletions_read is None:
-                consumer.state.positions[consumer.key] = replace(consumer.position, deletions_read=now)
+            if consumer.hears_of_deletions:
+                self._hear(consumer.state, consumer.key, int(self._client.server_clock.now_ms()))
+
+    @staticmethod
+    def _hear(state: StreamState, key: str, begin: int | None) -> None:
+        """Deletions count from the last reading on, if there was one that does not tell; else from a begin."""
+        position = state.positions.get(key, Position())
+        if position.deletions_read is None:
+            under_way = None if position.under_way is None else position.under_way.began
+            state.positions[key] = replace(position, deletions_read=position.seen or under_way or begin)
 
     def _is_of_wanted_division(self, definition: StreamDefinition) -> Callable[[Row], bool]:
         return lambda row: self._is_wanted(row.get(definition.division_from or "Division"))
@@ -172,26 +184,27 @@ class Planner:
                 readers += [reader] if reader.under_way is None else []
             elif definition.entity_type is not None and not is_full(definition, configured):
                 self._follow_move(state, key, division)
-                if key in state.positions and state.positions[key].deletions_read is not None:
+                self._hear(state, key, None)
+                if state.positions[key].deletions_read is not None:
                     mourners.append(Mourner(definition, state, key, self._client))
         if not mourners:
             return None
         consumers = [*mourners, *readers]
         return Job(DeletionLog(self._client, self._settings, self._refused, division.code, consumers))
 
-    @staticmethod
-    def _follow_move(state: StreamState, key: str, division: Division) -> None:
+    def _follow_move(self, state: StreamState, key: str, division: Division) -> None:
         """Note the date at which the division came to its database, and give up row versions of an earlier one."""
-        if not division.move_known:
-            return
         position = state.positions.get(key, Position())
-        if position.moved_known and position.moved == division.moved:
+        if not division.move_known:
+            if position.unwatched is None:
+                state.positions[key] = replace(position, unwatched=int(self._client.server_clock.now_ms()))
             return
-        if position.moved_known:
+        if position.has_moved(division.moved):
             logger.warning(
-                "Division %s was moved to another database: reading %s again from its last Modified.",
+                "Division %s was moved to another database: reading %s again %s",
                 division.code,
                 state.stream,
+                _FROM_THE_BEGINNING if catalog()[state.stream].cursor == "Timestamp" else "from its last Modified.",
             )
             state.positions[key] = position.after_move(division.moved)
         else:

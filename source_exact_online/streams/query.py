@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from urllib.parse import urlsplit
 
 from source_exact_online.api import odata, wall_clock
 from source_exact_online.api.client import ExactClient
@@ -15,7 +15,7 @@ from source_exact_online.streams.catalog import Rows, Transport
 from source_exact_online.streams.consumer import Consumer, RefusedColumns
 from source_exact_online.streams.lines import HeaderQuery, Lines, Rest, dated
 
-_LONG_AGO = datetime(1753, 1, 1)  # noqa: DTZ001 - wall clock; the earliest date SQL Server knows
+_LONG_AGO = wall_clock.from_milliseconds(cursor.LONG_AGO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,13 @@ class Query:
         self._consumers = consumers
         self._definition = consumers[0].definition
         header = self._definition.header
-        self._header = None if header is None else HeaderQuery(client, division, self._definition, header)
+        self._header: HeaderQuery | None = None
+        if header is not None:
+            by_key = consumers[0].position.by_key
+            self._header = HeaderQuery(client, division, self._definition, header, by_key=by_key)
         self._looked_up: int | None = None
         self._filtered = True
+        self._asks_undated = True
         self._filter_demanded = False
 
     @property
@@ -108,6 +112,17 @@ class Query:
     def first_page(self) -> str:
         """URL of the listing's first page."""
         return self._page(self._condition())
+
+    def goes_on_at(self, url: str) -> bool:
+        """Whether a link from an earlier run leads to a page of this listing, with all columns that are wanted now."""
+        first_page = self.first_page()
+        here, there = urlsplit(first_page).path.lower(), urlsplit(url).path.lower()
+        return (
+            odata.same_origin(self._client.base_url, url)
+            and f"/{self._division}/" in there
+            and there.rpartition("/")[2] == here.rpartition("/")[2]
+            and set(odata.selected(url)) >= set(odata.selected(first_page))
+        )
 
     def after(self, url: str) -> str | None:
         """URL of the page after a listing's last one: the next year's first, where years are read one by one."""
@@ -186,6 +201,17 @@ class Query:
         self._filter_demanded = True
         return True
 
+    def drop_undated(self) -> bool:
+        """Leave rows without ``Modified`` out of the filter; returns whether that changes the request."""
+        asked = self._definition.transport is Transport.LIST and "eq null" in (self._condition() or "")
+        self._asks_undated = self._asks_undated and not asked
+        return asked
+
+    @property
+    def by_key(self) -> bool:
+        """Whether lines are asked for by their headers' keys."""
+        return self._header is not None and self._header.by_key
+
     def drop_expand(self) -> bool:
         """Ask for lines by their headers' keys; returns whether that changes the requests."""
         return self._header is not None and self._header.drop_expand()
@@ -204,14 +230,14 @@ class Query:
             return False
         if self._definition.transport is Transport.FEED:
             version = consumer.version
-            if version is not None and (found := version_of(row)) is not None and found <= version:
+            if version is not None and (found := cursor.version_of(row)) is not None and found <= version:
                 return False
             start = self._settings.start
-        elif self._definition.transport is Transport.LIST and not self._filtered:
-            start = self._begin(consumer)
+        elif self._definition.transport is Transport.LIST:
+            start = self._settings.start if self._filtered else self._begin(consumer)
         else:
             return True
-        return start is None or (modified := modified_of(row)) is None or modified >= start
+        return start is None or (modified := cursor.modified_of(row)) is None or modified >= start
 
     def _condition(self) -> str | None:
         if self._definition.transport is Transport.FEED:
@@ -225,7 +251,7 @@ class Query:
         if len(known) == len(begins):
             changed = f"Modified ge {odata.datetime_literal(wall_clock.from_milliseconds(min(known)))}"
             undated = any(consumer.position.undated and not consumer.full for consumer in self._consumers)
-            return f"{changed} or Modified eq null" if undated else changed
+            return f"{changed} or Modified eq null" if undated and self._asks_undated else changed
         if self._definition.filter_required or self._filter_demanded:
             return f"Modified ge {odata.datetime_literal(_LONG_AGO)}"
         return None
@@ -251,15 +277,3 @@ class Query:
         if begin is None or start is None:
             return start if begin is None else begin
         return max(begin, start)
-
-
-def modified_of(row: Row) -> int | None:
-    """``Modified`` of a row, milliseconds on Exact's wall clock; None where it is null or was not asked for."""
-    value = row.get("Modified")
-    return wall_clock.milliseconds(value) if value else None
-
-
-def version_of(row: Row) -> int | None:
-    """Row version of a row; None where it has none."""
-    value = row.get("Timestamp")
-    return int(value) if value is not None else None

@@ -35,13 +35,23 @@ class Remedies:
             url: its address.
         """
         if verdict.action is Action.DROP_COLUMN:
-            return self._drop_columns(verdict.detail, url) or self.without_headers(verdict.detail)
+            return (
+                self._drop_columns(verdict.detail, url)
+                or self._without_undated(verdict.detail)
+                or self.without_headers(verdict.detail)
+            )
         if verdict.action is Action.ADD_FILTER:
             return self._query.demand_filter()
         if verdict.action is Action.DROP_FILTER and self._query.drop_filter():
             logger.warning("%s Reading all rows of %s instead.", verdict.message, self._path)
             return True
         return False
+
+    def _without_undated(self, detail: str) -> bool:
+        if not self._query.drop_undated():
+            return False
+        logger.warning("%s cannot be asked for rows without Modified (%s).", self._path, detail)
+        return True
 
     def without_headers(self, detail: str) -> bool:
         """Find lines another way, as their headers do not show them: by key, else by reading all of them.

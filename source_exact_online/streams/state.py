@@ -26,6 +26,8 @@ logger = logging.getLogger("airbyte.exact_online")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
+_DAY_MS = 24 * 3_600_000
+
 _TOLERANCE = timedelta(days=1)
 """How far ahead of this machine's clock a position may be: clocks differ."""
 
@@ -46,6 +48,8 @@ class Pass:
         undated: whether rows without ``Modified`` were among them.
         highest_modified: highest ``Modified`` seen, milliseconds on Exact's wall clock.
         highest_version: highest row version seen.
+        settled_version: highest row version of a row that was changed before the listing began, as far as rows tell.
+        ordered: whether row versions have come in ascending order so far.
     """
 
     began: int
@@ -56,6 +60,17 @@ class Pass:
     undated: bool = False
     highest_modified: int | None = None
     highest_version: int | None = None
+    settled_version: int | None = None
+    ordered: bool = True
+
+    @property
+    def proven_version(self) -> int | None:
+        """Row version up to which all is read once the listing has ended.
+
+        Out of order, a row that was changed behind the reader's back may have a lower version than one that was changed
+        before the reader's eyes.
+        """
+        return self.highest_version if self.ordered else self.settled_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +82,8 @@ class Position:
             wall clock, as that is what Exact's filters compare.
         version: highest row version delivered, for feeds.
         before: `modified` when the last pass over a feed began, 0 if there was none; None where that is not known. The
-            last pass proves nothing if the division came to another database while it was under way.
+            last pass proves nothing if the division came to another database while it was under way, nor do passes
+            of which it is not known whether it did.
         since: begin of the first pass that ended at this `modified`, epoch milliseconds.
         seen: begin of the last pass that ended at this `modified`, epoch milliseconds.
         deletions_version: highest row version read from the deletion log.
@@ -75,8 +91,11 @@ class Position:
         deletions_before: the moment of the reading before that, as the division may have moved during the last one.
         undated: whether rows without ``Modified`` were seen, which a filter on it would hide.
         stands_in: whether the stream's stand-in was read. It is kept to, as keys may differ from those of the feed.
+        by_key: whether headers did not show their lines, so that these are asked for by key.
         moved: ``DivisionMoveDate`` of the division as last seen, None if it had never moved.
         moved_known: whether `moved` was ever seen.
+        unwatched: begin of the first run, since `moved` was last seen, to which Exact did not tell it; epoch
+            milliseconds. None if the last run was told.
         delivered: digests of records that the next pass may read again (see overlap.py).
         under_way: listing that has begun and not ended.
     """
@@ -91,9 +110,11 @@ class Position:
     deletions_before: int | None = None
     moved: str | None = None
     moved_known: bool = False
+    unwatched: int | None = None
     delivered: frozenset[str] = frozenset()
     undated: bool = False
     stands_in: bool = False
+    by_key: bool = False
     under_way: Pass | None = None
 
     def dump(self) -> dict[str, Any]:
@@ -111,8 +132,10 @@ class Position:
                     "before": _instant_text(self.deletions_before),
                 }
             ),
+            "unwatched_since": _instant_text(self.unwatched),
             "undated": self.undated or None,
             "stands_in": self.stands_in or None,
+            "by_key": self.by_key or None,
             "delivered": sorted(self.delivered),
             "pass": None if self.under_way is None else _dump_pass(self.under_way),
         }
@@ -145,8 +168,10 @@ class Position:
                 delivered=_digests(fields.get("delivered", [])),
                 undated=fields.get("undated") is True,
                 stands_in=fields.get("stands_in") is True,
+                by_key=fields.get("by_key") is True,
                 moved=moved or None,
                 moved_known=moved is not None,
+                unwatched=_instant(fields.get("unwatched_since")),
                 under_way=_load_pass(fields.get("pass")),
             )
         except OverflowError as error:
@@ -154,7 +179,9 @@ class Position:
 
     def without_cursors(self) -> Position:
         """Position to begin a full refresh with: only what is known of the division."""
-        return Position(moved=self.moved, moved_known=self.moved_known, stands_in=self.stands_in)
+        return Position(
+            moved=self.moved, moved_known=self.moved_known, unwatched=self.unwatched, stands_in=self.stands_in
+        )
 
     @property
     def is_begin(self) -> bool:
@@ -170,7 +197,20 @@ class Position:
 
     def with_move(self, moved: str | None) -> Position:
         """The same position, with the date at which the division came to its database."""
-        return replace(self, moved=moved, moved_known=True)
+        return replace(self, moved=moved, moved_known=True, unwatched=None)
+
+    def has_moved(self, moved: str | None) -> bool:
+        """Whether row versions cannot be those of the database to which the division came at that date.
+
+        Where no date was known so far, it counts whether it lies after the first reading, with a day to spare.
+        """
+        if self.moved_known or moved is None:
+            return self.moved_known and self.moved != moved
+        if self.version is None and self.deletions_version is None and self.under_way is None:
+            return False
+        if self.unwatched is None:
+            return True
+        return wall_clock.milliseconds(moved) >= wall_clock.of_instant(self.unwatched) - _DAY_MS
 
     def after_move(self, moved: str | None) -> Position:
         """Position in a division that came to another database, where all row versions were given out anew.
@@ -195,6 +235,8 @@ def _dump_pass(under_way: Pass) -> dict[str, Any]:
             "undated": under_way.undated or None,
             "Modified": _text(under_way.highest_modified),
             "Timestamp": _digits(under_way.highest_version),
+            "settled": _digits(under_way.settled_version),
+            "unordered": not under_way.ordered or None,
         }
     )
 
@@ -220,6 +262,8 @@ def _load_pass(document: object) -> Pass | None:
         undated=fields.get("undated") is True,
         highest_modified=_milliseconds(fields.get("Modified")),
         highest_version=_integer(fields.get("Timestamp")),
+        settled_version=_integer(fields.get("settled")),
+        ordered=fields.get("unordered") is not True,
     )
 
 
@@ -275,7 +319,10 @@ def _integer(value: object) -> int | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError(f"{value!r} is not a row version")
-    return int(value)
+    version = int(value)
+    if not 0 <= version < 2**63:
+        raise ValueError(f"{value!r} is not a row version")
+    return version
 
 
 @dataclass(slots=True)
