@@ -257,7 +257,7 @@ class Reading(RuleBasedStateMachine):
         self.business.diary.append(f"{self.sandbox.now():%d %H:%M:%S.%f} run, {end}; in its midst: {done}")
         for stream in full:
             self.clean[stream] = self.clean.get(stream, True) and not run.killed and not done
-        if not run.killed and not done:
+        if not run.killed and not done and not unread:  # in the dark, what a move hid is not missed yet
             self._check(streams, full, resumed)
 
     def _full_now(self) -> set[str]:
