@@ -293,6 +293,12 @@ class TestMoves:
             modified=5, since=7, seen=8, deletions_read=10, moved="later", moved_known=True
         )
 
+    @pytest.mark.parametrize("moved", ["/Date(1700000000000)/", "a date of another form"])
+    def test_where_nothing_was_known_of_moves_a_date_that_cannot_be_placed_counts(self, moved: str) -> None:
+        assert Position(version=5).has_moved(moved)
+        assert not Position(version=5).has_moved(None)
+        assert not Position(modified=5).has_moved(moved), "there is no row version to give up"
+
     def test_a_full_refresh_keeps_only_what_is_known_of_the_division(self) -> None:
         position = Position(modified=5, version=6, deletions_version=9).with_move("once")
 

@@ -208,9 +208,11 @@ class Position:
             return self.moved_known and self.moved != moved
         if self.version is None and self.deletions_version is None and self.under_way is None:
             return False
-        if self.unwatched is None:
+        try:
+            date = wall_clock.milliseconds(moved)
+        except ValueError:
             return True
-        return wall_clock.milliseconds(moved) >= wall_clock.of_instant(self.unwatched) - _DAY_MS
+        return self.unwatched is None or date >= wall_clock.of_instant(self.unwatched) - _DAY_MS
 
     def after_move(self, moved: str | None) -> Position:
         """Position in a division that came to another database, where all row versions were given out anew.
