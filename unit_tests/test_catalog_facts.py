@@ -152,6 +152,15 @@ def test_stand_ins_are_for_feeds_that_the_main_sources_do_not_have() -> None:
     assert {stream["path"] for stream in CATALOG if "stand_in" in stream} == doubtful
 
 
+@pytest.mark.parametrize("stream", STREAMS)
+def test_lines_can_be_asked_for_by_a_guid(stream: dict[str, Any]) -> None:
+    read_as = [one for one in (stream, {**stream, **stream.get("stand_in", {})}) if "header" in one]
+    for lines in read_as:
+        for path in (lines["path"], lines["header"]["path"]):
+            types = {prop.name: prop.type for prop in at_address(REFERENCE, path).properties}
+            assert types[lines["named_key"]] == "Edm.Guid"
+
+
 def test_no_lines_are_read_whole_whose_headers_have_a_date() -> None:
     whole = {stream["path"] for stream in CATALOG if stream["transport"] == "snapshot"}
     shown = {

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from source_exact_online.api import wall_clock
 from source_exact_online.streams.cursor import advanced, filter_from, finished
-from source_exact_online.streams.state import Pass, Position
+from source_exact_online.streams.position import Pass, Position
 from unit_tests.exact_fakes import START, row, wall_ms
 
 MINUTE = 60_000

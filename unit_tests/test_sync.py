@@ -22,8 +22,9 @@ from source_exact_online.api.quota import Exhausted, Quotas, ServerClock
 from source_exact_online.api.usage import Usage
 from source_exact_online.streams.output import QUIET_SECONDS, Output
 from source_exact_online.streams.partition import Step
+from source_exact_online.streams.position import Position
 from source_exact_online.streams.progress import Progress
-from source_exact_online.streams.state import Position, StreamState
+from source_exact_online.streams.state import StreamState
 from source_exact_online.streams.sync import PER_DIVISION, Job, Sync
 from unit_tests.exact_fakes import START, FakeClock, Run
 

@@ -10,8 +10,9 @@ from typing import ClassVar, Protocol
 from source_exact_online.api.odata import Row, RowPlan
 from source_exact_online.streams import cursor
 from source_exact_online.streams.catalog import Rows, StreamDefinition
+from source_exact_online.streams.position import Pass, Position
 from source_exact_online.streams.schemas import properties
-from source_exact_online.streams.state import Pass, Position, StreamState
+from source_exact_online.streams.state import StreamState
 
 logger = logging.getLogger("airbyte.exact_online")
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from source_exact_online.api import wall_clock
 from source_exact_online.api.odata import Row
-from source_exact_online.streams.state import Pass, Position
+from source_exact_online.streams.position import Pass, Position
 
 _HOUR_MS = 3_600_000
 

@@ -22,9 +22,10 @@ from source_exact_online.streams.catalog import StreamDefinition, catalog
 from source_exact_online.streams.cursor import highest, version_of
 from source_exact_online.streams.listing import ListingPartition
 from source_exact_online.streams.partition import Step
+from source_exact_online.streams.position import Pass, Position
 from source_exact_online.streams.repeated_hour import utc_since
 from source_exact_online.streams.schemas import DELETED_AT
-from source_exact_online.streams.state import Pass, Position, StreamState
+from source_exact_online.streams.state import StreamState
 
 logger = logging.getLogger("airbyte.exact_online")
 

@@ -25,10 +25,10 @@ from source_exact_online.streams.consumer import Consumer, RefusedColumns
 from source_exact_online.streams.lines import Lines, NotExpandedError, Rest
 from source_exact_online.streams.overlap import Overlap
 from source_exact_online.streams.partition import Partition, Step
+from source_exact_online.streams.position import Pass, Position
 from source_exact_online.streams.query import Query, Settings
 from source_exact_online.streams.remedy import Remedies
 from source_exact_online.streams.repeated_hour import looked_within, utc_since
-from source_exact_online.streams.state import Pass, Position
 
 logger = logging.getLogger("airbyte.exact_online")
 

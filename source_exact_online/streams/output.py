@@ -20,7 +20,8 @@ from airbyte_protocol_dataclasses.models import AirbyteStreamStatusRateLimitedRe
 
 from source_exact_online.api.clock import Clock
 from source_exact_online.api.odata import Row
-from source_exact_online.streams.state import Position, StreamState
+from source_exact_online.streams.position import Position
+from source_exact_online.streams.state import StreamState
 
 QUIET_SECONDS = 5.0
 """Longest time for which a checkpoint of few records is held back."""

@@ -12,7 +12,7 @@ from typing import Protocol
 from source_exact_online.api.call import Later
 from source_exact_online.api.errors import Subject
 from source_exact_online.api.odata import Row
-from source_exact_online.streams.state import Position
+from source_exact_online.streams.position import Position
 
 
 @dataclass(slots=True)

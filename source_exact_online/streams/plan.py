@@ -17,9 +17,10 @@ from source_exact_online.streams.catalog import StreamDefinition, catalog
 from source_exact_online.streams.consumer import Consumer, RefusedColumns, RowConsumer
 from source_exact_online.streams.deletions import DeletionLog, Mourner, deletion_log
 from source_exact_online.streams.listing import ListingPartition
+from source_exact_online.streams.position import Position
 from source_exact_online.streams.query import Settings
 from source_exact_online.streams.schemas import DELETED_AT, column_order
-from source_exact_online.streams.state import Position, StreamState
+from source_exact_online.streams.state import StreamState
 from source_exact_online.streams.sync import Job
 
 logger = logging.getLogger("airbyte.exact_online")
