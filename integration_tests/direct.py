@@ -33,8 +33,8 @@ from exact_online_sandbox.store import Store
 from exact_online_sandbox.truth import truth_rows
 from integration_tests.protocol import Message
 from source_exact_online.api import client
+from source_exact_online.catalog.definitions import catalog
 from source_exact_online.source import SourceExactOnline
-from source_exact_online.streams.catalog import catalog
 
 ORIGIN = "https://start.exactonline.nl"
 CLIENT = ("direct-client", "direct-secret")

@@ -153,8 +153,8 @@ def test_unticked_columns_are_off_the_wire(clean: Sandbox) -> None:
         frozenset({"AmountDC", "InvoiceDate", "Quantity", "ID", "InvoiceID", "Modified", "Timestamp", "LineNumber"})
     }
     for stream, ticked in columns.items():
-        named_key = {"InvoiceID"} if stream.startswith("sales_invoice") else set()
-        allowed = {*ticked, "Division", "ID", "Modified", *named_key}
+        header_key = {"InvoiceID"} if stream.startswith("sales_invoice") else set()
+        allowed = {*ticked, "Division", "ID", "Modified", *header_key}
         assert run.records(stream)
         assert {name for record in run.records(stream) for name in record} <= allowed, stream
 

@@ -22,7 +22,7 @@ from tools.stream_tables import core_joins
 Stream = dict[str, Any]
 
 CATALOG: list[Stream] = yaml.safe_load(
-    (ROOT / "source_exact_online" / "streams" / "catalog.yaml").read_text(encoding="utf-8")
+    (ROOT / "source_exact_online" / "catalog" / "catalog.yaml").read_text(encoding="utf-8")
 )["streams"]
 STREAMS = [pytest.param(stream, id=stream["name"]) for stream in CATALOG]
 DIVISIONS = "system/Divisions"

@@ -82,9 +82,9 @@ def story(sandbox: Sandbox) -> Story:
     sandbox.update(calm, "logistics/Items", silent["ID"], {"Description": "silently"}, touch_modified=False)
     deleted = {stream: [rows_of(sandbox, stream, calm)[2]] for stream in LOGGED}
     for headers, lines in FAMILIES.items():
-        header, named_key = rows_of(sandbox, headers, calm)[1], NAMED_KEYS[headers]
+        header, header_key = rows_of(sandbox, headers, calm)[1], NAMED_KEYS[headers]
         deleted[headers] = [header]
-        deleted[lines] = [row for row in rows_of(sandbox, lines, calm) if row[named_key] == header[named_key]]
+        deleted[lines] = [row for row in rows_of(sandbox, lines, calm) if row[header_key] == header[header_key]]
     deleted_at = f"{datetime.now(timezone.utc) - timedelta(days=30):%Y-%m-%dT10:20:30}.400+00:00"
     for stream in (*LOGGED, *FAMILIES):
         sandbox.delete(calm, ENTITIES[stream], key_of(stream, deleted[stream][0]), at=deleted_at)

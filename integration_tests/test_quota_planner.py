@@ -26,7 +26,7 @@ from integration_tests.faulty_network import Inside
 from integration_tests.sandbox_client import Sandbox
 from integration_tests.truth import ENDPOINTS, assert_same, by_key
 from source_exact_online.source import SourceExactOnline
-from source_exact_online.streams.sync import PER_DIVISION
+from source_exact_online.sync.scheduler import PER_DIVISION
 
 FEEDS = {
     "accounts": ("crm/Accounts", "Name"),

@@ -169,7 +169,7 @@ def test_padding_is_kept(first_read: Run, awkward: dict[str, list[dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    ("headers", "lines", "named_key"),
+    ("headers", "lines", "header_key"),
     [
         ("sales_invoices", "sales_invoice_lines", "InvoiceID"),
         ("purchase_orders", "purchase_order_lines", "PurchaseOrderID"),
@@ -177,10 +177,10 @@ def test_padding_is_kept(first_read: Run, awkward: dict[str, list[dict[str, Any]
         ("purchase_invoices", "purchase_invoice_lines", "InvoiceID"),
     ],
 )
-def test_lines_find_their_header(headers: str, lines: str, named_key: str, first_read: Run) -> None:
-    key = named_key if headers != "purchase_invoices" else "ID"
+def test_lines_find_their_header(headers: str, lines: str, header_key: str, first_read: Run) -> None:
+    key = header_key if headers != "purchase_invoices" else "ID"
     known = {(record["Division"], record[key]) for record in first_read.records(headers)}
-    referred = {(record["Division"], record[named_key]) for record in first_read.records(lines)}
+    referred = {(record["Division"], record[header_key]) for record in first_read.records(lines)}
 
     assert len(known) == len(first_read.records(headers))
     assert referred

@@ -16,7 +16,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from jsonschema import Draft7Validator
 from jsonschema.exceptions import best_match
 
-from source_exact_online.api.login_settings import SITES, LoginSettings, trusted_base_url
+from source_exact_online.sites import SITES, LoginSettings, trusted_base_url
 
 TOKEN_FILE_VARIABLE = "EXACT_ONLINE_TOKEN_FILE"
 

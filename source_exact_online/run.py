@@ -24,8 +24,8 @@ from airbyte_cdk.models import (
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_exact_online.api import login
 from source_exact_online.config import check_shape
+from source_exact_online.login import command as login
 from source_exact_online.source import SourceExactOnline
 from source_exact_online.stdout import MessageBuffer
 

@@ -20,20 +20,20 @@ from airbyte_cdk.sources import AbstractSource
 from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_exact_online.api import wall_clock
-from source_exact_online.api.auth import ExactAuthenticator
+from source_exact_online.api import exact_time
 from source_exact_online.api.client import ExactClient
-from source_exact_online.api.clock import Clock, SystemClock
-from source_exact_online.api.divisions import Division, Readable, inaccessible, readable_divisions
+from source_exact_online.api.divisions import AccessibleDivisions, Division, inaccessible, readable_divisions
+from source_exact_online.auth.authenticator import ExactAuthenticator
+from source_exact_online.catalog.definitions import catalog
+from source_exact_online.catalog.stream import ExactStream
+from source_exact_online.clock import Clock, SystemClock
 from source_exact_online.config import Config, config_error, parse_config, parse_offer
-from source_exact_online.streams.catalog import catalog
-from source_exact_online.streams.output import Output
-from source_exact_online.streams.plan import Planner, chosen_streams
-from source_exact_online.streams.progress import Progress
-from source_exact_online.streams.query import Settings
-from source_exact_online.streams.state import known_divisions, load_states
-from source_exact_online.streams.stream import ExactStream
-from source_exact_online.streams.sync import Sync
+from source_exact_online.read.query import Settings
+from source_exact_online.state.stream_state import known_divisions, load_states
+from source_exact_online.sync.messages import Output
+from source_exact_online.sync.planner import Planner, chosen_streams
+from source_exact_online.sync.progress import Progress
+from source_exact_online.sync.scheduler import Sync
 
 logger = logging.getLogger("airbyte.exact_online")
 
@@ -45,7 +45,7 @@ PROBED_DIVISIONS = 10
 class Divisions:
     """Divisions of a run: those to read, and those that were asked for in vain."""
 
-    readable: Readable
+    readable: AccessibleDivisions
     chosen: list[Division]
     missing: list[int]
 
@@ -224,7 +224,7 @@ def _settings(settings: Config) -> Settings:
     start = settings.start_date
     return Settings(
         lookback_ms=int(settings.lookback.total_seconds() * 1000),
-        start=None if start is None else wall_clock.first_at_or_after(start),
+        start=None if start is None else exact_time.first_at_or_after(start),
     )
 
 
@@ -232,7 +232,7 @@ def _label(division: Division) -> str:
     return f"{division.code} ({division.name})" if division.name else str(division.code)
 
 
-def _not_readable(code: int, readable: Readable) -> str:
+def _not_readable(code: int, readable: AccessibleDivisions) -> str:
     others = ", ".join(_label(division) for _, division in sorted(readable.divisions.items())[:20])
     return (
         f"Division {code} is not among the administrations this login may read ({others}): correct divisions in the "

@@ -50,7 +50,7 @@ def errors() -> str:
 
 def token_errors() -> str:
     """What happens after a refusal of the token endpoint."""
-    return _errors("api/token_errors.yaml", "outcome", TOKEN_OUTCOMES)
+    return _errors("auth/token_errors.yaml", "outcome", TOKEN_OUTCOMES)
 
 
 def configuration() -> str:

@@ -1,6 +1,6 @@
 """Generate the stream catalogue from the API reference and the reviewed decisions in catalog_overlay.yaml.
 
-`python -m tools.generate_catalog` writes source_exact_online/streams/catalog.yaml. With `--check` it writes nothing,
+`python -m tools.generate_catalog` writes source_exact_online/catalog/catalog.yaml. With `--check` it writes nothing,
 says which streams differ from the committed file, and ends with exit code 1 if any does.
 
 Derived: which entities there are, their stream names, the endpoint that serves each, transport, page size, scope, key,
@@ -24,7 +24,7 @@ import yaml
 from tools.reference import REPOSITORY, Endpoint, load_reference
 from tools.relations import dated_headers, header_keys
 
-CATALOG_FILE = REPOSITORY / "source_exact_online" / "streams" / "catalog.yaml"
+CATALOG_FILE = REPOSITORY / "source_exact_online" / "catalog" / "catalog.yaml"
 OVERLAY_FILE = Path(__file__).with_name("catalog_overlay.yaml")
 HEAD_FILE = Path(__file__).with_name("catalog_head.yaml")
 SYNC_FEEDS_FILE = REPOSITORY / "reference" / "sync_feeds.yaml"
@@ -35,7 +35,7 @@ Entry = dict[str, Any]
 _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z]|$)|[A-Z]?[a-z]+|\d+")
 _FIELDS = (
     "name", "title", "transport", "path", "whole", "page_size", "scope", "key", "cursor", "rows", "entity_type",
-    "sync_timestamp", "group", "named_key", "header", "year", "filter_required", "partition", "division_from",
+    "sync_timestamp", "group", "header_key", "header", "year", "filter_required", "partition", "division_from",
     "stand_in",
 )  # fmt: skip
 """Fields of an entry in the order in which they are written."""
@@ -88,7 +88,7 @@ class CatalogGenerator:
         self._dated_headers = dated_headers(reference)
 
     def entities(self) -> dict[str, list[Endpoint]]:
-        """Readable endpoints by the name of the stream that their rows belong to; left out ones aside."""
+        """AccessibleDivisions endpoints by the name of the stream that their rows belong to; left out ones aside."""
         found: dict[str, list[Endpoint]] = {}
         for endpoint in self.reference.values():
             if endpoint.readable and endpoint.path not in self.overlay.left_out:
@@ -151,7 +151,7 @@ class CatalogGenerator:
             "cursor": next((prop for prop in ("Modified", "Timestamp") if prop in endpoint.offered), None),
             "entity_type": self._entity_types.get(endpoint.path),
             "group": self.overlay.groups[_service(endpoint)],
-            "named_key": self._named_key(endpoint, endpoints),
+            "header_key": self._named_key(endpoint, endpoints),
             "filter_required": (transport == "list" and endpoint.demands_filter) or None,
         }
         if endpoint.kind == "sync" and endpoint.entity in self._sync_timestamps:

@@ -18,7 +18,7 @@ import yaml
 from tools.descriptions import Describer, load_describer
 from tools.reference import REPOSITORY, Endpoint, Property, at_address, load_reference
 
-CATALOG_FILE = REPOSITORY / "source_exact_online" / "streams" / "catalog.yaml"
+CATALOG_FILE = REPOSITORY / "source_exact_online" / "catalog" / "catalog.yaml"
 SCHEMAS_DIRECTORY = REPOSITORY / "source_exact_online" / "schemas"
 INSTANTS_FILE = Path(__file__).with_name("instants.yaml")
 

@@ -132,7 +132,7 @@ def scopes() -> str:
     uses: dict[str, list[str]] = {}
     for stream in sorted(_streams(), key=lambda one: str(one["name"])):
         uses.setdefault(stream["scope"] or "", []).append(f"`{stream['name']}`")
-    services = yaml.safe_load((REPOSITORY / "source_exact_online/api/services.yaml").read_text(encoding="utf-8"))
+    services = yaml.safe_load((REPOSITORY / "source_exact_online/api/endpoints.yaml").read_text(encoding="utf-8"))
     for name, purpose in _FOR_ALL:
         uses.setdefault(services[name]["scope"], []).append(purpose)
     rows = [(f"{scope}: Read" if scope else "not documented", ", ".join(uses[scope])) for scope in sorted(uses)]
@@ -182,11 +182,11 @@ def _described(stream: Stream, column: str) -> str | None:
 
 def _header(streams: Mapping[str, Stream], stream: Stream, column: str) -> str | None:
     """The header of lines, where a column is the key that both share."""
-    if column != stream.get("named_key"):
+    if column != stream.get("header_key"):
         return None
     name = stream["name"]
     others = (one for one in streams if name != one and _singular_start(one, name))
-    return next((f"{one}.{column}" for one in others if streams[one].get("named_key") == column), None)
+    return next((f"{one}.{column}" for one in others if streams[one].get("header_key") == column), None)
 
 
 def _singular_start(header: str, lines: str) -> bool:

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs
 import requests
 from requests.adapters import BaseAdapter
 
-from source_exact_online.api.auth import ExactAuthenticator, LoginSettings
+from source_exact_online.auth.authenticator import ExactAuthenticator, LoginSettings
 
 BASE_URL = "https://start.exactonline.nl"
 CLIENT_ID = "0b8c3c1e-client"

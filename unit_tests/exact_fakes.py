@@ -30,9 +30,9 @@ from requests.adapters import BaseAdapter
 
 from source_exact_online.api import client
 from source_exact_online.api.client import ExactClient
+from source_exact_online.catalog.definitions import catalog
 from source_exact_online.source import SourceExactOnline
-from source_exact_online.streams.catalog import catalog
-from source_exact_online.streams.state import VERSION
+from source_exact_online.state.stream_state import VERSION
 
 BASE_URL = "https://start.exactonline.nl"
 SECRETS = ("cl1ent-id", "cl1ent-s3cret", "refresh!s3cret", "access-s3cret")

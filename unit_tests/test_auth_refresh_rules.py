@@ -14,8 +14,8 @@ import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_exact_online.api.clock import SleepInterruptedError
-from source_exact_online.api.tokens import parse_life
+from source_exact_online.auth.tokens import parse_life
+from source_exact_online.clock import SleepInterruptedError
 from unit_tests.auth_fakes import BASE_URL, CLIENT_SECRET, FakeClock, FakeTokenServer, Fault, Login, configuration
 
 

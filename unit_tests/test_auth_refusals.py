@@ -17,10 +17,10 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_exact_online.api.clock import SystemClock
-from source_exact_online.api.token_endpoint import Granted, Lost, TokenEndpoint, Unsent
-from source_exact_online.api.token_errors import Outcome, Refused, judge_refusal, token_rules
-from source_exact_online.api.tokens import complete_fields
+from source_exact_online.auth.token_endpoint import Granted, Lost, TokenEndpoint, Unsent
+from source_exact_online.auth.token_errors import Outcome, Refused, judge_refusal, token_rules
+from source_exact_online.auth.tokens import complete_fields
+from source_exact_online.clock import SystemClock
 from unit_tests.auth_fakes import CLIENT_SECRET, OLD_TOKEN, TOO_EARLY, Fault, Login, configuration
 
 EXPIRED = (

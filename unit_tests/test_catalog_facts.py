@@ -17,7 +17,7 @@ STREAMS = [pytest.param(stream, id=stream["name"]) for stream in CATALOG]
 
 REQUIRED_FIELDS = {"name", "title", "transport", "path", "page_size", "scope", "key", "group"}
 OPTIONAL_FIELDS = {
-    "cursor", "rows", "entity_type", "sync_timestamp", "named_key", "filter_required", "partition", "division_from",
+    "cursor", "rows", "entity_type", "sync_timestamp", "header_key", "filter_required", "partition", "division_from",
     "year", "whole", "header", "stand_in",
 }  # fmt: skip
 GROUPS = {
@@ -113,7 +113,7 @@ def test_naming_every_column_satisfies_the_select_rule(stream: dict[str, Any]) -
 
 @pytest.mark.parametrize("stream", STREAMS)
 def test_properties_named_in_the_entry_exist_and_are_offered(stream: dict[str, Any]) -> None:
-    named = {stream[field] for field in ("cursor", "named_key", "division_from", "year") if field in stream}
+    named = {stream[field] for field in ("cursor", "header_key", "division_from", "year") if field in stream}
     assert named - _offered(stream) == set()
 
 
@@ -158,7 +158,7 @@ def test_lines_can_be_asked_for_by_a_guid(stream: dict[str, Any]) -> None:
     for lines in read_as:
         for path in (lines["path"], lines["header"]["path"]):
             types = {prop.name: prop.type for prop in at_address(REFERENCE, path).properties}
-            assert types[lines["named_key"]] == "Edm.Guid"
+            assert types[lines["header_key"]] == "Edm.Guid"
 
 
 def test_no_lines_are_read_whole_whose_headers_have_a_date() -> None:

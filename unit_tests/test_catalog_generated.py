@@ -121,7 +121,7 @@ def test_groups_stand_together_after_the_core() -> None:
 def test_headers_and_lines_carry_the_key_they_share() -> None:
     shared = {"sales_orders": "OrderID", "quotation_lines": "QuotationID", "sales_entry_lines": "EntryID",
               "goods_receipt_lines": "GoodsReceiptID", "warehouse_transfer_lines": "TransferID"}  # fmt: skip
-    assert {name: STREAMS[name]["named_key"] for name in shared} == shared
+    assert {name: STREAMS[name]["header_key"] for name in shared} == shared
 
 
 @pytest.mark.parametrize(

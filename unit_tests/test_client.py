@@ -10,11 +10,11 @@ import requests
 from airbyte_cdk.models import FailureType
 
 from source_exact_online.api.backoff import MAX_ATTEMPTS, FaultBackoff
-from source_exact_online.api.breaker import ALLOWED, Breaker
-from source_exact_online.api.call import HEADERLESS_REFUSALS, Call, Later, fetch, fetch_all
+from source_exact_online.api.circuit_breaker import ALLOWED, CircuitBreaker
 from source_exact_online.api.client import ExactClient
-from source_exact_online.api.errors import Action, ApiError, Subject
+from source_exact_online.api.errors import Action, ApiError, RequestContext
 from source_exact_online.api.odata import Page
+from source_exact_online.api.request import HEADERLESS_REFUSALS, PageRequest, RetryAfter, fetch, fetch_all
 from source_exact_online.api.wait import HEARTBEAT_SECONDS, sleep_with_heartbeat
 from unit_tests.exact_fakes import (
     BASE_URL,
@@ -33,7 +33,7 @@ from unit_tests.exact_fakes import (
 
 PATH = "hrm/Costcenters"
 URL = f"{BASE_URL}/api/v1/123/{PATH}?$select=ID"
-SUBJECT = Subject("cost_centers", "Financial costcenters", 123)
+SUBJECT = RequestContext("cost_centers", "Financial costcenters", 123)
 ROWS = [{"ID": "a"}]
 
 
@@ -42,9 +42,9 @@ def client(api: ScriptedApi) -> ExactClient:
     return client_of(api)
 
 
-def outcomes(call: Call, clock: FakeClock) -> tuple[list[Later], Page | ApiError]:
+def outcomes(call: PageRequest, clock: FakeClock) -> tuple[list[RetryAfter], Page | ApiError]:
     """Attempts until the call has ended: the waits, and how it ended."""
-    waits: list[Later] = []
+    waits: list[RetryAfter] = []
     while True:
         try:
             outcome = call.attempt()
@@ -56,9 +56,9 @@ def outcomes(call: Call, clock: FakeClock) -> tuple[list[Later], Page | ApiError
         clock.advance(outcome.seconds)
 
 
-def during_the_next_call(api: ScriptedApi, call: Call) -> list[Later | Page]:
+def during_the_next_call(api: ScriptedApi, call: PageRequest) -> list[RetryAfter | Page]:
     """Attempts a call while the next one is under way; what came of it is in the list afterwards."""
-    outcome: list[Later | Page] = []
+    outcome: list[RetryAfter | Page] = []
 
     def attempt(_: Sent) -> None:
         api.before = None
@@ -72,7 +72,7 @@ class TestRequest:
     def test_it_asks_for_json_with_the_token(self, api: ScriptedApi, client: ExactClient) -> None:
         api.on(PATH, page(ROWS))
 
-        assert Call(client, URL, SUBJECT).attempt() == Page(ROWS, None)
+        assert PageRequest(client, URL, SUBJECT).attempt() == Page(ROWS, None)
         headers = api.sent[0].headers
         assert headers["Accept"] == "application/json"
         assert headers["Authorization"] == f"Bearer {SECRETS[3]}"
@@ -89,7 +89,7 @@ class TestRequest:
     def test_a_redirect_is_not_followed(self, api: ScriptedApi, client: ExactClient) -> None:
         api.always(PATH, Answer(302, headers={"Location": "https://evil.example/steal"}))
 
-        _, ended = outcomes(Call(client, URL, SUBJECT), api.clock)
+        _, ended = outcomes(PageRequest(client, URL, SUBJECT), api.clock)
 
         assert isinstance(ended, ApiError)
         assert {one.url.partition("?")[0] for one in api.sent} == {URL.partition("?")[0]}
@@ -104,7 +104,7 @@ class TestRequest:
     )
     def test_the_token_goes_to_no_other_host(self, api: ScriptedApi, client: ExactClient, url: str) -> None:
         with pytest.raises(ApiError, match="another host") as raised:
-            Call(client, url, SUBJECT).attempt()
+            PageRequest(client, url, SUBJECT).attempt()
 
         assert api.sent == []
         assert raised.value.verdict.action is Action.FAIL, "rows behind the link are missing: no mere skip"
@@ -138,7 +138,7 @@ class TestFaults:
     def test_a_fault_is_tried_again_later(self, api: ScriptedApi, client: ExactClient, fault: Answer) -> None:
         api.on(PATH, fault, page(ROWS))
 
-        waits, ended = outcomes(Call(client, URL, SUBJECT), api.clock)
+        waits, ended = outcomes(PageRequest(client, URL, SUBJECT), api.clock)
 
         assert ended == Page(ROWS, None)
         assert [0.5 <= wait.seconds <= 1.0 for wait in waits] == [True]
@@ -147,7 +147,7 @@ class TestFaults:
     def test_a_fault_that_stays_ends_as_transient(self, api: ScriptedApi, client: ExactClient, fault: Answer) -> None:
         api.always(PATH, fault)
 
-        waits, ended = outcomes(Call(client, URL, SUBJECT), api.clock)
+        waits, ended = outcomes(PageRequest(client, URL, SUBJECT), api.clock)
 
         assert isinstance(ended, ApiError)
         assert ended.failure_type is FailureType.transient_error
@@ -169,7 +169,9 @@ class TestFaults:
         for status in (400, 403, 404, 405, 414):
             api.on(f"hrm/Endpoint{status}", refusal(status, "no"))
             with pytest.raises(ApiError):
-                Call(client, client.url(f"hrm/Endpoint{status}", 123), Subject("a stream", None, 123)).attempt()
+                PageRequest(
+                    client, client.url(f"hrm/Endpoint{status}", 123), RequestContext("a stream", None, 123)
+                ).attempt()
 
         assert len(api.sent) == 5
 
@@ -209,7 +211,7 @@ class TestQuota:
         minutely = {name: value for name, value in quota_headers(api.clock, 0).items() if "Minutely" in name}
         api.on(PATH, Answer(429, headers=minutely), page(ROWS))
 
-        waits, ended = outcomes(Call(client, URL, SUBJECT), api.clock)
+        waits, ended = outcomes(PageRequest(client, URL, SUBJECT), api.clock)
 
         assert ended == Page(ROWS, None)
         assert [wait.seconds for wait in waits] == [pytest.approx(40, abs=0.1)]
@@ -218,9 +220,9 @@ class TestQuota:
     def test_a_spent_minute_is_waited_out_without_a_call(self, api: ScriptedApi, client: ExactClient) -> None:
         api.clock.advance(20)
         api.on(PATH, page(ROWS, **quota_headers(api.clock, minute=0)), page(ROWS))
-        Call(client, URL, SUBJECT).attempt()
+        PageRequest(client, URL, SUBJECT).attempt()
 
-        waits, ended = outcomes(Call(client, URL, SUBJECT), api.clock)
+        waits, ended = outcomes(PageRequest(client, URL, SUBJECT), api.clock)
 
         assert ended == Page(ROWS, None)
         assert [wait.seconds for wait in waits] == [pytest.approx(40, abs=1.1)]
@@ -233,20 +235,20 @@ class TestQuota:
         with pytest.raises(
             ApiError, match="5,000 of 5,000 calls of division 123 used; resumes at 00:00 UTC; "
         ) as raised:
-            Call(client, URL, SUBJECT).attempt()
+            PageRequest(client, URL, SUBJECT).attempt()
 
         assert raised.value.failure_type is FailureType.transient_error
         with pytest.raises(ApiError):
-            Call(client, URL, SUBJECT).attempt()
+            PageRequest(client, URL, SUBJECT).attempt()
         assert len(api.sent) == 1, "the second call was not even sent"
 
     def test_a_reserve_is_named_when_the_rest_is_spent(self, api: ScriptedApi) -> None:
         client = client_of(api, daily_calls_reserve=200)
         api.on(PATH, page(ROWS, **quota_headers(api.clock, day=200)))
-        Call(client, URL, SUBJECT).attempt()
+        PageRequest(client, URL, SUBJECT).attempt()
 
         with pytest.raises(ApiError, match=r"^4,800 of 5,000 calls of division 123 used \(200 are left to other proc"):
-            Call(client, URL, SUBJECT).attempt()
+            PageRequest(client, URL, SUBJECT).attempt()
 
     @pytest.mark.parametrize(("longest", "ends"), [(0, True), (299, True), (302, False)])
     def test_how_long_the_end_of_the_day_is_waited_for_can_be_set(
@@ -255,37 +257,37 @@ class TestQuota:
         client = client_of(api, longest_quota_wait=longest)
         api.clock.advance(15 * 3600 - 300)
         api.on(PATH, page(ROWS, **quota_headers(api.clock, day=0)), page(ROWS))
-        Call(client, URL, SUBJECT).attempt()
+        PageRequest(client, URL, SUBJECT).attempt()
 
-        _, ended = outcomes(Call(client, URL, SUBJECT), api.clock)
+        _, ended = outcomes(PageRequest(client, URL, SUBJECT), api.clock)
 
         assert isinstance(ended, ApiError) is ends
 
     def test_the_end_of_a_minute_is_waited_for_whatever_is_set(self, api: ScriptedApi) -> None:
         client = client_of(api, longest_quota_wait=0)
         api.on(PATH, page(ROWS, **quota_headers(api.clock, minute=0)), page(ROWS))
-        Call(client, URL, SUBJECT).attempt()
+        PageRequest(client, URL, SUBJECT).attempt()
 
-        assert isinstance(outcomes(Call(client, URL, SUBJECT), api.clock)[1], Page)
+        assert isinstance(outcomes(PageRequest(client, URL, SUBJECT), api.clock)[1], Page)
 
     def test_a_minute_that_ends_in_hours_is_not_waited_for(self, api: ScriptedApi, client: ExactClient) -> None:
         """A header that makes no sense must not stop a sync for hours."""
         reset = str(api.clock.now_ms() + 7_200_000)
         api.on(PATH, page(ROWS, **{**quota_headers(api.clock, minute=0), "X-RateLimit-Minutely-Reset": reset}))
-        Call(client, URL, SUBJECT).attempt()
+        PageRequest(client, URL, SUBJECT).attempt()
 
         with pytest.raises(ApiError, match="resumes at 11:00 UTC"):
-            Call(client, URL, SUBJECT).attempt()
+            PageRequest(client, URL, SUBJECT).attempt()
 
     def test_partitions_of_a_division_that_may_be_blocked_end_together(
         self, api: ScriptedApi, client: ExactClient
     ) -> None:
         api.always(PATH, Answer(429))
-        outcomes(Call(client, URL, SUBJECT), api.clock)
+        outcomes(PageRequest(client, URL, SUBJECT), api.clock)
         assert len(api.sent) == HEADERLESS_REFUSALS
 
         with pytest.raises(ApiError, match="blocks a key") as raised:
-            Call(client, client.url("hrm/Costunits", 123), SUBJECT).attempt()
+            PageRequest(client, client.url("hrm/Costunits", 123), SUBJECT).attempt()
 
         assert raised.value.failure_type is FailureType.transient_error
         assert len(api.sent) == HEADERLESS_REFUSALS, "nobody else has to find out"
@@ -295,10 +297,10 @@ class TestQuota:
     ) -> None:
         api.always(PATH, Answer(429))
         api.always("hrm/Costunits", page(ROWS, **quota_headers(api.clock)))
-        call = Call(client, URL, SUBJECT)
+        call = PageRequest(client, URL, SUBJECT)
         for _ in range(HEADERLESS_REFUSALS - 1):
             outcome = call.attempt()
-            assert isinstance(outcome, Later)
+            assert isinstance(outcome, RetryAfter)
             api.clock.advance(outcome.seconds)
             fetch(client, client.url("hrm/Costunits", 123), SUBJECT)
 
@@ -308,18 +310,18 @@ class TestQuota:
     def test_other_divisions_are_not_concerned(self, api: ScriptedApi, client: ExactClient) -> None:
         api.on(PATH, page(ROWS, **quota_headers(api.clock, day=0)), division=123)
         api.on(PATH, page(ROWS), division=456)
-        Call(client, URL, SUBJECT).attempt()
+        PageRequest(client, URL, SUBJECT).attempt()
 
-        other = Call(client, URL.replace("123", "456"), Subject("cost_centers", None, 456))
+        other = PageRequest(client, URL.replace("123", "456"), RequestContext("cost_centers", None, 456))
 
         assert isinstance(other.attempt(), Page)
 
     def test_the_end_of_the_day_is_waited_for_when_it_is_near(self, api: ScriptedApi, client: ExactClient) -> None:
         api.clock.advance(15 * 3600 - 300)
         api.on(PATH, page(ROWS, **quota_headers(api.clock, day=0)), page(ROWS))
-        Call(client, URL, SUBJECT).attempt()
+        PageRequest(client, URL, SUBJECT).attempt()
 
-        waits, ended = outcomes(Call(client, URL, SUBJECT), api.clock)
+        waits, ended = outcomes(PageRequest(client, URL, SUBJECT), api.clock)
 
         assert isinstance(ended, Page)
         assert [wait.seconds for wait in waits] == [pytest.approx(300, abs=1.1)]
@@ -329,7 +331,7 @@ class TestQuota:
     ) -> None:
         api.always(PATH, Answer(429))
 
-        waits, ended = outcomes(Call(client, URL, SUBJECT), api.clock)
+        waits, ended = outcomes(PageRequest(client, URL, SUBJECT), api.clock)
 
         assert isinstance(ended, ApiError)
         assert ended.failure_type is FailureType.transient_error
@@ -340,7 +342,7 @@ class TestQuota:
     def test_a_refused_call_without_division_is_waited_out_too(self, api: ScriptedApi, client: ExactClient) -> None:
         api.on("current/Me", Answer(429), page([{"CurrentDivision": 1}]))
 
-        fetch(client, f"{BASE_URL}/api/v1/current/Me", Subject("current/Me"))
+        fetch(client, f"{BASE_URL}/api/v1/current/Me", RequestContext("current/Me"))
 
         assert sum(api.clock.slept) >= 60
 
@@ -348,7 +350,7 @@ class TestQuota:
         api.on(PATH, lost(), page(ROWS, **quota_headers(api.clock, minute=1)), page(ROWS))
         fetch(client, URL, SUBJECT)
 
-        assert isinstance(Call(client, URL, SUBJECT).attempt(), Page)
+        assert isinstance(PageRequest(client, URL, SUBJECT).attempt(), Page)
 
 
 class TestWaiting:
@@ -382,7 +384,9 @@ class TestRefusals:
         said = []
         for stream in ("cost_centers", "others"):
             with pytest.raises(ApiError) as raised:
-                Call(client, URL + f"&x={stream}", Subject(stream, "Financial costcenters", 123)).attempt()
+                PageRequest(
+                    client, URL + f"&x={stream}", RequestContext(stream, "Financial costcenters", 123)
+                ).attempt()
             said.append(str(raised.value.message))
 
         assert len(api.sent) == 1
@@ -392,9 +396,9 @@ class TestRefusals:
     def test_other_endpoints_and_divisions_are_asked(self, api: ScriptedApi, client: ExactClient) -> None:
         api.on(PATH, refusal(403, "Forbidden")).on(PATH, page(ROWS), division=456).on("hrm/Costunits", page(ROWS))
         with pytest.raises(ApiError):
-            Call(client, URL, SUBJECT).attempt()
+            PageRequest(client, URL, SUBJECT).attempt()
 
-        fetch(client, client.url(PATH, 456), Subject("cost_centers", None, 456))
+        fetch(client, client.url(PATH, 456), RequestContext("cost_centers", None, 456))
         fetch(client, client.url("hrm/Costunits", 123), SUBJECT)
 
         assert len(api.sent) == 3
@@ -403,7 +407,7 @@ class TestRefusals:
         api.on(PATH, refusal(403, "Forbidden", "DivisionBlocked"))
         for path in (PATH, "hrm/Costunits", "crm/Contacts"):
             with pytest.raises(ApiError, match="exclude_divisions"):
-                Call(client, client.url(path, 123), SUBJECT).attempt()
+                PageRequest(client, client.url(path, 123), SUBJECT).attempt()
 
         assert len(api.sent) == 1
 
@@ -414,22 +418,22 @@ class TestRefusals:
         api.on(PATH, page(ROWS, **quota_headers(api.clock)))
         fetch(client, URL, SUBJECT)
         url = client.url(self.LOOK_UP, 123)
-        meanwhile = during_the_next_call(api, Call(client, url, SUBJECT))
+        meanwhile = during_the_next_call(api, PageRequest(client, url, SUBJECT))
         api.on(self.LOOK_UP, refusal(403, "Forbidden"))
 
         with pytest.raises(ApiError):
-            Call(client, url, SUBJECT).attempt()
+            PageRequest(client, url, SUBJECT).attempt()
 
-        assert [type(one) for one in meanwhile] == [Later]
+        assert [type(one) for one in meanwhile] == [RetryAfter]
         with pytest.raises(ApiError):
-            Call(client, url, SUBJECT).attempt()
+            PageRequest(client, url, SUBJECT).attempt()
         assert len(api.asked(self.LOOK_UP)) == 1
 
     def test_once_it_has_answered_they_all_ask(self, api: ScriptedApi, client: ExactClient) -> None:
         url = client.url(self.LOOK_UP, 123)
         api.always(self.LOOK_UP, page(ROWS, **quota_headers(api.clock)))
         fetch(client, url, SUBJECT)
-        meanwhile = during_the_next_call(api, Call(client, url, SUBJECT))
+        meanwhile = during_the_next_call(api, PageRequest(client, url, SUBJECT))
 
         fetch(client, url, SUBJECT)
 
@@ -443,7 +447,7 @@ class TestFuse:
         api.always(PATH, refusal(400, "No property 'Foo' exists"))
         for _ in range(12):
             with pytest.raises(ApiError):
-                Call(client, URL, SUBJECT).attempt()
+                PageRequest(client, URL, SUBJECT).attempt()
 
         assert len(api.sent) == ALLOWED
         assert 2 * ALLOWED <= 10, "so that the run after it may do the same within the hour"
@@ -452,12 +456,12 @@ class TestFuse:
         api.always(PATH, refusal(400, "No property 'Foo' exists"))
         for number in range(12):
             with pytest.raises(ApiError):
-                Call(client, URL, Subject(f"stream {number}", None, 123)).attempt()
+                PageRequest(client, URL, RequestContext(f"stream {number}", None, 123)).attempt()
 
         assert len(api.sent) == ALLOWED
 
     def test_other_endpoints_and_divisions_go_on(self, clock: FakeClock) -> None:
-        breaker = Breaker(clock)
+        breaker = CircuitBreaker(clock)
         for _ in range(ALLOWED):
             breaker.record("accounts", 1, 400)
 
@@ -466,7 +470,7 @@ class TestFuse:
         assert not breaker.is_open("items", 1)
 
     def test_it_closes_when_the_hour_is_over(self, clock: FakeClock) -> None:
-        breaker = Breaker(clock)
+        breaker = CircuitBreaker(clock)
         for _ in range(ALLOWED):
             breaker.record("accounts", 1, 404)
             clock.advance(60)
@@ -478,7 +482,7 @@ class TestFuse:
         assert not breaker.is_open("accounts", 1)
 
     def test_only_what_exact_counts_is_counted(self, clock: FakeClock) -> None:
-        breaker = Breaker(clock)
+        breaker = CircuitBreaker(clock)
         for status in (200, 408, 429, 500, 503) * 10:
             breaker.record("accounts", 1, status)
 

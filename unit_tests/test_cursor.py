@@ -9,9 +9,9 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from source_exact_online.api import wall_clock
-from source_exact_online.streams.cursor import advanced, filter_from, finished
-from source_exact_online.streams.position import Pass, Position
+from source_exact_online.api import exact_time
+from source_exact_online.state.position import Pass, Position
+from source_exact_online.state.transitions import advanced, filter_from, finished
 from unit_tests.exact_fakes import START, row, wall_ms
 
 MINUTE = 60_000
@@ -146,7 +146,7 @@ def test_every_row_that_is_committed_within_the_lookback_is_read(
         begin = filter_from(position, lookback * MINUTE)
         highest = None
         for index, (at, _) in enumerate(changed):
-            modified = wall_clock.to_milliseconds(wall_clock.to_wall(at))
+            modified = exact_time.to_milliseconds(exact_time.to_wall(at))
             if visible[index] <= began and (begin is None or modified >= begin):
                 seen.add(index)
                 highest = max(modified, highest or modified)

@@ -13,7 +13,7 @@ from demo.fetched import Fetched
 from demo.load import STREAMS
 from demo.questions import Question, questions
 from demo.terminal import WIDTH, Terminal
-from source_exact_online.streams.catalog import catalog
+from source_exact_online.catalog.definitions import catalog
 
 QUESTIONS = [pytest.param(question, id=question.file.stem) for question in questions()]
 NOON = datetime(2025, 3, 31, 12)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from source_exact_online.streams.catalog import catalog
-from source_exact_online.streams.schemas import properties
+from source_exact_online.catalog.definitions import catalog
+from source_exact_online.catalog.schemas import properties
 from tools.document_tables import DOCUMENTS, TABLES, with_tables
 from tools.generate_catalog import load_overlay
 from tools.reference import REPOSITORY

@@ -8,10 +8,10 @@ import pytest
 from airbyte_cdk.models import FailureType
 
 from source_exact_online.api import errors
-from source_exact_online.api.errors import Action, Subject, Verdict
+from source_exact_online.api.errors import Action, ErrorResolution, RequestContext
 from unit_tests.exact_fakes import refusal
 
-COST_CENTERS = Subject("cost_centers", "Financial costcenters", 123)
+COST_CENTERS = RequestContext("cost_centers", "Financial costcenters", 123)
 SCOPE = "Forbidden - Application Scope Violated. Cannot read 'financial.costcenters' scope."
 OUTSIDE = "Forbidden - User division is not within division scope"
 FILTER = (
@@ -95,18 +95,20 @@ CASES: list[tuple[str, int, str, str | None, Action, FailureType]] = [
 ]
 
 
-def judge(status: int, text: str = "", reason: str | None = None, subject: Subject = COST_CENTERS) -> Verdict:
+def resolution_for(
+    status: int, text: str = "", reason: str | None = None, subject: RequestContext = COST_CENTERS
+) -> ErrorResolution:
     if text == GATEWAY:
-        return errors.judge(status, {}, GATEWAY.encode(), subject)
+        return errors.resolution_for(status, {}, GATEWAY.encode(), subject)
     answer = refusal(status, text, reason)
-    return errors.judge(status, answer.headers, answer.body, subject)
+    return errors.resolution_for(status, answer.headers, answer.body, subject)
 
 
 @pytest.mark.parametrize(("rule", "status", "text", "reason", "action", "failure"), CASES)
 def test_an_answer_means_what_the_table_says(
     rule: str, status: int, text: str, reason: str | None, action: Action, failure: FailureType
 ) -> None:
-    verdict = judge(status, text, reason)
+    verdict = resolution_for(status, text, reason)
 
     assert (verdict.rule, verdict.action, verdict.failure) == (rule, action, failure)
 
@@ -118,43 +120,48 @@ def test_every_row_that_answers_lead_to_is_covered_here() -> None:
 @pytest.mark.parametrize("status", range(400, 500))
 def test_no_client_error_is_repeated_but_time_outs(status: int) -> None:
     """Ten of them an hour block the key."""
-    assert (judge(status, "anything").action is Action.RETRY) is (status == 408)
+    assert (resolution_for(status, "anything").action is Action.RETRY) is (status == 408)
 
 
 @pytest.mark.parametrize("rule", [rule.name for rule in errors.rules() if not rule.answered])
 def test_no_error_answer_leads_to_a_row_that_only_the_client_can_come_to(rule: str) -> None:
-    answered = {judge(status, text, reason).rule for _, status, text, reason, *_ in CASES}
+    answered = {resolution_for(status, text, reason).rule for _, status, text, reason, *_ in CASES}
 
     assert rule not in answered
-    assert errors.judge_failure(rule, "because", COST_CENTERS).rule == rule
+    assert errors.resolution_named(rule, "because", COST_CENTERS).rule == rule
 
 
 def test_only_what_is_said_of_the_division_concerns_the_division() -> None:
-    assert judge(403, OUTSIDE).concerns_division
-    assert judge(403, "", "NoDivisionAccess").concerns_division
-    assert not judge(403, SCOPE).concerns_division
-    assert not judge(403, "Forbidden").concerns_division
+    assert resolution_for(403, OUTSIDE).concerns_division
+    assert resolution_for(403, "", "NoDivisionAccess").concerns_division
+    assert not resolution_for(403, SCOPE).concerns_division
+    assert not resolution_for(403, "Forbidden").concerns_division
 
 
 class TestMessages:
     def test_a_missing_scope_is_named_as_the_app_centre_names_it(self) -> None:
-        message = judge(403, SCOPE).message
+        message = resolution_for(403, SCOPE).message
 
         assert "'Financial costcenters: Read'" in message
         assert "cost_centers" in message
         assert SCOPE in message
 
     def test_a_plain_forbidden_names_stream_division_and_scope(self) -> None:
-        message = judge(403, "Forbidden").message
+        message = resolution_for(403, "Forbidden").message
 
         assert all(part in message for part in ("cost_centers", "123", "Financial costcenters: Read"))
 
     def test_a_scope_that_is_not_documented_is_said_to_be_so(self) -> None:
-        assert "(not documented)" in judge(403, "Forbidden", subject=Subject("hrm/Divisions", None, 1)).message
+        assert (
+            "(not documented)"
+            in resolution_for(403, "Forbidden", subject=RequestContext("hrm/Divisions", None, 1)).message
+        )
 
-    @pytest.mark.parametrize("subject", [Subject("accounts", "Crm accounts", 1), Subject("hrm/Divisions", None, 1)])
-    def test_the_scope_that_exact_names_goes_before_the_one_in_the_reference(self, subject: Subject) -> None:
-        message = judge(403, SCOPE, subject=subject).message
+    @pytest.mark.parametrize(
+        "subject", [RequestContext("accounts", "Crm accounts", 1), RequestContext("hrm/Divisions", None, 1)]
+    )
+    def test_the_scope_that_exact_names_goes_before_the_one_in_the_reference(self, subject: RequestContext) -> None:
+        message = resolution_for(403, SCOPE, subject=subject).message
 
         assert "'Financial costcenters: Read'" in message
         assert "Crm accounts" not in message
@@ -162,18 +169,18 @@ class TestMessages:
     @pytest.mark.parametrize(("status", "body"), [(403, b""), (418, b""), (451, b"<html>Blocked</html>")])
     def test_a_refusal_that_may_be_the_block_of_the_key_says_so(self, status: int, body: bytes) -> None:
         """What Exact answers after more than ten wrong calls an hour is not known, except that it refuses."""
-        assert "blocked the key for an hour or longer" in errors.judge(status, {}, body, COST_CENTERS).message
+        assert "blocked the key for an hour or longer" in errors.resolution_for(status, {}, body, COST_CENTERS).message
 
     def test_a_closed_division_says_how_to_leave_it_out(self) -> None:
-        for verdict in (judge(403, OUTSIDE), judge(403, "", "DivisionBlocked")):
+        for verdict in (resolution_for(403, OUTSIDE), resolution_for(403, "", "DivisionBlocked")):
             assert "123" in verdict.message
             assert "exclude_divisions" in verdict.message
 
     def test_a_url_without_division_has_none_in_its_message(self) -> None:
-        assert "None" not in judge(403, "Forbidden", subject=Subject("current/Me")).message
+        assert "None" not in resolution_for(403, "Forbidden", subject=RequestContext("current/Me")).message
 
     def test_braces_in_exacts_text_do_no_harm(self) -> None:
-        assert "{0} {stream}" in judge(500, "{0} {stream}").message
+        assert "{0} {stream}" in resolution_for(500, "{0} {stream}").message
 
     @pytest.mark.parametrize("rule", errors.rules(), ids=lambda rule: rule.name)
     def test_every_message_is_a_whole_sentence(self, rule: errors.Rule) -> None:
@@ -184,7 +191,7 @@ class TestMessages:
         assert "{" not in message
 
     def test_an_api_error_carries_message_type_and_what_exact_said(self) -> None:
-        error = errors.ApiError(judge(403, SCOPE))
+        error = errors.ApiError(resolution_for(403, SCOPE))
 
         assert error.failure_type is FailureType.config_error
         assert error.message == error.verdict.message
@@ -256,4 +263,4 @@ def test_the_refused_column_is_found_in_any_language(text: str, refused: tuple[s
 
 @pytest.mark.parametrize("headers", [{}, {"Reason": ""}, {"reason": "BlockedUser"}])
 def test_a_missing_reason_is_no_reason(headers: Mapping[str, str]) -> None:
-    assert errors.judge(403, headers, b"Forbidden", COST_CENTERS).rule == "no right or module"
+    assert errors.resolution_for(403, headers, b"Forbidden", COST_CENTERS).rule == "no right or module"

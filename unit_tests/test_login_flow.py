@@ -22,10 +22,13 @@ import pytest
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_exact_online.api import login
 from source_exact_online.api.divisions import Division
-from source_exact_online.api.login_config import parse_divisions
-from source_exact_online.api.login_redirect import (
+from source_exact_online.auth.token_endpoint import Answer, Granted, Lost, TokenEndpoint, Unsent
+from source_exact_online.auth.token_errors import judge_refusal
+from source_exact_online.auth.tokens import Tokens
+from source_exact_online.login import command as login
+from source_exact_online.login.config_file import parse_divisions
+from source_exact_online.login.redirect import (
     LoginError,
     RedirectListener,
     WrongAddressError,
@@ -33,10 +36,7 @@ from source_exact_online.api.login_redirect import (
     code_in,
     consent_url,
 )
-from source_exact_online.api.login_terminal import Console
-from source_exact_online.api.token_endpoint import Answer, Granted, Lost, TokenEndpoint, Unsent
-from source_exact_online.api.token_errors import judge_refusal
-from source_exact_online.api.tokens import Tokens
+from source_exact_online.login.terminal import Console
 from unit_tests.auth_fakes import CLIENT_ID, CLIENT_SECRET, FakeClock
 
 NOW = datetime(2025, 3, 3, 9, 0, tzinfo=timezone.utc)

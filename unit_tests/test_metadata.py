@@ -55,7 +55,7 @@ def test_license_is_that_of_the_package(metadata: dict[str, Any]) -> None:
 
 
 def test_suggested_streams_are_in_the_catalogue(metadata: dict[str, Any]) -> None:
-    catalogue = yaml.safe_load((ROOT / "source_exact_online/streams/catalog.yaml").read_text(encoding="utf-8"))
+    catalogue = yaml.safe_load((ROOT / "source_exact_online/catalog/catalog.yaml").read_text(encoding="utf-8"))
     suggested = metadata["suggestedStreams"]["streams"]
 
     assert set(suggested) <= {stream["name"] for stream in catalogue["streams"]}

@@ -14,7 +14,7 @@ from airbyte_cdk.models import AirbyteMessage, AirbyteStateMessage, Type
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from source_exact_online.api import wall_clock
+from source_exact_online.api import exact_time
 from unit_tests.exact_fakes import Answer, FakeClock, ScriptedApi, Sent, configured, messages_of, page
 
 JOURNALS = "financial/Journals"
@@ -48,13 +48,13 @@ class Books:
     def change(self, key: int) -> None:
         """Insert or change a row."""
         self._version += 3
-        modified = wall_clock.of_instant(self.clock.now_ms())
+        modified = exact_time.of_instant(self.clock.now_ms())
         self.rows[key] = Row(modified, self._version, f"{key} at {self._version}")
 
     def journals(self, sent: Sent) -> Answer:
         """A list in the order of keys."""
         asked = re.search(r"Modified ge datetime'([^']+)'", sent.filter or "")
-        begin = wall_clock.from_text(asked[1]) if asked else 0
+        begin = exact_time.from_text(asked[1]) if asked else 0
         after = int(sent.options.get("$skiptoken", "-1"))
         found = [(key, row) for key, row in sorted(self.rows.items()) if row.modified >= begin and key > after]
         return self._page([(key, self._json(key, row)) for key, row in found])

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from airbyte_cdk.models import ConfiguredAirbyteStream, DestinationSyncMode, SyncMode
 
+from source_exact_online.catalog.definitions import catalog
+from source_exact_online.catalog.schemas import schema
+from source_exact_online.catalog.stream import ExactStream
 from source_exact_online.source import SourceExactOnline
-from source_exact_online.streams.catalog import catalog
-from source_exact_online.streams.plan import selected_columns
-from source_exact_online.streams.schemas import schema
-from source_exact_online.streams.stream import ExactStream
+from source_exact_online.sync.planner import selected_columns
 
 
 def offered(**config: Any) -> dict[str, dict[str, Any]]:

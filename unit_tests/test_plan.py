@@ -6,8 +6,8 @@ import pytest
 from airbyte_cdk.models import FailureType, SyncMode
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_exact_online.streams.catalog import catalog
-from source_exact_online.streams.plan import chosen_streams, is_full, selected_columns
+from source_exact_online.catalog.definitions import catalog
+from source_exact_online.sync.planner import chosen_streams, is_full, selected_columns
 from unit_tests.exact_fakes import FakeClock, ScriptedApi, configured, page, read, row
 
 CORE = [

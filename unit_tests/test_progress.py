@@ -8,16 +8,16 @@ from itertools import pairwise
 
 import pytest
 
-from source_exact_online.api.call import Later
-from source_exact_online.api.errors import Subject
-from source_exact_online.api.quota import Exhausted, Quotas, ServerClock
+from source_exact_online.api.errors import RequestContext
+from source_exact_online.api.rate_limits import QuotaExceeded, Quotas, ServerClock
+from source_exact_online.api.request import RetryAfter
 from source_exact_online.api.usage import Cost, Usage
-from source_exact_online.streams.partition import Step
-from source_exact_online.streams.progress import Progress
+from source_exact_online.read.partition import PageResult
+from source_exact_online.sync.progress import Progress
 from unit_tests.exact_fakes import FakeClock, quota_headers
 from unit_tests.test_sync import FakePartition, later, rows, scheduler
 
-ACCOUNTS, ITEMS = Subject("accounts", "Crm accounts", 123), Subject("items", "Logistics items", 123)
+ACCOUNTS, ITEMS = RequestContext("accounts", "Crm accounts", 123), RequestContext("items", "Logistics items", 123)
 
 
 class Lines(logging.Handler):
@@ -67,10 +67,10 @@ def progress(clock: FakeClock, quotas: Quotas) -> Progress:
     return Progress(clock, Usage(), quotas)
 
 
-def taking(clock: FakeClock, seconds: float, step: Step) -> Callable[[], Step]:
+def taking(clock: FakeClock, seconds: float, step: PageResult) -> Callable[[], PageResult]:
     """A step that takes its time."""
 
-    def act() -> Step:
+    def act() -> PageResult:
         clock.advance(seconds)
         return step
 
@@ -92,13 +92,13 @@ class TestSilence:
     ) -> None:
         acts = [step for n, wait in enumerate(waits) for step in (later(wait), rows("items", str(n)))]
 
-        scheduler(clock, FakePartition("items", [*acts, Step(finished=True)])).read()
+        scheduler(clock, FakePartition("items", [*acts, PageResult(finished=True)])).read()
 
         assert clock.monotonic() >= sum(waits)
         assert lines.longest_silence <= 60
 
     def test_short_runs_are_not_talked_over(self, clock: FakeClock, lines: Lines) -> None:
-        scheduler(clock, FakePartition("items", [rows("items", "a"), later(0.2), Step(finished=True)])).read()
+        scheduler(clock, FakePartition("items", [rows("items", "a"), later(0.2), PageResult(finished=True)])).read()
 
         assert [text for text in lines.texts if "to go" in text or "aiting" in text] == []
 
@@ -142,7 +142,7 @@ class TestLine:
         self, clock: FakeClock, lines: Lines, progress: Progress
     ) -> None:
         for division in range(500):
-            progress.page(Subject("items", None, division), 1)
+            progress.page(RequestContext("items", None, division), 1)
         clock.advance(51)
 
         progress.tick(500, 400, 0)
@@ -151,8 +151,8 @@ class TestLine:
 
 
 class TestWaits:
-    def spent(self, reset_ms: float) -> Later:
-        return Later(40.0, "the minute's call quota of division 123", Exhausted(40.0, False, reset_ms, 60))
+    def spent(self, reset_ms: float) -> RetryAfter:
+        return RetryAfter(40.0, "the minute's call quota of division 123", QuotaExceeded(40.0, False, reset_ms, 60))
 
     def test_a_spent_quota_is_told_once_for_all_partitions_of_the_division(
         self, clock: FakeClock, lines: Lines, progress: Progress
@@ -163,13 +163,13 @@ class TestWaits:
         assert lines.texts == ["Waiting 40 s for the minute's call quota of division 123; resumes at 09:00:40 UTC."]
 
         progress.wait(ACCOUNTS, self.spent(reset + 60_000))
-        progress.wait(Subject("accounts", None, 456), self.spent(reset))
+        progress.wait(RequestContext("accounts", None, 456), self.spent(reset))
 
         assert len(lines.texts) == 3, "the next minute and another division are told"
 
     def test_a_back_off_is_told_with_its_reason(self, lines: Lines, progress: Progress) -> None:
-        progress.wait(ACCOUNTS, Later(2.0, "server fault (HTTP 503)"))
-        progress.wait(ACCOUNTS, Later(0.4, "server fault (HTTP 503)"))
+        progress.wait(ACCOUNTS, RetryAfter(2.0, "server fault (HTTP 503)"))
+        progress.wait(ACCOUNTS, RetryAfter(0.4, "server fault (HTTP 503)"))
 
         assert lines.texts == ["accounts: waiting 2 s for server fault (HTTP 503)."]
 
@@ -191,9 +191,9 @@ class TestBill:
 
     def test_it_says_what_the_planned_frequency_costs(self, lines: Lines, progress: Progress) -> None:
         """Thirteen calls an hour are 312 a day, of 5,000."""
-        busiest = [Subject(f"stream {number}", None, 123) for number in range(13)]
+        busiest = [RequestContext(f"stream {number}", None, 123) for number in range(13)]
 
-        progress.close([*busiest, Subject("accounts", None, 456)])
+        progress.close([*busiest, RequestContext("accounts", None, 456)])
 
         assert "hourly = 312 calls a day and division, 6 % of the quota" in lines.texts[-1]
         assert "daily = 13 calls a day and division, less than 1 % of the quota" in lines.texts[-1]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from source_exact_online.api.quota import Budget, Exhausted, Pending, Quotas, ServerClock
+from source_exact_online.api.rate_limits import Budget, LimitsUnknown, QuotaExceeded, Quotas, ServerClock
 from unit_tests.exact_fakes import FakeClock, quota_headers
 
 MINUTE = 60_000
@@ -50,9 +50,9 @@ def next_day(clock: FakeClock) -> int:
     return (clock.now_ms() // DAY + 1) * DAY
 
 
-def exhausted(budget: Budget) -> Exhausted:
+def exhausted(budget: Budget) -> QuotaExceeded:
     spent = budget.reserve()
-    assert isinstance(spent, Exhausted)
+    assert isinstance(spent, QuotaExceeded)
     return spent
 
 
@@ -114,7 +114,7 @@ class TestWindows:
     def test_calls_under_way_count_as_made(self, clock: FakeClock, budget: Budget) -> None:
         call(budget, quota_headers(clock, minute=3))
 
-        assert [budget.reserve() for _ in range(4)] == [None, None, None, Pending()]
+        assert [budget.reserve() for _ in range(4)] == [None, None, None, LimitsUnknown()]
 
     @pytest.mark.parametrize("left", [{"minute": 3}, {"day": 3}], ids=str)
     def test_their_answers_say_whether_there_are_more(
@@ -123,7 +123,7 @@ class TestWindows:
         """Exact had counted them already when it told how many are left: nobody has to wait for the window's end."""
         assert [budget.reserve() for _ in range(4)] == [None] * 4
         budget.settle(quota_headers(clock, **left))
-        assert budget.reserve() == Pending()
+        assert budget.reserve() == LimitsUnknown()
 
         for _ in range(3):
             budget.settle(quota_headers(clock, **left))
@@ -157,7 +157,7 @@ class TestFirstCall:
         budget = Budget(ServerClock(clock))
         assert budget.reserve() is None
 
-        assert budget.reserve() == Pending()
+        assert budget.reserve() == LimitsUnknown()
         budget.settle(quota_headers(clock))
         assert [budget.reserve() for _ in range(4)] == [None] * 4
 
@@ -249,7 +249,7 @@ class TestReserve:
 
 
 class TestRefused:
-    def refuse(self, budget: Budget, headers: dict[str, str]) -> Exhausted:
+    def refuse(self, budget: Budget, headers: dict[str, str]) -> QuotaExceeded:
         assert budget.reserve() is None
         budget.settle(headers)
         return budget.refused(headers)
@@ -292,7 +292,7 @@ class TestRefused:
             assert exhausted(budget).wait_seconds == spent.wait_seconds
             clock.advance(spent.wait_seconds)
             assert budget.reserve() is None
-            assert budget.reserve() == Pending()
+            assert budget.reserve() == LimitsUnknown()
             budget.settle({})
 
         assert waits == pytest.approx([60, 120, 240, 480])

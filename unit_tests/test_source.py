@@ -10,7 +10,7 @@ from airbyte_cdk.models import AirbyteConnectionStatus, FailureType, Status, Syn
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online import SourceExactOnline
-from source_exact_online.streams.catalog import catalog
+from source_exact_online.catalog.definitions import catalog
 from unit_tests.exact_fakes import (
     SECRETS,
     Answer,

@@ -13,8 +13,8 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_exact_online.streams.position import Pass, Position
-from source_exact_online.streams.state import VERSION, StreamState, known_divisions, load_states
+from source_exact_online.state.position import Pass, Position
+from source_exact_online.state.stream_state import VERSION, StreamState, known_divisions, load_states
 from unit_tests.exact_fakes import START, wall_ms
 
 WALL = st.integers(wall_ms("1753-01-01T00:00:00"), wall_ms("9999-12-31T23:59:59"))

@@ -16,24 +16,24 @@ from airbyte_cdk.models import AirbyteMessage, AirbyteMessageSerializer, Failure
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.api import errors
-from source_exact_online.api.call import Later
-from source_exact_online.api.errors import Action, ApiError, Subject, Verdict
-from source_exact_online.api.quota import Exhausted, Quotas, ServerClock
+from source_exact_online.api.errors import Action, ApiError, ErrorResolution, RequestContext
+from source_exact_online.api.rate_limits import QuotaExceeded, Quotas, ServerClock
+from source_exact_online.api.request import RetryAfter
 from source_exact_online.api.usage import Usage
-from source_exact_online.streams.output import QUIET_SECONDS, Output
-from source_exact_online.streams.partition import Step
-from source_exact_online.streams.position import Position
-from source_exact_online.streams.progress import Progress
-from source_exact_online.streams.state import StreamState
-from source_exact_online.streams.sync import PER_DIVISION, Job, Sync
+from source_exact_online.read.partition import PageResult
+from source_exact_online.state.position import Position
+from source_exact_online.state.stream_state import StreamState
+from source_exact_online.sync.messages import QUIET_SECONDS, Output
+from source_exact_online.sync.progress import Progress
+from source_exact_online.sync.scheduler import PER_DIVISION, PartitionTask, Sync
 from unit_tests.exact_fakes import START, FakeClock, Run
 
-FORBIDDEN = errors.judge(403, {}, b"Forbidden", Subject("items", "Logistics items", 1))
-BLOCKED = errors.judge(403, {"Reason": "BlockedUser"}, b"", Subject("items", None, 1))
-FAULT = errors.judge(500, {}, b"", Subject("items", None, 1))
-DAY_SPENT = Verdict(Action.FAIL, FailureType.transient_error, "calls used today", "", "day quota spent")
+FORBIDDEN = errors.resolution_for(403, {}, b"Forbidden", RequestContext("items", "Logistics items", 1))
+BLOCKED = errors.resolution_for(403, {"Reason": "BlockedUser"}, b"", RequestContext("items", None, 1))
+FAULT = errors.resolution_for(500, {}, b"", RequestContext("items", None, 1))
+DAY_SPENT = ErrorResolution(Action.FAIL, FailureType.transient_error, "calls used today", "", "day quota spent")
 
-Act = Step | Exception | Callable[[], Step]
+Act = PageResult | Exception | Callable[[], PageResult]
 
 
 @dataclass
@@ -58,10 +58,10 @@ class FakePartition:
         return self.streams if self.brings_rows else []
 
     @property
-    def subject(self) -> Subject:
-        return Subject(self.name, None, self.division)
+    def subject(self) -> RequestContext:
+        return RequestContext(self.name, None, self.division)
 
-    def step(self) -> Step:
+    def step(self) -> PageResult:
         assert self._busy.acquire(blocking=False), "two steps of one partition at a time"
         try:
             act = self.acts[self._taken]
@@ -69,7 +69,7 @@ class FakePartition:
             self.log.append((self.name, self.division))
             if isinstance(act, Exception):
                 raise act
-            step = act if isinstance(act, Step) else act()
+            step = act if isinstance(act, PageResult) else act()
             self._pages += step.later is None
             return step
         finally:
@@ -79,8 +79,8 @@ class FakePartition:
         return [(stream, str(self.division), Position(version=self._pages)) for stream in self.streams]
 
 
-def rows(stream: str, *keys: str, finished: bool = False) -> Step:
-    return Step({name: [{"ID": key} for key in keys] for name in stream.split("+")}, finished=finished)
+def rows(stream: str, *keys: str, finished: bool = False) -> PageResult:
+    return PageResult({name: [{"ID": key} for key in keys] for name in stream.split("+")}, finished=finished)
 
 
 def pages(stream: str, count: int, division: int = 1, **settings: Any) -> FakePartition:
@@ -89,8 +89,8 @@ def pages(stream: str, count: int, division: int = 1, **settings: Any) -> FakePa
     return FakePartition(stream, acts, division, **settings)
 
 
-def later(seconds: float, quota: Exhausted | None = None) -> Step:
-    return Step(later=Later(seconds, "a test", quota))
+def later(seconds: float, quota: QuotaExceeded | None = None) -> PageResult:
+    return PageResult(later=RetryAfter(seconds, "a test", quota))
 
 
 @pytest.fixture(params=[1, 4], ids=["one worker", "four workers"])
@@ -115,8 +115,8 @@ class Scheduler:
         return self.run
 
 
-def scheduler(clock: FakeClock, *partitions: FakePartition | Job, workers: int = 1) -> Scheduler:
-    jobs = [one if isinstance(one, Job) else Job(one) for one in partitions]
+def scheduler(clock: FakeClock, *partitions: FakePartition | PartitionTask, workers: int = 1) -> Scheduler:
+    jobs = [one if isinstance(one, PartitionTask) else PartitionTask(one) for one in partitions]
     streams = dict.fromkeys(stream for job in jobs for stream in job.partition.streams)
     states = {stream: StreamState(stream) for stream in streams}
     server = ServerClock(clock)
@@ -124,9 +124,9 @@ def scheduler(clock: FakeClock, *partitions: FakePartition | Job, workers: int =
     return Scheduler(clock, Sync(clock, jobs, states, Output(clock), progress, workers=workers))
 
 
-def _after(clock: FakeClock, seconds: float, act: Act) -> Step:
+def _after(clock: FakeClock, seconds: float, act: Act) -> PageResult:
     clock.advance(seconds)
-    assert isinstance(act, Step)
+    assert isinstance(act, PageResult)
     return act
 
 
@@ -196,7 +196,7 @@ class TestMessages:
         assert len(run.of_type("STATE")) < 40
 
     def test_a_checkpoint_of_few_records_is_not_held_back_for_long(self, clock: FakeClock) -> None:
-        def slowly() -> Step:
+        def slowly() -> PageResult:
             clock.advance(QUIET_SECONDS + 1)
             return rows("items")
 
@@ -273,8 +273,8 @@ class TestFailures:
         assert "any division" in str(failure.message)
 
     def test_a_log_that_can_be_read_does_not_make_a_stream_readable(self, clock: FakeClock) -> None:
-        listing = Job(FakePartition("items", [ApiError(FORBIDDEN)]))
-        log = Job(FakePartition("items", [Step(finished=True)], brings_rows=False), [listing])
+        listing = PartitionTask(FakePartition("items", [ApiError(FORBIDDEN)]))
+        log = PartitionTask(FakePartition("items", [PageResult(finished=True)], brings_rows=False), [listing])
 
         assert scheduler(clock, log, listing).read().statuses == {"items": "INCOMPLETE"}
 
@@ -320,8 +320,8 @@ class TestOrder:
         lock = threading.Lock()
         full = threading.Event()
 
-        def page_of(division: int) -> Callable[[], Step]:
-            def step() -> Step:
+        def page_of(division: int) -> Callable[[], PageResult]:
+            def step() -> PageResult:
                 with lock:
                     running[division] += 1
                     highest[division] = max(highest[division], running[division])
@@ -343,7 +343,7 @@ class TestOrder:
     def test_one_worker_uses_no_threads(self, clock: FakeClock) -> None:
         threads: set[threading.Thread] = set()
 
-        def step() -> Step:
+        def step() -> PageResult:
             threads.add(threading.current_thread())
             return rows("items", finished=True)
 
@@ -362,8 +362,10 @@ class TestOrder:
 
     def test_a_job_waits_for_the_one_it_comes_after(self, clock: FakeClock, workers: int) -> None:
         log: list[tuple[str, int]] = []
-        listings = [Job(pages("items", 2, log=log)), Job(pages("accounts", 2, log=log))]
-        before = Job(FakePartition("items+accounts", [later(5), Step(), Step(finished=True)], log=log), listings)
+        listings = [PartitionTask(pages("items", 2, log=log)), PartitionTask(pages("accounts", 2, log=log))]
+        before = PartitionTask(
+            FakePartition("items+accounts", [later(5), PageResult(), PageResult(finished=True)], log=log), listings
+        )
 
         run = scheduler(clock, before, *listings, workers=workers).read()
 
@@ -373,9 +375,11 @@ class TestOrder:
 
     @pytest.mark.parametrize("failure", [ApiError(FAULT), ApiError(FORBIDDEN), KeyError("x")])
     def test_it_does_so_however_that_one_ends(self, clock: FakeClock, failure: Exception) -> None:
-        listing = Job(pages("items", 1))
+        listing = PartitionTask(pages("items", 1))
 
-        run = scheduler(clock, Job(FakePartition("items", [failure], brings_rows=False), [listing]), listing).read()
+        run = scheduler(
+            clock, PartitionTask(FakePartition("items", [failure], brings_rows=False), [listing]), listing
+        ).read()
 
         assert run.keys("items") == ["1-1"]
 
@@ -401,7 +405,7 @@ class TestWaiting:
     def test_it_goes_on_when_its_time_has_come_and_not_before(self, clock: FakeClock) -> None:
         moments: list[float] = []
 
-        def note() -> Step:
+        def note() -> PageResult:
             moments.append(clock.monotonic())
             return rows("items", finished=True)
 
@@ -420,7 +424,9 @@ class TestWaiting:
         handler.emit = lambda record: moments.append(clock.monotonic())  # type: ignore[method-assign]
         logging.getLogger("airbyte.exact_online").addHandler(handler)
         try:
-            scheduler(clock, FakePartition("items", [later(seconds), Step(finished=True)]), workers=workers).read()
+            scheduler(
+                clock, FakePartition("items", [later(seconds), PageResult(finished=True)]), workers=workers
+            ).read()
         finally:
             logging.getLogger("airbyte.exact_online").removeHandler(handler)
 
@@ -430,9 +436,9 @@ class TestWaiting:
 
     def test_a_wait_for_a_quota_is_told_to_the_platform(self, clock: FakeClock) -> None:
         reset = round(START.timestamp() * 1000) + 60_000
-        quota = Exhausted(60.0, False, reset, 60)
+        quota = QuotaExceeded(60.0, False, reset, 60)
 
-        run = scheduler(clock, FakePartition("items", [later(60, quota), Step(finished=True)])).read()
+        run = scheduler(clock, FakePartition("items", [later(60, quota), PageResult(finished=True)])).read()
 
         reasons = [one["trace"]["stream_status"].get("reasons") for one in run.of_type("TRACE")]
         assert [reason[0]["rate_limited"]["quota_reset"] for reason in reasons if reason] == [reset]

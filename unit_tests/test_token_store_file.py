@@ -17,12 +17,13 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from source_exact_online.api import token_record, token_store
-from source_exact_online.api.auth import LoginSettings
-from source_exact_online.api.token_chain import TokenChain
-from source_exact_online.api.token_record import Owner, StoredLogin, fingerprint
-from source_exact_online.api.token_store import TokenStore
-from source_exact_online.api.tokens import Tokens
+from source_exact_online.auth import token_file as token_file_module
+from source_exact_online.auth import token_file_format
+from source_exact_online.auth.authenticator import LoginSettings
+from source_exact_online.auth.credentials import Credentials
+from source_exact_online.auth.token_file import TokenFile
+from source_exact_online.auth.token_file_format import Owner, TokenRecord, fingerprint
+from source_exact_online.auth.tokens import Tokens
 from unit_tests.auth_fakes import (
     BASE_URL,
     CLIENT_ID,
@@ -280,7 +281,7 @@ def test_full_disk_is_noticed_before_a_refresh_token_is_spent(
     token_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     login = Login(token_file)
-    monkeypatch.setattr(token_store, "_write", no_space)
+    monkeypatch.setattr(token_file_module, "_write", no_space)
     assert "No space left" in config_error(login)
     assert login.server.calls == 0
 
@@ -290,7 +291,7 @@ def test_disk_that_fills_up_during_the_refresh_still_gets_the_message_out(
 ) -> None:
     login = Login(token_file)
     with monkeypatch.context() as patch:
-        patch.setattr(TokenStore, "save", no_space)
+        patch.setattr(TokenFile, "save", no_space)
         assert "No space left" in config_error(login)
         assert login.messages[0]["credentials"]["refresh_token"] == "refresh!1"
         config_error(login)
@@ -301,15 +302,15 @@ def test_disk_that_fills_up_during_the_refresh_still_gets_the_message_out(
 
 def test_disk_that_gets_room_again_costs_nothing(token_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     login = Login(token_file)
-    real = TokenStore.save
+    real = TokenFile.save
     failures = iter([True, True, False])
 
-    def sometimes(store: TokenStore, stored: StoredLogin | None, tokens: Tokens) -> StoredLogin:
+    def sometimes(store: TokenFile, stored: TokenRecord | None, tokens: Tokens) -> TokenRecord:
         if next(failures):
             no_space()
         return real(store, stored, tokens)
 
-    monkeypatch.setattr(TokenStore, "save", sometimes)
+    monkeypatch.setattr(TokenFile, "save", sometimes)
     assert login.auth.get_access_token() == "access-1"
     assert content(token_file)["refresh_token"] == "refresh!1"
 
@@ -324,7 +325,7 @@ def test_symbolic_link_stays_a_link(tmp_path: Path) -> None:
 
 
 def test_long_history_is_cut_at_its_oldest_end(token_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(token_record, "LONGEST_HISTORY", 3)
+    monkeypatch.setattr(token_file_format, "LONGEST_HISTORY", 3)
     login = Login(token_file)
     for _ in range(6):
         login.auth.get_access_token()
@@ -390,23 +391,23 @@ def arm(patch: pytest.MonkeyPatch, point: str) -> None:
     if point == "send":
         patch.setattr(FakeTokenServer, "send", die)
     elif point == "announce":
-        patch.setattr(TokenChain, "announce", die)
+        patch.setattr(Credentials, "announce", die)
     elif point in ("begin_refresh", "catch", "save"):
-        patch.setattr(TokenStore, point, die)
+        patch.setattr(TokenFile, point, die)
     else:  # a system call while the outcome is saved
-        real = TokenStore._replace
+        real = TokenFile._replace
         name, module = {
-            "create": ("_create", token_store),
+            "create": ("_create", token_file_module),
             "fsync": ("fsync", os),
             "replace": ("replace", os),
             "unlink": ("unlink", Path),
         }[point]
 
-        def replace(store: TokenStore, login: StoredLogin) -> None:
+        def replace(store: TokenFile, login: TokenRecord) -> None:
             patch.setattr(module, name, die)
             real(store, login)
 
-        patch.setattr(TokenStore, "_replace", replace)
+        patch.setattr(TokenFile, "_replace", replace)
 
 
 def half_done(token_file: Path) -> tuple[Login, Path]:
@@ -415,7 +416,7 @@ def half_done(token_file: Path) -> tuple[Login, Path]:
     login.auth.get_access_token()
     login.clock.advance(590)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TokenStore, "save", die)
+        patch.setattr(TokenFile, "save", die)
         with pytest.raises(ProcessDiedError):
             login.auth.get_access_token()
     return login, token_file.with_name("tokens.json.pending")
@@ -454,7 +455,7 @@ def test_answer_that_was_written_in_part_is_no_token(token_file: Path, keep: flo
 def test_file_without_its_record_is_rebuilt_from_the_answer_of_a_run_that_died(token_file: Path) -> None:
     login = Login(token_file)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TokenStore, "save", die)
+        patch.setattr(TokenFile, "save", die)
         with pytest.raises(ProcessDiedError):
             login.auth.get_access_token()
     assert not token_file.exists()
@@ -467,10 +468,10 @@ def test_lock_that_is_never_released_is_a_transient_error(
     token_file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    monkeypatch.setattr(token_store, "LOCK_HEARTBEAT_SECONDS", 0.01)
-    monkeypatch.setattr(token_store, "LOCK_HEARTBEATS", 3)
+    monkeypatch.setattr(token_file_module, "LOCK_HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr(token_file_module, "LOCK_HEARTBEATS", 3)
     login = Login(token_file)
-    with TokenStore(token_file, Owner(CLIENT_ID, "nl", "start.exactonline.nl")).lock():
+    with TokenFile(token_file, Owner(CLIENT_ID, "nl", "start.exactonline.nl")).lock():
         with pytest.raises(AirbyteTracedException) as caught:
             login.auth.get_access_token()
         assert caught.value.failure_type == FailureType.transient_error

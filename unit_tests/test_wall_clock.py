@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from source_exact_online.api import wall_clock
+from source_exact_online.api import exact_time
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -34,7 +34,7 @@ def is_second_of_the_two(at: datetime) -> bool:
 def test_every_instant_of_130_years_comes_back_as_it_was(at: datetime) -> None:
     expected = at - timedelta(hours=1) if is_second_of_the_two(at) else at
 
-    assert wall_clock.utc_text(exact_json(at)) == expected.isoformat(timespec="milliseconds")
+    assert exact_time.utc_text(exact_json(at)) == expected.isoformat(timespec="milliseconds")
 
 
 @pytest.mark.parametrize("year", range(1980, 2038))
@@ -46,25 +46,25 @@ def test_both_dst_nights_of_a_year_come_back_minute_by_minute(year: int) -> None
         for minutes in range(-120, 360, 10):
             at = sunday + timedelta(minutes=minutes)
             expected = at - timedelta(hours=1) if is_second_of_the_two(at) else at
-            assert wall_clock.utc_text(exact_json(at)) == expected.isoformat(timespec="milliseconds")
+            assert exact_time.utc_text(exact_json(at)) == expected.isoformat(timespec="milliseconds")
 
 
 def test_the_repeated_hour_is_read_as_summer_time_so_that_an_instant_is_never_late() -> None:
     first = datetime(2024, 10, 27, 0, 30, tzinfo=timezone.utc)
     second = datetime(2024, 10, 27, 1, 30, tzinfo=timezone.utc)
 
-    assert wall_clock.utc_text(exact_json(first)) == "2024-10-27T00:30:00.000+00:00"
-    assert wall_clock.utc_text(exact_json(second)) == "2024-10-27T00:30:00.000+00:00"
+    assert exact_time.utc_text(exact_json(first)) == "2024-10-27T00:30:00.000+00:00"
+    assert exact_time.utc_text(exact_json(second)) == "2024-10-27T00:30:00.000+00:00"
 
 
 def test_winter_is_one_hour_and_summer_two_ahead_of_utc() -> None:
-    assert wall_clock.utc_text("/Date(1706666400123)/") == "2024-01-31T01:00:00.123+00:00"
-    assert wall_clock.utc_text("/Date(1719799200123)/") == "2024-07-01T00:00:00.123+00:00"
+    assert exact_time.utc_text("/Date(1706666400123)/") == "2024-01-31T01:00:00.123+00:00"
+    assert exact_time.utc_text("/Date(1719799200123)/") == "2024-07-01T00:00:00.123+00:00"
 
 
 @given(MILLISECONDS)
 def test_business_dates_are_never_shifted(wall_ms: int) -> None:
-    text = wall_clock.wall_text(f"/Date({wall_ms})/")
+    text = exact_time.wall_text(f"/Date({wall_ms})/")
 
     assert datetime.fromisoformat(text + "+00:00") == EPOCH + timedelta(milliseconds=wall_ms)
 
@@ -85,45 +85,45 @@ def test_business_dates_are_never_shifted(wall_ms: int) -> None:
     ],
 )
 def test_a_date_reads_like_on_the_invoice(json: str, text: str) -> None:
-    assert wall_clock.wall_text(json) == text
+    assert exact_time.wall_text(json) == text
 
 
 @pytest.mark.parametrize("json", ["/Date(-6847804800000)/", "/Date(-2208988800000)/", "/Date(253402300799999)/"])
 def test_instants_far_from_today_stay_within_a_day(json: str) -> None:
-    instant = datetime.fromisoformat(wall_clock.utc_text(json))
+    instant = datetime.fromisoformat(exact_time.utc_text(json))
 
-    assert abs(instant - (EPOCH + timedelta(milliseconds=wall_clock.milliseconds(json)))) < timedelta(days=1)
+    assert abs(instant - (EPOCH + timedelta(milliseconds=exact_time.milliseconds(json)))) < timedelta(days=1)
 
 
 def test_the_first_moment_of_all_stays_what_it_is() -> None:
-    assert wall_clock.utc_text("/Date(-62135596800000)/").startswith("0001-01-01T00:")
+    assert exact_time.utc_text("/Date(-62135596800000)/").startswith("0001-01-01T00:")
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "/Date()/", "/Date(abc)/", "Date(1)"])
 def test_what_is_no_date_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
-        wall_clock.milliseconds(text)
+        exact_time.milliseconds(text)
 
 
 @given(MILLISECONDS)
 def test_cursor_text_comes_back_as_it_was_and_sorts_like_time(wall_ms: int) -> None:
-    text = wall_clock.to_text(wall_ms)
+    text = exact_time.to_text(wall_ms)
 
-    assert wall_clock.from_text(text) == wall_ms
-    assert (text < wall_clock.to_text(0)) is (wall_ms < 0)
+    assert exact_time.from_text(text) == wall_ms
+    assert (text < exact_time.to_text(0)) is (wall_ms < 0)
 
 
 def test_cursor_text_with_a_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="zone"):
-        wall_clock.from_text("2024-01-31T00:00:00.000+00:00")
+        exact_time.from_text("2024-01-31T00:00:00.000+00:00")
 
 
 @given(INSTANTS)
 def test_wall_clock_of_an_instant_agrees_with_zoneinfo(at: datetime) -> None:
     expected = at.astimezone(AMSTERDAM).replace(tzinfo=None)
 
-    assert wall_clock.to_wall(at) == expected
-    assert wall_clock.from_milliseconds(wall_clock.of_instant((at - EPOCH) // timedelta(milliseconds=1))) == expected
+    assert exact_time.to_wall(at) == expected
+    assert exact_time.from_milliseconds(exact_time.of_instant((at - EPOCH) // timedelta(milliseconds=1))) == expected
 
 
 @given(INSTANTS)
@@ -131,4 +131,4 @@ def test_only_the_hour_shown_twice_is_ambiguous(at: datetime) -> None:
     wall = at.astimezone(AMSTERDAM).replace(tzinfo=None)
     twins = {wall.replace(tzinfo=AMSTERDAM, fold=fold).astimezone(timezone.utc) for fold in (0, 1)}
 
-    assert wall_clock.is_ambiguous(wall) is (len(twins) == 2)
+    assert exact_time.is_ambiguous(wall) is (len(twins) == 2)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from source_exact_online.streams.years import SEPARATE, Begin, first, following
+from source_exact_online.read.years import SEPARATE, Begin, first, following
 
 COLUMN = "ReportingYear"
 

@@ -22,10 +22,10 @@ from urllib.parse import parse_qs
 import requests
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_exact_online.api import token_endpoint
-from source_exact_online.api.auth import ExactAuthenticator, LoginSettings
-from source_exact_online.api.token_endpoint import Answer, Catch, TokenEndpoint
-from source_exact_online.api.token_store import TokenStore
+from source_exact_online.auth import token_endpoint
+from source_exact_online.auth.authenticator import ExactAuthenticator, LoginSettings
+from source_exact_online.auth.token_endpoint import Answer, Catch, TokenEndpoint
+from source_exact_online.auth.token_file import TokenFile
 
 FIRST_REFRESH_TOKEN = "refresh!0"
 
@@ -178,7 +178,7 @@ ASKING, ARRIVED, DURABLE = 1, 2, 3
 
 def watch_refreshes(progress: mmap.mmap) -> None:
     """Lets this process note in shared memory how far its refresh has come."""
-    refresh, read, catch = TokenEndpoint.refresh, token_endpoint._read, TokenStore.catch
+    refresh, read, catch = TokenEndpoint.refresh, token_endpoint._read, TokenFile.catch
 
     def watched_refresh(endpoint: TokenEndpoint, refresh_token: str, caught: Catch | None = None) -> Answer:
         progress[0] = ASKING
@@ -188,13 +188,13 @@ def watch_refreshes(progress: mmap.mmap) -> None:
         progress[0] = ARRIVED
         return read(response, caught)
 
-    def watched_catch(store: TokenStore, now: datetime, chunk: bytes, first: bool) -> None:
+    def watched_catch(store: TokenFile, now: datetime, chunk: bytes, first: bool) -> None:
         catch(store, now, chunk, first)
         progress[0] = DURABLE
 
     TokenEndpoint.refresh = watched_refresh  # type: ignore[method-assign]
     token_endpoint._read = watched_read
-    TokenStore.catch = watched_catch  # type: ignore[method-assign]
+    TokenFile.catch = watched_catch  # type: ignore[method-assign]
 
 
 def kill_at_random(base_url: str, token_file: str, kills: int, seed: int) -> list[tuple[bool, int]]:

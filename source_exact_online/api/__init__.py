@@ -1,1 +1,4 @@
-"""Exact Online's HTTP API: requests, tokens, quotas and errors. Knows nothing of Airbyte streams."""
+"""Exact Online's HTTP API: requests, pages, call quotas, error answers, dates.
+
+Belongs here: what is true of every request, whatever is read. Does not: streams, positions, Airbyte messages.
+"""

@@ -13,11 +13,11 @@ from requests.auth import AuthBase
 from requests.structures import CaseInsensitiveDict
 
 from source_exact_online.api import errors, odata
-from source_exact_online.api.breaker import Breaker, Refusals
-from source_exact_online.api.clock import Clock
-from source_exact_online.api.errors import Action, Subject, Verdict
-from source_exact_online.api.quota import Budget, Exhausted, Pending, Quotas, ServerClock
+from source_exact_online.api.circuit_breaker import CircuitBreaker, RefusalCache
+from source_exact_online.api.errors import Action, ErrorResolution, RequestContext
+from source_exact_online.api.rate_limits import Budget, LimitsUnknown, QuotaExceeded, Quotas, ServerClock
 from source_exact_online.api.usage import Cost, Usage
+from source_exact_online.clock import Clock
 
 TIMEOUT = (10, 120)
 """Seconds to connect, and seconds without a byte, before a request counts as lost."""
@@ -40,7 +40,7 @@ class TokenRefused:
     token: str
 
 
-Answer = odata.Page | Exhausted | Pending | TokenRefused | Verdict
+Answer = odata.Page | QuotaExceeded | LimitsUnknown | TokenRefused | ErrorResolution
 """What one attempt can bring: the page, a spent quota, one that other calls decide on, a refused token, or the verdict
 on any other answer."""
 
@@ -97,8 +97,8 @@ class ExactClient:
         self.server_clock = ServerClock(clock)
         self.quotas = Quotas(self.server_clock, daily_calls_reserve)
         self.usage = Usage()
-        self._breaker = Breaker(clock)
-        self._refusals = Refusals()
+        self._breaker = CircuitBreaker(clock)
+        self._refusals = RefusalCache()
         self._tokens = tokens
         self._session = new_session(connections)
 
@@ -106,22 +106,22 @@ class ExactClient:
         """URL of a listing on this site."""
         return odata.listing_url(self.base_url, path, division, options or {})
 
-    def send(self, url: str, subject: Subject) -> Answer:
+    def send(self, url: str, subject: RequestContext) -> Answer:
         """Send a request once, unless there is a reason not to send it at all.
 
         Raises:
             AirbyteTracedException: there is no access token to be had.
         """
         if not odata.same_origin(self.base_url, url):
-            return errors.judge_failure("foreign link", "the link to the next page leads elsewhere", subject)
+            return errors.resolution_named("foreign link", "the link to the next page leads elsewhere", subject)
         endpoint = urlsplit(url).path
         if (refusal := self._refusals.known(endpoint, subject)) is not None:
             return refusal
         if self._breaker.is_open(endpoint, subject.division):
-            return errors.judge_failure("error limit near", "too many refused calls within an hour", subject)
+            return errors.resolution_named("error limit near", "too many refused calls within an hour", subject)
         token = self._tokens.get_access_token()
         if not self._refusals.enter(endpoint, subject.division):
-            return Pending()
+            return LimitsUnknown()
         answer: Answer | None = None
         try:
             budget = self.quotas.of(subject.division)
@@ -132,14 +132,14 @@ class ExactClient:
         finally:
             self._refusals.leave(endpoint, subject.division, answered=isinstance(answer, odata.Page))
 
-    def _ask(self, url: str, endpoint: str, token: str, budget: Budget | None, subject: Subject) -> Answer:
+    def _ask(self, url: str, endpoint: str, token: str, budget: Budget | None, subject: RequestContext) -> Answer:
         sent = self.server_clock.local_ms()
         headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
         try:
             response = self._session.get(url, auth=_Bearer(token), timeout=TIMEOUT, allow_redirects=False)
             headers = response.headers
         except requests.RequestException as error:
-            return errors.judge_failure("no answer", type(error).__name__, subject)
+            return errors.resolution_named("no answer", type(error).__name__, subject)
         finally:
             self.usage.add(subject, Cost(calls=1))
             self.server_clock.observe(headers.get("Date"), sent, self.server_clock.local_ms())
@@ -150,8 +150,8 @@ class ExactClient:
             try:
                 return odata.parse_page(response.content, url)
             except odata.NotAListingError as error:
-                return errors.judge_failure("no answer", str(error), subject)
-        verdict = errors.judge(response.status_code, headers, response.content, subject)
+                return errors.resolution_named("no answer", str(error), subject)
+        verdict = errors.resolution_for(response.status_code, headers, response.content, subject)
         self._refusals.note(endpoint, subject, verdict)
         if verdict.action is Action.WAIT and budget is not None:
             return budget.refused(headers)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_exact_online.api.call import fetch, fetch_all
 from source_exact_online.api.client import ExactClient
+from source_exact_online.api.endpoints import endpoints
 from source_exact_online.api.errors import Action, ApiError
 from source_exact_online.api.odata import Row
-from source_exact_online.api.services import services
+from source_exact_online.api.request import fetch, fetch_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Division:
 
 
 @dataclass(frozen=True, slots=True)
-class Readable:
+class AccessibleDivisions:
     """What Exact says about the divisions of a login.
 
     Attributes:
@@ -52,7 +52,7 @@ class Readable:
 
 def current_division(client: ExactClient) -> int:
     """Division that the user last opened. Good for a first look, never as the division to read."""
-    me = services().me
+    me = endpoints().me
     page = fetch(client, client.url(me.path, None, {"$select": ",".join(me.columns)}), me.subject(None))
     code = page.rows[0].get("CurrentDivision") if page.rows else None
     if not isinstance(code, int):
@@ -63,7 +63,9 @@ def current_division(client: ExactClient) -> int:
     return code
 
 
-def readable_divisions(client: ExactClient, configured: tuple[int, ...] = (), known: tuple[int, ...] = ()) -> Readable:
+def readable_divisions(
+    client: ExactClient, configured: tuple[int, ...] = (), known: tuple[int, ...] = ()
+) -> AccessibleDivisions:
     """Ask Exact which divisions the login may read.
 
     The list of all licences is asked first, then the one of a single licence, since either may be forbidden to the
@@ -80,7 +82,7 @@ def readable_divisions(client: ExactClient, configured: tuple[int, ...] = (), kn
     """
     refusals: list[str] = []
     for anchor in _anchors(client, configured):
-        for index, service in enumerate(services().divisions):
+        for index, service in enumerate(endpoints().divisions):
             url = client.url(service.path, anchor, {"$select": ",".join(service.columns)})
             try:
                 rows = fetch_all(client, url, service.subject(anchor))
@@ -92,11 +94,11 @@ def readable_divisions(client: ExactClient, configured: tuple[int, ...] = (), kn
                 continue
             found = {row["Code"]: _division(row) for row in rows if isinstance(row.get("Code"), int)}
             if found:
-                return Readable(found, index == 0, anchor, refusals[0] if refusals else None)
+                return AccessibleDivisions(found, index == 0, anchor, refusals[0] if refusals else None)
     known = configured or known or (anchor,)
     reason = refusals[0] if refusals else "Exact Online lists no administrations for this login."
     warning = f"{reason} Reading division {', '.join(map(str, known))} without the list of administrations."
-    return Readable({code: Division(code) for code in known}, False, anchor, warning)
+    return AccessibleDivisions({code: Division(code) for code in known}, False, anchor, warning)
 
 
 def _anchors(client: ExactClient, configured: tuple[int, ...]) -> Iterator[int]:
@@ -121,7 +123,7 @@ def inaccessible(client: ExactClient, division: int) -> str | None:
 
     One call to an endpoint that needs no scope: only what is said of the division itself counts.
     """
-    service = services().divisions[-1]
+    service = endpoints().divisions[-1]
     url = client.url(service.path, division, {"$select": service.columns[0], "$top": "1"})
     try:
         fetch(client, url, service.subject(division))

@@ -62,7 +62,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class RequestContext:
     """What a request is about, in words for a person.
 
     Attributes:
@@ -77,7 +77,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ErrorResolution:
     """What an answer means for a request.
 
     Attributes:
@@ -100,7 +100,7 @@ class Verdict:
 class ApiError(AirbyteTracedException):
     """A request that has finally failed, with the sentence to show."""
 
-    def __init__(self, verdict: Verdict) -> None:
+    def __init__(self, verdict: ErrorResolution) -> None:
         super().__init__(internal_message=verdict.detail, message=verdict.message, failure_type=verdict.failure)
         self.verdict = verdict
 
@@ -131,7 +131,7 @@ def _statuses(entries: Iterable[int | str]) -> frozenset[int]:
     return frozenset(status for first, _, last in ranges for status in range(int(first), int(last or first) + 1))
 
 
-def judge(status: int, headers: Mapping[str, str], body: bytes, subject: Subject) -> Verdict:
+def resolution_for(status: int, headers: Mapping[str, str], body: bytes, subject: RequestContext) -> ErrorResolution:
     """Look an error answer up in the table."""
     text = message_of(body)
     reason = headers.get("Reason", "")
@@ -140,19 +140,19 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, subject: Subject
     return _verdict(rule, detail, subject)
 
 
-def judge_failure(name: str, detail: str, subject: Subject) -> Verdict:
-    """Verdict on a request that no error answer decided, by the name of its row in the table."""
+def resolution_named(name: str, detail: str, subject: RequestContext) -> ErrorResolution:
+    """ErrorResolution on a request that no error answer decided, by the name of its row in the table."""
     return _verdict(next(rule for rule in rules() if rule.name == name), detail, subject)
 
 
-def _verdict(rule: Rule, detail: str, subject: Subject) -> Verdict:
+def _verdict(rule: Rule, detail: str, subject: RequestContext) -> ErrorResolution:
     message = rule.message.format(
         stream=subject.stream,
         scope=_scope_named(detail) or subject.scope or "(not documented)",
         division="(none)" if subject.division is None else subject.division,
         detail=detail,
     )
-    return Verdict(rule.action, rule.failure, message, detail, rule.name, rule.concerns_division)
+    return ErrorResolution(rule.action, rule.failure, message, detail, rule.name, rule.concerns_division)
 
 
 def _scope_named(detail: str) -> str | None:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, quote, urljoin, urlsplit
 
 import orjson
 
-from source_exact_online.api import wall_clock
+from source_exact_online.api import exact_time
 
 Row = dict[str, Any]
 
@@ -165,8 +165,8 @@ class RowPlan:
         for name in self.integers:
             if (value := row.get(name)) is not None:
                 record[name] = int(value) if isinstance(value, str) else value
-        _convert(row, record, self.instants, wall_clock.utc_text)
-        _convert(row, record, self.dates, wall_clock.wall_text)
+        _convert(row, record, self.instants, exact_time.utc_text)
+        _convert(row, record, self.dates, exact_time.wall_text)
         return record
 
 

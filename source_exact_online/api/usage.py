@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from source_exact_online.api.errors import Subject
+from source_exact_online.api.errors import RequestContext
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class Usage:
         self._lock = threading.Lock()
         self._costs: dict[tuple[str, int | None], Cost] = {}
 
-    def add(self, subject: Subject, cost: Cost) -> None:
+    def add(self, subject: RequestContext, cost: Cost) -> None:
         """Add to the cost of a subject."""
         with self._lock:
             self._costs.setdefault((subject.stream, subject.division), Cost()).add(cost)

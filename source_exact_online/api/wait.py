@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timezone
 
-from source_exact_online.api.clock import Clock
-from source_exact_online.api.quota import Exhausted
+from source_exact_online.api.rate_limits import QuotaExceeded
+from source_exact_online.clock import Clock
 
 logger = logging.getLogger("airbyte.exact_online")
 
@@ -25,7 +25,7 @@ def sleep_with_heartbeat(clock: Clock, seconds: float, reason: str) -> None:
         remaining -= pause
 
 
-def spent_message(quota: Exhausted, division: int | None) -> str:
+def spent_message(quota: QuotaExceeded, division: int | None) -> str:
     """What to say when a division's partitions end for lack of calls."""
     resumes = datetime.fromtimestamp(quota.reset_ms / 1000, tz=timezone.utc)
     kept = f" ({quota.kept:,} are left to other processes)" if quota.kept else ""

@@ -1,0 +1,220 @@
+"""What a token file says: the newest tokens, whose they are, and which refresh tokens came before."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_exact_online.auth.tokens import Tokens, complete_fields, granted_tokens, parse_life, parse_moment
+
+FORMAT = 1
+
+LONGEST_HISTORY = 4096
+"""Earlier refresh tokens that are recognised; four weeks of refreshes every ten minutes without a pause."""
+
+_ABOUT = "Tokens of one Exact Online login. Secret, and replaced at every refresh: do not copy or edit."
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose tokens a file holds.
+
+    Attributes:
+        client_id: of the app.
+        site: e.g. ``nl``.
+        host: host name that the tokens are for.
+    """
+
+    client_id: str = field(repr=False)
+    site: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRecord:
+    """Content of a token file.
+
+    Attributes:
+        tokens: the newest pair.
+        salt: of the fingerprints, random per file.
+        grew_from: fingerprint of the configured refresh token that this chain began with.
+        former: fingerprints of the refresh tokens that were replaced, oldest first.
+    """
+
+    tokens: Tokens
+    salt: str
+    grew_from: str
+    former: tuple[str, ...] = field(default=(), repr=False)
+
+    def knows(self, refresh_token: str) -> bool:
+        """Whether this is a refresh token of the chain, or of an earlier one in this file: not a new login."""
+        return self.knows_fingerprint(fingerprint(self.salt, refresh_token))
+
+    def knows_fingerprint(self, mark: str) -> bool:
+        """The same by fingerprint."""
+        return mark in (self.grew_from, fingerprint(self.salt, self.tokens.refresh_token)) or mark in self.former
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshJournal:
+    """A refresh about to be made, as fingerprints.
+
+    Attributes:
+        began_at: UTC.
+        salt: of the fingerprints.
+        configured: fingerprint of the refresh token in the configuration.
+        spent: fingerprint of the refresh token that is traded.
+    """
+
+    began_at: datetime
+    salt: str
+    configured: str
+    spent: str
+
+    @classmethod
+    def of(cls, stored: TokenRecord | None, configured: str, spent: str, now: datetime) -> RefreshJournal:
+        """From the refresh tokens themselves."""
+        salt = stored.salt if stored else secrets.token_hex(16)
+        return cls(now, salt, fingerprint(salt, configured), fingerprint(salt, spent))
+
+    def succeeded(self, stored: TokenRecord | None, tokens: Tokens) -> TokenRecord:
+        """What the file holds when it has brought these tokens."""
+        former = list(stored.former) if stored else []
+        grew_from = self.configured
+        if stored and stored.knows_fingerprint(self.configured):
+            grew_from = stored.grew_from
+        elif stored:  # a new login: the old chain ends here, and its tokens are remembered as nothing new
+            former += [stored.grew_from, fingerprint(self.salt, stored.tokens.refresh_token)]
+        kept = tuple(dict.fromkeys([*former, self.spent]))[-LONGEST_HISTORY:]
+        return TokenRecord(tokens, self.salt, grew_from, kept)
+
+
+def fingerprint(salt: str, refresh_token: str) -> str:
+    """Short keyed hash of a refresh token: recognises it and does not tell it."""
+    digest = hmac.digest(salt.encode(), refresh_token.encode(), "sha256")
+    return base64.urlsafe_b64encode(digest[:9]).decode()
+
+
+def record(login: TokenRecord, owner: Owner) -> bytes:
+    """Content of the file."""
+    tokens = login.tokens
+    content = {
+        "about": _ABOUT,
+        "format": FORMAT,
+        "client_id": owner.client_id,
+        "site": owner.site,
+        "host": owner.host,
+        "refresh_token": tokens.refresh_token,
+        "access_token": tokens.access_token,
+        "expires_at": tokens.expires_at.isoformat() if tokens.expires_at else None,
+        "expires_in": tokens.life,
+        "refreshed_at": tokens.received_at.isoformat() if tokens.received_at else None,
+        "salt": login.salt,
+        "grew_from": login.grew_from,
+        "former": list(login.former),
+    }
+    return json.dumps(content).encode()
+
+
+def parse_record(path: Path, data: bytes, owner: Owner) -> TokenRecord:
+    """Reads the content of the file.
+
+    Raises:
+        AirbyteTracedException: it is damaged, or of another app or site (config error).
+    """
+    try:
+        content = json.loads(data)
+    except ValueError:
+        raise _damaged(path, "is empty" if not data.strip() else "is cut off or is no JSON") from None
+    if not isinstance(content, dict) or not isinstance(content.get("format"), int):
+        raise _damaged(path, "holds no token record")
+    if content["format"] > FORMAT:
+        raise file_error(path, "was written by a newer version of this connector. Use that version.")
+    texts = ("client_id", "site", "host", "refresh_token", "access_token", "salt", "grew_from")
+    former = content.get("former")
+    if not all(isinstance(content.get(name), str) for name in texts) or not isinstance(former, list):
+        raise _damaged(path, "lacks parts of the token record")
+    _check_owner(path, content, owner)
+    tokens = Tokens(
+        refresh_token=content["refresh_token"],
+        access_token=content["access_token"],
+        expires_at=parse_moment(content.get("expires_at")),
+        received_at=parse_moment(content.get("refreshed_at")),
+        life=parse_life(content.get("expires_in")),
+    )
+    if not tokens.refresh_token or tokens.expires_at is None or tokens.received_at is None:
+        raise _damaged(path, "lacks parts of the token record")
+    return TokenRecord(tokens, content["salt"], content["grew_from"], tuple(map(str, former)))
+
+
+def journal_head(refreshing: RefreshJournal, owner: Owner) -> bytes:
+    """First line of the journal of a refresh: what is about to happen."""
+    head = {
+        "client_id": owner.client_id,
+        "site": owner.site,
+        "host": owner.host,
+        "began_at": refreshing.began_at.isoformat(),
+        "salt": refreshing.salt,
+        "configured": refreshing.configured,
+        "spent": refreshing.spent,
+    }
+    return json.dumps(head).encode() + b"\n"
+
+
+def parse_journal(path: Path, data: bytes, owner: Owner) -> tuple[RefreshJournal | None, Tokens | None]:
+    """Reads a journal: the head; the moment the answer came; the answer as it came, which may be cut off.
+
+    Returns:
+        The refresh, and the tokens that came; either is None where the writer died before it was written whole.
+
+    Raises:
+        AirbyteTracedException: it is of another app or site (config error).
+    """
+    head, _, rest = data.partition(b"\n")
+    try:
+        content = json.loads(head)
+        refreshing = RefreshJournal(
+            datetime.fromisoformat(content["began_at"]), content["salt"], content["configured"], content["spent"]
+        )
+    except (ValueError, KeyError, TypeError):
+        return None, None
+    _check_owner(path, content, owner)
+    arrived_at, _, body = rest.partition(b"\n")
+    moment = parse_moment(arrived_at.decode("ascii", errors="replace"))
+    if moment is None:
+        return refreshing, None
+    return refreshing, granted_tokens(complete_fields(body), "", refreshing.began_at, moment)
+
+
+def _check_owner(path: Path, content: Mapping[str, Any], owner: Owner) -> None:
+    for name, thing in (("site", "country site"), ("host", "server"), ("client_id", "app (client id)")):
+        found, wanted = content.get(name), getattr(owner, name)
+        if found != wanted:
+            what = f": {found} instead of {wanted}" if name != "client_id" else ""
+            raise file_error(
+                path,
+                f"belongs to another {thing}{what}. Give each login a token file of its own; this one was left alone.",
+            )
+
+
+def _damaged(path: Path, how: str) -> AirbyteTracedException:
+    return file_error(
+        path,
+        f"{how}. It was left as it is. Put the newest copy back if there is one; else delete the file, log in again "
+        "with `source-exact-online login` and use the new configuration.",
+    )
+
+
+def file_error(path: Path, what: str) -> AirbyteTracedException:
+    """The config error about a token file."""
+    return AirbyteTracedException(message=f"The token file {path} {what}", failure_type=FailureType.config_error)

@@ -1,0 +1,61 @@
+"""A stream as Airbyte's catalogue shows it, built from its definition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn
+
+from airbyte_cdk.models import AirbyteStream, SyncMode
+from airbyte_cdk.sources.streams import Stream
+
+from source_exact_online.catalog.definitions import StreamDefinition
+from source_exact_online.catalog.schemas import schema
+
+
+class ExactStream(Stream):
+    """Airbyte's view of one stream. Reading is the scheduler's (sync.py), which reads many streams side by side."""
+
+    def __init__(self, definition: StreamDefinition, *, binary: bool = False) -> None:
+        """Stream of a definition.
+
+        Args:
+            definition: facts about it.
+            binary: whether its schema has pictures and files too.
+        """
+        self._definition = definition
+        self._binary = binary
+
+    @property
+    def name(self) -> str:
+        """Name of the stream."""
+        return self._definition.name
+
+    @property
+    def primary_key(self) -> list[list[str]]:
+        """Division and the entity's own key."""
+        return [[name] for name in self._definition.primary_key]
+
+    @property
+    def cursor_field(self) -> list[str]:
+        """Cursor shown to the user; empty for streams that are read in full each time."""
+        return [self._definition.cursor] if self._definition.cursor else []
+
+    @property
+    def is_resumable(self) -> bool:
+        """Every stream goes on from its last checkpoint, full refreshes too."""
+        return True
+
+    def get_json_schema(self) -> Mapping[str, Any]:  # type: ignore[override]  # the CDK's is cached, so is schema()
+        """JSON schema of the records."""
+        return schema(self.name, binary=self._binary)
+
+    def as_airbyte_stream(self) -> AirbyteStream:
+        """The stream's entry in the catalogue."""
+        stream = super().as_airbyte_stream()
+        if not self.cursor_field:
+            stream.supported_sync_modes = [SyncMode.full_refresh]
+        return stream
+
+    def read_records(self, *args: object, **kwargs: object) -> Iterable[NoReturn]:
+        """Not how records are read."""
+        raise RuntimeError("streams are read side by side by source_exact_online.sync.scheduler")

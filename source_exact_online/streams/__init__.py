@@ -1,1 +1,0 @@
-"""Streams: the catalogue, partitions (stream x division), cursors and the scheduler that reads them."""

@@ -1,0 +1,102 @@
+"""The Airbyte messages of a sync."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from airbyte_cdk.models import (
+    AirbyteMessage,
+    AirbyteRecordMessage,
+    AirbyteStreamStatus,
+    AirbyteStreamStatusReason,
+    AirbyteStreamStatusReasonType,
+    StreamDescriptor,
+    Type,
+)
+from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from airbyte_protocol_dataclasses.models import AirbyteStreamStatusRateLimitedReason  # the CDK does not export it
+
+from source_exact_online.api.odata import Row
+from source_exact_online.clock import Clock
+from source_exact_online.state.position import Position
+from source_exact_online.state.stream_state import StreamState
+
+QUIET_SECONDS = 5.0
+"""Longest time for which a checkpoint of few records is held back."""
+
+
+class Output:
+    """Builds messages and decides which checkpoints are worth one.
+
+    The state of a stream names all its divisions. With hundreds of them a message after each small page would outweigh
+    the records by far, so that a checkpoint is emitted when at least as many records as divisions stand before it, when
+    the last one is some seconds old, and at the end of the stream.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._running: set[str] = set()
+        self._unsaved: Counter[str] = Counter()
+        self._saved_at: dict[str, float] = {}
+        self._counts: Counter[str] = Counter()
+        self._emitted: dict[str, dict[str, Position]] = {}
+
+    @property
+    def total(self) -> int:
+        """Records emitted so far."""
+        return self._counts.total()
+
+    def started(self, stream: str) -> AirbyteMessage:
+        """Status message: the stream has begun."""
+        self._saved_at[stream] = self._clock.monotonic()
+        return as_airbyte_message(StreamDescriptor(name=stream), AirbyteStreamStatus.STARTED)
+
+    def begun(self, state: StreamState) -> Iterator[AirbyteMessage]:
+        """State message, if some division is read for the first time: from which moment on its deletions count."""
+        if any(position.is_begin for position in state.positions.values()):
+            yield self._state(state)
+
+    def rate_limited(self, stream: str, reset_ms: float) -> AirbyteMessage:
+        """Status message: the stream waits for a quota that starts afresh at that moment (epoch milliseconds)."""
+        reason = AirbyteStreamStatusReason(
+            type=AirbyteStreamStatusReasonType.RATE_LIMITED,
+            rate_limited=AirbyteStreamStatusRateLimitedReason(quota_reset=int(reset_ms)),
+        )
+        return as_airbyte_message(StreamDescriptor(name=stream), AirbyteStreamStatus.RUNNING, [reason])
+
+    def records(self, stream: str, records: Sequence[Row]) -> Iterator[AirbyteMessage]:
+        """Record messages, and the status message before the first."""
+        if records and stream not in self._running:
+            self._running.add(stream)
+            yield as_airbyte_message(StreamDescriptor(name=stream), AirbyteStreamStatus.RUNNING)
+        emitted_at = int(self._clock.now().timestamp() * 1000)
+        for record in records:
+            yield AirbyteMessage(
+                type=Type.RECORD, record=AirbyteRecordMessage(stream=stream, data=record, emitted_at=emitted_at)
+            )
+        self._unsaved[stream] += len(records)
+        self._counts[stream] += len(records)
+
+    def checkpoint(self, state: StreamState) -> Iterator[AirbyteMessage]:
+        """State message, if it is worth one now."""
+        age = self._clock.monotonic() - self._saved_at[state.stream]
+        if self._unsaved[state.stream] >= len(state.positions) or age >= QUIET_SECONDS:
+            yield self._state(state)
+
+    def ended(self, state: StreamState, failures: Sequence[AirbyteTracedException]) -> Iterator[AirbyteMessage]:
+        """Last state, what went wrong, and the final status of a stream."""
+        descriptor = StreamDescriptor(name=state.stream)
+        if self._emitted.get(state.stream) != state.positions:
+            yield self._state(state)
+        for failure in failures:
+            yield failure.as_sanitized_airbyte_message(stream_descriptor=descriptor)
+        status = AirbyteStreamStatus.INCOMPLETE if failures else AirbyteStreamStatus.COMPLETE
+        yield as_airbyte_message(descriptor, status)
+
+    def _state(self, state: StreamState) -> AirbyteMessage:
+        self._emitted[state.stream] = dict(state.positions)
+        self._unsaved[state.stream] = 0
+        self._saved_at[state.stream] = self._clock.monotonic()
+        return state.message()

@@ -1,0 +1,107 @@
+"""What a person sees of a run in the log: a line a minute, each wait for a quota, and at the end what it cost."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime, timezone
+
+from source_exact_online.api.errors import RequestContext
+from source_exact_online.api.rate_limits import Quotas
+from source_exact_online.api.request import RetryAfter
+from source_exact_online.api.usage import Usage
+from source_exact_online.api.wait import HEARTBEAT_SECONDS
+from source_exact_online.clock import Clock
+
+logger = logging.getLogger("airbyte.exact_online")
+
+SHOWN = 4
+"""Partitions that a line names; with more it would be hard to read."""
+
+TELLING_SHARE = 0.1
+"""Share of the partitions that must have ended before their pace says anything of the rest."""
+
+PLANS = {"hourly": 24, "every 6 hours": 4, "daily": 1}
+"""Usual frequencies of a connection, in runs a day."""
+
+
+class Progress:
+    """Tells how a run is getting on."""
+
+    def __init__(self, clock: Clock, usage: Usage, quotas: Quotas) -> None:
+        self._clock = clock
+        self._usage = usage
+        self._quotas = quotas
+        self._rows: Counter[RequestContext] = Counter()
+        self._recent: dict[RequestContext, None] = {}
+        self._waits_told: dict[int | None, float] = {}
+        self._began = self._last_line = clock.monotonic()
+
+    @property
+    def silence_left(self) -> float:
+        """Seconds until the next line is due; whoever waits longer has to `tick` in between."""
+        return max(0.0, self._last_line + HEARTBEAT_SECONDS - self._clock.monotonic())
+
+    def page(self, subject: RequestContext, rows: int) -> None:
+        """Note a page that was read."""
+        self._rows[subject] += rows
+        self._recent.pop(subject, None)
+        self._recent[subject] = None
+
+    def wait(self, subject: RequestContext, later: RetryAfter) -> None:
+        """Tell of a wait that can be noticed; of a division's spent quota once, however many partitions wait for it."""
+        if later.seconds < 1:
+            return
+        if later.quota is None:
+            logger.info("%s: waiting %.0f s for %s.", subject.stream, later.seconds, later.reason)
+        elif self._waits_told.get(subject.division) != later.quota.reset_ms:
+            self._waits_told[subject.division] = later.quota.reset_ms
+            resumes = datetime.fromtimestamp(later.quota.reset_ms / 1000, tz=timezone.utc)
+            logger.info("Waiting %.0f s for %s; resumes at %s UTC.", later.seconds, later.reason, f"{resumes:%H:%M:%S}")
+
+    def tick(self, partitions: int, open_partitions: int, waiting: int) -> None:
+        """Log a line if the last one is most of a minute old, so that nobody takes the connector for dead."""
+        if self.silence_left > 0:
+            return
+        self._last_line = self._clock.monotonic()
+        line = f"{self._rows.total():,} rows read, {open_partitions} partitions to go, {waiting} of them waiting"
+        line += self._pace(partitions, open_partitions) + "."
+        recent = list(self._recent)[-SHOWN:]
+        if recent:
+            read = ", ".join(f"{one.stream} of division {one.division} ({self._rows[one]:,} rows)" for one in recent)
+            line += f" Latest: {read}."
+        for division in dict.fromkeys(one.division for one in recent):
+            if (budget := self._quotas.of(division)) is not None:
+                minute, day = budget.left()
+                line += f" Calls left in division {division}: {minute} this minute, {day:,} today."
+        logger.info(line)
+        self._recent.clear()
+
+    def close(self, partitions: Iterable[RequestContext]) -> None:
+        """Log what the run cost, and what such runs cost at least at the usual frequencies."""
+        logger.info("Cost of this run:\n%s", "\n".join(self._usage.table()))
+        by_division = Counter(partition.division for partition in partitions)
+        if not by_division:
+            return
+        division, calls = by_division.most_common(1)[0]
+        budget = self._quotas.of(division)
+        if budget is not None and budget.day.limit:
+            costs = (
+                f"{plan} = {calls * runs:,} calls a day and division, {_percent(calls * runs, budget.day.limit)}"
+                for plan, runs in PLANS.items()
+            )
+            logger.info("What these streams cost at least: %s.", "; ".join(costs))
+
+    def _pace(self, partitions: int, open_partitions: int) -> str:
+        """How long the rest takes if its partitions are like those that have ended; nobody knows their rows."""
+        ended = partitions - open_partitions
+        if ended < max(1.0, TELLING_SHARE * partitions):
+            return ""
+        minutes = (self._clock.monotonic() - self._began) * open_partitions / ended / 60
+        return f", about {max(1, round(minutes)):,} min at the pace so far"
+
+
+def _percent(calls: int, limit: int) -> str:
+    share = 100 * calls / limit
+    return f"{share:.0f} % of the quota" if share >= 1 else "less than 1 % of the quota"
