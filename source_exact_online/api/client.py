@@ -1,51 +1,79 @@
-"""One GET to Exact Online: token, quota, sending, and what the answer means."""
+"""One GET to Exact Online: site, token, quota, sending, and what the answer means."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Protocol
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from requests.structures import CaseInsensitiveDict
 
-from source_exact_online.api import errors, odata
+from source_exact_online.api import odata
 from source_exact_online.api.circuit_breaker import CircuitBreaker, RefusalCache
-from source_exact_online.api.errors import Action, ErrorResolution, RequestContext
+from source_exact_online.api.errors import (
+    Action,
+    ErrorKind,
+    ErrorResolution,
+    RequestContext,
+    resolution_for,
+    resolution_of,
+)
+from source_exact_online.api.exact_time import AMSTERDAM
 from source_exact_online.api.rate_limits import Budget, LimitsUnknown, QuotaExceeded, Quotas, ServerClock
+from source_exact_online.api.site_health import LONGEST_WAIT_SECONDS, SiteDown, SiteHealth
 from source_exact_online.api.usage import Cost, Usage
 from source_exact_online.clock import Clock
 
 TIMEOUT = (10, 120)
 """Seconds to connect, and seconds without a byte, before a request counts as lost."""
 
+ANSWER_DEADLINE = 600.0
+"""Seconds for a whole answer, however steadily it drips."""
+
+LONGEST_BODY = 512 * 1024 * 1024
+"""Bytes of an answer, unpacked, that are taken; a page of 1,000 rows has some 3 million."""
+
+LONGEST_QUOTA_WAIT = 600.0
+"""Seconds that are waited for a day's quota to start afresh; if it takes longer, the partition ends."""
+
 
 class TokenSource(Protocol):
     """What the client asks of the authenticator."""
 
     def get_access_token(self) -> str:
-        """Access token to send; obtained and made durable first if need be."""
+        """Return the access token to send; obtained and made durable first where needed."""
 
     def reject(self, access_token: str) -> None:
-        """Exact answered 401 to this token."""
+        """Take note that Exact answered 401 to this token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """Body of an answer with status 200."""
+
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRefused:
-    """Answer of Exact to an access token that it does not take (any more)."""
+    """Answer of Exact to an access token that it does not take any more."""
 
     token: str
+    resolution: ErrorResolution
 
 
-Answer = odata.Page | QuotaExceeded | LimitsUnknown | TokenRefused | ErrorResolution
-"""What one attempt can bring: the page, a spent quota, one that other calls decide on, a refused token, or the verdict
-on any other answer."""
+Answer = Body | QuotaExceeded | LimitsUnknown | SiteDown | TokenRefused | ErrorResolution
+"""What one attempt can bring: a body, a reason why none was sent or answered yet, or what any other answer means."""
 
-LONGEST_QUOTA_WAIT = 600.0
-"""Seconds that are waited for a day's quota to start afresh; if it takes longer, the partition ends."""
+
+class _BodyError(requests.RequestException):
+    """The body of an answer that is too long, or takes too long."""
 
 
 class _Bearer(AuthBase):
@@ -58,7 +86,7 @@ class _Bearer(AuthBase):
 
 
 def new_session(connections: int) -> requests.Session:
-    """HTTP session for Exact's API: JSON asked for, no cookies kept (they carry a division)."""
+    """Return an HTTP session for Exact's API: JSON asked for, no cookies kept (they carry a division)."""
     session = requests.Session()
     adapter = HTTPAdapter(pool_connections=4, pool_maxsize=connections)
     session.mount("https://", adapter)
@@ -69,7 +97,17 @@ def new_session(connections: int) -> requests.Session:
 
 
 class ExactClient:
-    """Sends GET requests within Exact's quotas. Thread-safe; never sleeps."""
+    """Sends GET requests within Exact's quotas. Thread-safe; never sleeps.
+
+    Args:
+        base_url: scheme and host of the site.
+        tokens: gives access tokens.
+        clock: tells the time.
+        daily_calls_reserve: calls a day and division that are left to other processes of the same app.
+        connections: connections to keep open.
+        longest_quota_wait: seconds that are waited for a quota; if it takes longer, the partition ends.
+        longest_outage: seconds that are waited for a site that is down.
+    """
 
     def __init__(
         self,
@@ -80,83 +118,116 @@ class ExactClient:
         daily_calls_reserve: int = 0,
         connections: int = 10,
         longest_quota_wait: float = LONGEST_QUOTA_WAIT,
+        longest_outage: float = LONGEST_WAIT_SECONDS,
     ) -> None:
-        """Client of one site and login.
-
-        Args:
-            base_url: scheme and host of the site.
-            tokens: gives access tokens.
-            clock: tells the time.
-            daily_calls_reserve: calls a day and division that are left to other processes of the same app.
-            connections: connections to keep open.
-            longest_quota_wait: seconds that are waited for a quota; if it takes longer, the partition ends.
-        """
         self.base_url = base_url
         self.clock = clock
         self.longest_quota_wait = longest_quota_wait
+        self.wall_clock = AMSTERDAM
         self.server_clock = ServerClock(clock)
         self.quotas = Quotas(self.server_clock, daily_calls_reserve)
         self.usage = Usage()
+        self._site = SiteHealth(clock, longest_outage)
         self._breaker = CircuitBreaker(clock)
         self._refusals = RefusalCache()
         self._tokens = tokens
         self._session = new_session(connections)
 
     def url(self, path: str, division: int | None, options: dict[str, str] | None = None) -> str:
-        """URL of a listing on this site."""
+        """Return the URL of a listing on this site."""
         return odata.listing_url(self.base_url, path, division, options or {})
 
-    def send(self, url: str, subject: RequestContext) -> Answer:
+    def send(self, url: str, context: RequestContext) -> Answer:
         """Send a request once, unless there is a reason not to send it at all.
 
         Raises:
-            AirbyteTracedException: there is no access token to be had.
+            AirbyteTracedException: there is no access token.
         """
         if not odata.same_origin(self.base_url, url):
-            return errors.resolution_named("foreign link", "the link to the next page leads elsewhere", subject)
+            return resolution_of(ErrorKind.FOREIGN_LINK, "the link to the next page leads elsewhere", context)
         endpoint = urlsplit(url).path
-        if (refusal := self._refusals.known(endpoint, subject)) is not None:
+        if (refusal := self._refusals.known(endpoint, context)) is not None:
             return refusal
-        if self._breaker.is_open(endpoint, subject.division):
-            return errors.resolution_named("error limit near", "too many refused calls within an hour", subject)
+        if self._breaker.is_open(endpoint, context.division):
+            return resolution_of(ErrorKind.ERROR_LIMIT_NEAR, "too many refused calls within an hour", context)
+        if (down := self._site.acquire()) is not None:
+            return down
         token = self._tokens.get_access_token()
-        if not self._refusals.enter(endpoint, subject.division):
+        if not self._refusals.acquire(endpoint, context.division):
             return LimitsUnknown()
         answer: Answer | None = None
         try:
-            budget = self.quotas.of(subject.division)
+            budget = self.quotas.of(context.division)
             answer = budget.reserve() if budget is not None else None
             if answer is None:
-                answer = self._ask(url, endpoint, token, budget, subject)
+                answer = self._ask(url, endpoint, token, budget, context)
             return answer
         finally:
-            self._refusals.leave(endpoint, subject.division, answered=isinstance(answer, odata.Page))
+            self._refusals.release(endpoint, context.division, answered=isinstance(answer, Body))
 
-    def _ask(self, url: str, endpoint: str, token: str, budget: Budget | None, subject: RequestContext) -> Answer:
+    def _ask(self, url: str, endpoint: str, token: str, budget: Budget | None, context: RequestContext) -> Answer:
         sent = self.server_clock.local_ms()
         headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
         try:
-            response = self._session.get(url, auth=_Bearer(token), timeout=TIMEOUT, allow_redirects=False)
+            response = self._session.get(
+                url, auth=_Bearer(token), timeout=TIMEOUT, allow_redirects=False, stream=True
+            )
             headers = response.headers
-        except requests.RequestException as error:
-            return errors.resolution_named("no answer", type(error).__name__, subject)
+            body = self._read(response)
+        except requests.ConnectionError as error:
+            return self._outage(resolution_of(ErrorKind.NO_CONNECTION, type(error).__name__, context), context)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            detail = str(error) if isinstance(error, _BodyError) else type(error).__name__
+            return resolution_of(ErrorKind.NO_ANSWER, detail, context)
         finally:
-            self.usage.add(subject, Cost(calls=1))
+            self.usage.add(context, Cost(calls=1))
             self.server_clock.observe(headers.get("Date"), sent, self.server_clock.local_ms())
             if budget is not None:
-                budget.settle(headers)
-        self._breaker.record(endpoint, subject.division, response.status_code)
+                budget.release(headers)
+        self._breaker.record(endpoint, context.division, response.status_code)
         if response.status_code == requests.codes.ok:
-            try:
-                return odata.parse_page(response.content, url)
-            except odata.NotAListingError as error:
-                return errors.resolution_named("no answer", str(error), subject)
-        verdict = errors.resolution_for(response.status_code, headers, response.content, subject)
-        self._refusals.note(endpoint, subject, verdict)
-        if verdict.action is Action.WAIT and budget is not None:
-            return budget.refused(headers)
-        return TokenRefused(token) if verdict.action is Action.REFRESH else verdict
+            self._site.succeeded()
+            return Body(body)
+        resolution = resolution_for(response.status_code, headers, body, context, url)
+        self._refusals.remember(endpoint, context, resolution)
+        if resolution.action is Action.WAIT:
+            return (budget or self.quotas.unmetered).refused(headers)
+        if resolution.action is Action.REFRESH:
+            return TokenRefused(token, resolution)
+        return self._outage(resolution, context)
+
+    def _outage(self, resolution: ErrorResolution, context: RequestContext) -> SiteDown | ErrorResolution:
+        """Return how long to wait if an answer means that the site is down, else what it means for the request."""
+        return self._site.failed(context, resolution) or resolution
+
+    def _read(self, response: requests.Response) -> bytes:
+        """Return the body of an answer.
+
+        Raises:
+            requests.RequestException: it was cut off, is longer than any page, or takes too long.
+        """
+        deadline = self.clock.monotonic() + ANSWER_DEADLINE
+        chunks: list[bytes] = []
+        length = 0
+        with response:
+            for chunk in _chunks(response):
+                chunks.append(chunk)
+                length += len(chunk)
+                if length > LONGEST_BODY:
+                    raise _BodyError(f"the answer is longer than {LONGEST_BODY // 1024**2} MB")
+                if self.clock.monotonic() > deadline:
+                    raise _BodyError(f"the answer takes longer than {ANSWER_DEADLINE:.0f} s")
+        return b"".join(chunks)
 
     def reject(self, token: str) -> None:
         """Tell the authenticator that Exact refused its token."""
         self._tokens.reject(token)
+
+
+def _chunks(response: requests.Response) -> Iterator[bytes]:
+    """Yield the body as it arrives; what waits for a full buffer would not notice one that drips."""
+    if isinstance(response.raw, urllib3.HTTPResponse):
+        while chunk := response.raw.read1(1 << 20, decode_content=True):
+            yield chunk
+    else:
+        yield from response.iter_content(1 << 16)

@@ -1,4 +1,4 @@
-"""What an answer of Exact Online means: one table (errors.yaml) and the reading of it."""
+"""What an answer of Exact Online means: one table (errors.yaml), the reading of it, and what each action leads to."""
 
 from __future__ import annotations
 
@@ -8,17 +8,23 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
-from importlib.resources import files
-from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 import orjson
-import yaml
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_exact_online.error_table import ErrorRow, first_match, read_table, row_of
+
+LONGEST_TEXT = 300
+"""Characters of an answer's own words that are passed on."""
+
+_READ_TEXT = 2000
+"""Characters of a header or a body that are looked at."""
+
 
 class Action(Enum):
-    """What the connector does about an answer; errors.yaml explains each."""
+    """What is done about an answer; errors.yaml explains each."""
 
     RETRY = "retry"
     WAIT = "wait"
@@ -28,37 +34,43 @@ class Action(Enum):
     DROP_FILTER = "drop_filter"
     SKIP = "skip"
     FAIL = "fail"
+    STOP = "stop"
 
 
-FAILURES = {
-    "config": FailureType.config_error,
-    "transient": FailureType.transient_error,
-    "system": FailureType.system_error,
-}
+class ErrorKind(Enum):
+    """Rows of errors.yaml, by name."""
 
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One row of the table."""
-
-    name: str
-    answered: bool
-    statuses: frozenset[int]
-    reason: re.Pattern[str] | None
-    text: re.Pattern[str] | None
-    action: Action
-    failure: FailureType
-    message: str
-    concerns_division: bool
-
-    def matches(self, status: int, reason: str, text: str) -> bool:
-        """Whether all conditions of the row hold."""
-        return (
-            self.answered
-            and (not self.statuses or status in self.statuses)
-            and (self.reason is None or self.reason.search(reason) is not None)
-            and (self.text is None or self.text.search(text) is not None)
-        )
+    QUOTA_SPENT = "minute or day quota spent"
+    DAY_QUOTA_SPENT = "day quota spent"
+    USER_BLOCKED = "user blocked"
+    LICENCE_BLOCKED = "licence blocked"
+    DIVISION_BLOCKED = "division blocked"
+    DIVISION_NOT_CONSENTED = "division not in the consent"
+    SCOPE_MISSING = "scope missing"
+    TOKEN_DEAD = "access token dead"
+    REFUSED_ON_THE_WAY = "refused on the way"
+    REFUSED_WITHOUT_WORDS = "refused without a word"
+    GATEWAY_FAULT = "gateway fault"
+    NO_RIGHT = "no right or module"
+    FILTER_REFUSED = "filter refused"
+    FILTER_MISSING = "mandatory filter missing"
+    BAD_QUERY = "bad query"
+    ENDPOINT_UNKNOWN = "endpoint unknown"
+    GAVE_UP = "server gave up"
+    SITE_DOWN = "site down"
+    SERVER_FAULT = "server fault"
+    OTHER_REFUSAL = "unexpected client error"
+    LOGIN_PAGE = "login page"
+    OTHER_SITE = "another site"
+    REDIRECTED = "redirected"
+    NO_ANSWER = "no answer"
+    NO_CONNECTION = "no connection"
+    DAMAGED_PAGE = "damaged page"
+    ENDLESS = "endless listing"
+    FOREIGN_LINK = "foreign link"
+    ERROR_LIMIT_NEAR = "error limit near"
+    BLOCKED = "blocked"
+    ANYTHING_ELSE = "anything else"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,107 +93,150 @@ class ErrorResolution:
     """What an answer means for a request.
 
     Attributes:
+        kind: row of the table that decided.
         action: what to do.
         failure: whose problem it is, should the request end there.
         message: one sentence for a person.
         detail: what Exact said, shortened.
-        rule: name of the row that decided.
         concerns_division: whether it holds for everything in the division.
+        retry_after: seconds or HTTP date that the answer asks to wait; empty where it does not.
     """
 
+    kind: ErrorKind
     action: Action
     failure: FailureType
     message: str
     detail: str
-    rule: str
     concerns_division: bool = False
+    retry_after: str = ""
 
 
 class ApiError(AirbyteTracedException):
     """A request that has finally failed, with the sentence to show."""
 
-    def __init__(self, verdict: ErrorResolution) -> None:
-        super().__init__(internal_message=verdict.detail, message=verdict.message, failure_type=verdict.failure)
-        self.verdict = verdict
+    def __init__(self, resolution: ErrorResolution) -> None:
+        super().__init__(
+            internal_message=resolution.detail, message=resolution.message, failure_type=resolution.failure
+        )
+        self.resolution = resolution
+
+
+class QueryRefusedError(ApiError):
+    """Exact refused what was asked, not who asked: another query may do."""
+
+
+class NotReadableError(ApiError):
+    """The stream, or all of the division, is closed to this login; everything else goes on."""
+
+
+class IncompleteError(ApiError):
+    """The listing cannot be read to its end in this run; everything else goes on."""
+
+
+class LoginUnusableError(ApiError):
+    """Nothing can be read any more with this login, whatever is asked."""
+
+
+_CONSEQUENCES: Mapping[Action, type[ApiError]] = {
+    Action.DROP_COLUMN: QueryRefusedError,
+    Action.ADD_FILTER: QueryRefusedError,
+    Action.DROP_FILTER: QueryRefusedError,
+    Action.SKIP: NotReadableError,
+    Action.STOP: LoginUnusableError,
+    # What more attempts could not help:
+    Action.RETRY: IncompleteError,
+    Action.WAIT: IncompleteError,
+    Action.REFRESH: LoginUnusableError,
+    Action.FAIL: IncompleteError,
+}
+
+
+def error_of(resolution: ErrorResolution) -> ApiError:
+    """Return the error that a request ends with; its type says what it leads to."""
+    return _CONSEQUENCES[resolution.action](resolution)
 
 
 @cache
-def rules() -> tuple[Rule, ...]:
-    """The error table."""
-    table: list[Mapping[str, Any]] = yaml.safe_load(files(__package__).joinpath("errors.yaml").read_text("utf-8"))
-    return tuple(
-        Rule(
-            name=row["name"],
-            answered=row.get("answered", True),
-            statuses=_statuses(row.get("statuses", ())),
-            reason=re.compile(row["reason"]) if "reason" in row else None,
-            text=re.compile(row["text"], re.IGNORECASE) if "text" in row else None,
-            action=Action(row["action"]),
-            failure=FAILURES[row["failure"]],
-            message=row["message"],
-            concerns_division=row.get("concerns") == "division",
-        )
-        for row in table
-    )
+def error_rows() -> tuple[ErrorRow[ErrorKind, Action], ...]:
+    """Return the error table, in its order."""
+    return read_table(__package__, "errors.yaml", ErrorKind, Action)
 
 
-def _statuses(entries: Iterable[int | str]) -> frozenset[int]:
-    """Statuses of a row, in which ``402-499`` stands for a range."""
-    ranges = (str(entry).partition("-") for entry in entries)
-    return frozenset(status for first, _, last in ranges for status in range(int(first), int(last or first) + 1))
+def resolution_for(
+    status: int, headers: Mapping[str, str], body: bytes, context: RequestContext, url: str = ""
+) -> ErrorResolution:
+    """Look an answer up in the table.
 
-
-def resolution_for(status: int, headers: Mapping[str, str], body: bytes, subject: RequestContext) -> ErrorResolution:
-    """Look an error answer up in the table."""
+    Args:
+        status: HTTP status.
+        headers: of the answer.
+        body: of the answer.
+        context: what the request was about.
+        url: address that was asked.
+    """
     text = message_of(body)
-    reason = headers.get("Reason", "")
-    rule = next(rule for rule in rules() if rule.matches(status, reason, text))
-    detail = " - ".join(part for part in (f"HTTP {status}", reason, text) if part)
-    return _verdict(rule, detail, subject)
+    reason = headers.get("Reason", "")[:_READ_TEXT]
+    target = _target(headers.get("Location", ""), url) if 300 <= status < 400 else ""
+    form = "html" if body[:500].lstrip().startswith(b"<") else "other"
+    words = " ".join(part for part in (target, text, body[:_READ_TEXT].decode("utf-8", "replace")) if part)
+    row = first_match(error_rows(), status, form, reason, words if form == "html" or target else text)
+    detail = " - ".join(part for part in (f"HTTP {status}", reason[:LONGEST_TEXT], target, text) if part)
+    return _resolution(row, detail, context, headers.get("Retry-After", "")[:_READ_TEXT])
 
 
-def resolution_named(name: str, detail: str, subject: RequestContext) -> ErrorResolution:
-    """ErrorResolution on a request that no error answer decided, by the name of its row in the table."""
-    return _verdict(next(rule for rule in rules() if rule.name == name), detail, subject)
+def resolution_of(kind: ErrorKind, detail: str, context: RequestContext) -> ErrorResolution:
+    """Return the resolution for what no error answer says, by its row in the table."""
+    return _resolution(row_of(error_rows(), kind), detail, context)
 
 
-def _verdict(rule: Rule, detail: str, subject: RequestContext) -> ErrorResolution:
-    message = rule.message.format(
-        stream=subject.stream,
-        scope=_scope_named(detail) or subject.scope or "(not documented)",
-        division="(none)" if subject.division is None else subject.division,
+def _resolution(
+    row: ErrorRow[ErrorKind, Action], detail: str, context: RequestContext, retry_after: str = ""
+) -> ErrorResolution:
+    message = row.message.format(
+        stream=context.stream,
+        scope=_scope_named(detail) or context.scope or "(not documented)",
+        division="(none)" if context.division is None else context.division,
         detail=detail,
     )
-    return ErrorResolution(rule.action, rule.failure, message, detail, rule.name, rule.concerns_division)
+    return ErrorResolution(row.kind, row.action, row.failure, message, detail, row.concerns_division, retry_after)
+
+
+def _target(location: str, url: str) -> str:
+    """Return where a redirect leads, without its query, which may hold secrets."""
+    try:
+        parts = urlsplit(urljoin(url, location[:_READ_TEXT]))
+    except ValueError:
+        return "an address that makes no sense"
+    return f"{parts.scheme}://{parts.hostname or ''}{parts.path}"[:LONGEST_TEXT]
 
 
 def _scope_named(detail: str) -> str | None:
-    """Scope that an answer names, as the App Centre writes it: ``Sales orders`` for ``'sales.orders' scope``."""
-    found = re.search(r"'([a-z]+)\.([a-z]+)' scope\b", detail, re.IGNORECASE)
+    """Return the scope that an answer names, as the App Centre writes it: ``Sales orders`` for ``'sales.orders' scope``."""
+    found = re.search(r"'([a-z]{1,100})\.([a-z]{1,100})' scope\b", detail, re.IGNORECASE)
     return found and f"{found[1].capitalize()} {found[2].lower()}"
 
 
 def message_of(body: bytes) -> str:
-    """The message inside an error body, on one line; a shortened body where it is not Exact's JSON."""
+    """Return the message inside an error body, on one line; a shortened body where it is not Exact's JSON."""
     try:
         value = orjson.loads(body)["error"]["message"]["value"]
         text = value if isinstance(value, str) else ""
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        text = html.unescape(re.sub(r"<[^>]*>", " ", body[:2000].decode("utf-8", "replace")))
-    return " ".join(text.split())[:300]
+        text = html.unescape(re.sub(r"<[^<>]*>", " ", body[:_READ_TEXT].decode("utf-8", "replace")))
+    return " ".join(text.split())[:LONGEST_TEXT]
 
 
-def refused_columns(detail: str, columns: Iterable[str], kept: Collection[str]) -> tuple[str, ...]:
-    """Columns of a ``$select`` that an error text names, keys and cursors (`kept`) aside.
+def refused_columns(detail: str, columns: Iterable[str], required: Collection[str]) -> tuple[str, ...]:
+    """Return the columns of a ``$select`` that an error text names, keys and cursors (`required`) aside.
 
     The text is in the user's language, but the name of the column stands in it as it was sent: in quotes where the
     sentence has quotes, else as a word. Names with dots are types (``Exact.Web.Api.Models.Account``), not columns.
     """
-    text = re.sub(r"\w+(?:\.\w+)+", " ", detail)
-    candidates = [name for name in columns if name not in kept]
+    text = re.sub(r"\b\w+\.[\w.]+", " ", detail[:_READ_TEXT])
+    candidates = [name for name in columns if name not in required]
     quoted = set(re.findall(r"['\"\u2018\u201c](\w+)['\"\u2019\u201d]", text))
     named = tuple(name for name in candidates if name in quoted)
-    if named or quoted & set(kept):
+    if named or quoted & set(required):
         return named
     words = set(re.findall(r"\w+", text))
     alone = tuple(name for name in candidates if name in words)

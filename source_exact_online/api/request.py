@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from airbyte_cdk.models import FailureType
-
-from source_exact_online.api import errors, odata
-from source_exact_online.api.backoff import MAX_ATTEMPTS, FaultBackoff
-from source_exact_online.api.client import ExactClient, TokenRefused
-from source_exact_online.api.errors import Action, ApiError, ErrorResolution, RequestContext
-from source_exact_online.api.rate_limits import LimitsUnknown, QuotaExceeded
+from source_exact_online.api.client import Body, ExactClient, TokenRefused
+from source_exact_online.api.errors import (
+    Action,
+    ErrorKind,
+    ErrorResolution,
+    RequestContext,
+    error_of,
+    resolution_for,
+    resolution_of,
+)
+from source_exact_online.api.page import DamagedPageError, NotAPageError, Page, PageDecoder, Row
+from source_exact_online.api.rate_limits import LimitsUnknown, QuotaExceeded, spent_message
+from source_exact_online.api.site_health import SiteDown
 from source_exact_online.api.usage import Cost
-from source_exact_online.api.wait import sleep_with_heartbeat, spent_message
+from source_exact_online.clock import sleep_with_heartbeat
+
+MAX_ATTEMPTS = 6
+"""Attempts at one page before a fault that does not pass ends the listing."""
+
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
+"""Seconds before the second attempt, doubled for each further one up to the longest; half of each is random."""
 
 WINDOW_MARGIN = 0.05
 """Seconds added to the end of a quota window, so that the next call falls into the new one."""
@@ -23,9 +38,6 @@ NOTABLE_WAIT = 1.0
 LONGEST_MINUTE = 120.0
 """Seconds beyond which the end of a minute cannot lie; a header that says so is not waited for."""
 
-HEADERLESS_REFUSALS = 5
-"""429 answers without quota headers in a row before the partitions of a division give up."""
-
 
 @dataclass(frozen=True, slots=True)
 class RetryAfter:
@@ -35,119 +47,171 @@ class RetryAfter:
         seconds: how long to wait before the next attempt.
         reason: what is waited for, for a log line.
         quota: the spent quota, if it is one.
+        site: the outage, if it is one.
     """
 
     seconds: float
     reason: str
     quota: QuotaExceeded | None = None
+    site: SiteDown | None = None
 
 
 class PageRequest:
-    """One page asked for. At most one attempt is under way at a time; waiting between them is the caller's."""
+    """One page asked for. At most one attempt is under way at a time; waiting between them is the caller's.
+
+    Args:
+        client: the API.
+        url: address of the page.
+        context: what it is about.
+        decoder: turns its body into rows.
+        rng: random number in [0, 1) for jitter.
+    """
 
     def __init__(
-        self, client: ExactClient, url: str, subject: RequestContext, backoff: FaultBackoff | None = None
+        self,
+        client: ExactClient,
+        url: str,
+        context: RequestContext,
+        decoder: PageDecoder,
+        rng: Callable[[], float] = random.random,
     ) -> None:
         self.url = url
-        self.subject = subject
+        self.context = context
         self._client = client
-        self._backoff = backoff or FaultBackoff()
+        self._decoder = decoder
+        self._rng = rng
         self._faults = 0
-        self._refusals = 0
         self._tokens_refused = 0
 
-    def attempt(self) -> odata.Page | RetryAfter:
+    def attempt(self) -> Page | RetryAfter:
         """Try once.
 
         Returns:
             The page, or how long to wait before trying again.
 
         Raises:
-            ApiError: the request has finally failed.
-            AirbyteTracedException: there is no access token to be had.
+            ApiError: the request has finally failed; the error's type says what follows.
+            AirbyteTracedException: there is no access token.
         """
-        answer = self._client.send(self.url, self.subject)
-        if isinstance(answer, odata.Page):
-            self._client.usage.add(self.subject, Cost(rows=len(answer.rows)))
-            return answer
-        if isinstance(answer, TokenRefused):
-            return self._renew(answer.token)
-        if isinstance(answer, LimitsUnknown):
+        answer = self._client.send(self.url, self.context)
+        if isinstance(answer, Body):
+            try:
+                page = self._decoder.decode(answer.content, self.url)
+            except DamagedPageError as error:
+                answer = self._damage(error, answer)
+            else:
+                self._client.usage.add(self.context, Cost(rows=len(page.rows)))
+                return page
+        if isinstance(answer, ErrorResolution):
+            later = self._follow(answer)
+        elif isinstance(answer, QuotaExceeded):
+            later = self._quota(answer)
+        elif isinstance(answer, TokenRefused):
+            return self._renew(answer)
+        elif isinstance(answer, LimitsUnknown):
             return RetryAfter(answer.seconds, "calls under way")
-        later = self._quota(answer) if isinstance(answer, QuotaExceeded) else self._verdict(answer)
-        self._client.usage.add(self.subject, Cost(waited=later.seconds))
+        else:
+            later = RetryAfter(answer.seconds, answer.reason, site=answer)
+        self._client.usage.add(self.context, Cost(waited=later.seconds))
         return later
 
-    def _verdict(self, verdict: ErrorResolution) -> RetryAfter:
-        if verdict.action is Action.WAIT:  # a call that no division is charged for
-            self._refusals += 1
-            return self._headerless(60.0 * 2 ** (self._refusals - 1), self._refusals)
-        if verdict.action is not Action.RETRY:
-            raise ApiError(verdict)
+    def _damage(self, error: DamagedPageError, body: Body) -> ErrorResolution:
+        """Return what a body means that is not the page that was asked for."""
+        if isinstance(error, NotAPageError):
+            resolution = resolution_for(200, {}, body.content, self.context, self.url)
+            if resolution.action is Action.STOP:
+                return resolution
+        return resolution_of(ErrorKind.DAMAGED_PAGE, str(error), self.context)
+
+    def _follow(self, resolution: ErrorResolution) -> RetryAfter:
+        """Return how long to wait before the next attempt.
+
+        Raises:
+            ApiError: there is none.
+        """
+        if resolution.action is not Action.RETRY:
+            raise error_of(resolution)
+        self._client.usage.add(self.context, Cost(faults=1))
         self._faults += 1
-        self._client.usage.add(self.subject, Cost(faults=1))
         if self._faults >= MAX_ATTEMPTS:
-            raise ApiError(verdict)
-        return RetryAfter(self._backoff.backoff_time(None, self._faults), f"{verdict.rule} ({verdict.detail})")
+            raise error_of(resolution)
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (self._faults - 1))
+        return RetryAfter(pause / 2 + pause / 2 * self._rng(), f"{resolution.kind.value} ({resolution.detail})")
 
     def _quota(self, quota: QuotaExceeded) -> RetryAfter:
         if quota.refused:
-            self._refusals += not quota.told
-            self._client.usage.add(self.subject, Cost(refused=1))
+            self._client.usage.add(self.context, Cost(refused=1))
         seconds = max(0.0, quota.wait_seconds) + WINDOW_MARGIN
-        if not quota.told:
-            return self._headerless(seconds, max(quota.rounds, self._refusals), quota)
+        notable = quota if seconds >= NOTABLE_WAIT else None
+        if not quota.from_headers:
+            if quota.is_block:
+                detail = f"HTTP 429 without quota headers, {quota.attempts} times"
+                raise error_of(resolution_of(ErrorKind.BLOCKED, detail, self.context))
+            reason = "Exact Online to take calls again (HTTP 429 without quota headers"
+            reason += ", perhaps a block after too many wrong calls)" if quota.attempts > 1 else ")"
+            return RetryAfter(seconds, reason, notable)
         if seconds > self._client.longest_quota_wait and (quota.daily or seconds > LONGEST_MINUTE):
-            message = spent_message(quota, self.subject.division)
-            raise ApiError(
-                ErrorResolution(Action.FAIL, FailureType.transient_error, message, message, "day quota spent")
-            )
+            message = spent_message(quota, self.context.division)
+            raise error_of(resolution_of(ErrorKind.DAY_QUOTA_SPENT, message, self.context))
         window = "day" if quota.daily else "minute"
-        reason = f"the {window}'s call quota of division {self.subject.division}"
-        return RetryAfter(seconds, reason, quota if seconds >= NOTABLE_WAIT else None)
+        return RetryAfter(seconds, f"the {window}'s call quota of division {self.context.division}", notable)
 
-    def _headerless(self, seconds: float, rounds: int, quota: QuotaExceeded | None = None) -> RetryAfter:
-        """After a 429 that does not tell its window: first to the end of the minute, then longer each time.
-
-        In the end it may be the block that follows upon too many refused calls, which lasts an hour or more.
-        """
-        if rounds >= HEADERLESS_REFUSALS:
-            detail = f"HTTP 429 without quota headers, {rounds} times"
-            raise ApiError(errors.resolution_named("blocked", detail, self.subject))
-        reason = "Exact Online to take calls again (HTTP 429 without quota headers"
-        reason += ", perhaps a block after too many wrong calls)" if rounds > 1 else ")"
-        return RetryAfter(seconds, reason, quota if seconds >= NOTABLE_WAIT else None)
-
-    def _renew(self, token: str) -> RetryAfter:
+    def _renew(self, refused: TokenRefused) -> RetryAfter:
         self._tokens_refused += 1
         if self._tokens_refused > 1:
-            raise ApiError(replace(errors.resolution_for(401, {}, b"", self.subject), action=Action.FAIL))
-        self._client.reject(token)
+            raise error_of(refused.resolution)
+        self._client.reject(refused.token)
         return RetryAfter(0.0, "a new access token")
 
 
-def fetch(client: ExactClient, url: str, subject: RequestContext) -> odata.Page:
-    """Ask for one page and wait as long as it takes; for the few calls made outside the scheduler.
+def fetch(client: ExactClient, url: str, context: RequestContext, decoder: PageDecoder) -> Page:
+    """Return one page, waiting as long as it takes; for the few calls made outside the scheduler.
 
     Raises:
         ApiError: the request has finally failed.
     """
-    call = PageRequest(client, url, subject)
-    while isinstance(outcome := call.attempt(), RetryAfter):
+    request = PageRequest(client, url, context, decoder)
+    while isinstance(outcome := request.attempt(), RetryAfter):
         sleep_with_heartbeat(client.clock, outcome.seconds, outcome.reason)
     return outcome
 
 
-def fetch_all(client: ExactClient, url: str, subject: RequestContext) -> list[odata.Row]:
-    """Rows of all pages of a listing.
+def fetch_all(client: ExactClient, url: str, context: RequestContext, decoder: PageDecoder) -> list[Row]:
+    """Return the rows of all pages of a listing.
 
     Raises:
-        ApiError: a request has finally failed.
+        ApiError: a request has finally failed, or the listing does not end.
     """
-    rows: list[odata.Row] = []
+    rows: list[Row] = []
+    followed = FollowedLinks(context)
     following: str | None = url
     while following:
-        page = fetch(client, following, subject)
+        followed.add(following)
+        page = fetch(client, following, context, decoder)
         rows.extend(page.rows)
         following = page.next_url
     return rows
+
+
+class FollowedLinks:
+    """Addresses of a listing's pages, none of which may come twice.
+
+    Args:
+        context: what is listed.
+    """
+
+    def __init__(self, context: RequestContext) -> None:
+        self._context = context
+        self._seen: set[int] = set()
+
+    def add(self, url: str) -> None:
+        """Take note of a page that is about to be asked for.
+
+        Raises:
+            IncompleteError: it was asked for before: the links lead in a circle.
+        """
+        mark = hash(url)
+        if mark in self._seen:
+            detail = f"after {len(self._seen)} pages a link leads back to one that was read"
+            raise error_of(resolution_of(ErrorKind.ENDLESS, detail, self._context))
+        self._seen.add(mark)

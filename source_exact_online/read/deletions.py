@@ -7,7 +7,8 @@ sync/Deleted). Its row versions are those of the division's database, so that a 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cache
 from typing import ClassVar
@@ -15,17 +16,16 @@ from typing import ClassVar
 from source_exact_online.api import exact_time
 from source_exact_online.api.client import ExactClient
 from source_exact_online.api.endpoints import endpoints
-from source_exact_online.api.errors import Action, ApiError
-from source_exact_online.api.odata import Row
-from source_exact_online.api.repeated_hour import utc_since
-from source_exact_online.api.request import PageRequest
+from source_exact_online.api.errors import NotReadableError, QueryRefusedError
+from source_exact_online.api.page import Row
+from source_exact_online.api.request import PageRequest, RetryAfter
 from source_exact_online.catalog.definitions import StreamDefinition, catalog
 from source_exact_online.catalog.schemas import DELETED_AT
-from source_exact_online.read.list_partition import ListingPartition
-from source_exact_online.read.partition import PageResult
-from source_exact_online.state.position import Pass, Position
+from source_exact_online.read.list_partition import ListPartition
+from source_exact_online.read.partition import PageResult, Record
+from source_exact_online.state import transitions
+from source_exact_online.state.position import InProgressListing, Position
 from source_exact_online.state.stream_state import StreamState
-from source_exact_online.state.transitions import highest, version_of
 
 logger = logging.getLogger("airbyte.exact_online")
 
@@ -38,29 +38,33 @@ _OVERLAP_MS = 2 * 3_600_000
 
 @cache
 def deletion_log() -> StreamDefinition:
-    """The stream whose rows are the log's entries."""
+    """Return the stream whose rows are the log's entries."""
     return next(one for one in catalog().values() if one.path == endpoints().deleted.path)
 
 
 @dataclass(slots=True)
 class TombstoneReader:
-    """A stream's part in the log: word of its deleted rows.
+    """A stream's part in the log: tombstones of its deleted rows.
 
     Attributes:
         stream: the stream.
-        state: state of the stream, changed by the scheduler alone; it has been read in the division before.
+        state: state of the stream, in which deletions count; only read here.
         key: name of the division in that state.
-        client: the API, for its clock.
+        client: the API, for its clocks.
     """
 
     stream: StreamDefinition
     state: StreamState
     key: str
     client: ExactClient
-    brings_rows: ClassVar[bool] = False
-    full: ClassVar[bool] = False
-    under_way: ClassVar[Pass | None] = None
-    indispensable: ClassVar[tuple[str, ...]] = ("EntityKey", "EntityType")
+    counts_as_readable: ClassVar[bool] = False
+    owns_all: ClassVar[bool] = False
+    full_refresh: ClassVar[bool] = False
+    in_progress: ClassVar[InProgressListing | None] = None
+    position: Position = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.begin()
 
     @property
     def definition(self) -> StreamDefinition:
@@ -78,110 +82,92 @@ class TombstoneReader:
         return endpoints().deleted.columns
 
     @property
-    def position(self) -> Position:
-        """How far the stream is."""
-        return self.state.positions[self.key]
+    def required(self) -> tuple[str, ...]:
+        """Keys of the log and of the deleted row."""
+        return (*self.definition.key, "EntityKey", "EntityType")
 
     @property
-    def version(self) -> int | None:
-        """Row version up to which it has heard of deletions."""
-        return self.position.deletions_version
+    def row_version(self) -> int | None:
+        """Row version up to which the log has been read; None where entries are told by date."""
+        return None if self.position.deletions is None else self.position.deletions.row_version
 
-    def leave_out(self, refused: frozenset[str]) -> None:
-        """A tombstone makes do with what is there."""
+    def begin(self) -> None:
+        """Take the position that the stream has now for the one to start from."""
+        self.position = self.state.positions.get(self.key, Position())
 
-    def takes(self, row: Row) -> bool:
-        """Whether an entry tells of a row of the stream, and of one deleted since it last heard of them.
+    def owns(self, row: Row) -> bool:
+        """Return whether an entry is about a row of the stream, and one deleted since the log was last read.
 
-        Without a row version of the log (first time, or the division was moved) a deletion is new if it comes after
-        every row that was read, since log and rows share one scale, or else if its date says so, with an overlap for
-        the hour that the wall clock repeats. The last reading does not count there: the division may have moved in its
-        midst.
+        Without a row version of the log it is told by the date, with an overlap for the hour that the wall clock
+        repeats.
         """
-        if row.get("EntityType") != self.stream.entity_type or not row.get("EntityKey"):
+        if row.EntityType != self.stream.entity_type or not row.EntityKey:
             return False
-        if self.version is not None:
-            return True  # the listing compares versions
-        position, version = self.position, version_of(row)
-        if position.version is not None and version is not None and version > position.version:
+        deletions = self.position.deletions
+        if deletions is None or deletions.row_version is not None or not row.DeletedDate:
+            return True  # the query compares row versions
+        try:
+            deleted = exact_time.milliseconds(row.DeletedDate)
+        except ValueError:
             return True
-        heard = _surely_heard(position)
-        if heard is None or not row.get("DeletedDate"):
-            return True
-        return exact_time.milliseconds(row["DeletedDate"]) >= exact_time.of_instant(heard) - _OVERLAP_MS
+        return deleted >= self.client.wall_clock.from_instant(deletions.read_at) - _OVERLAP_MS
 
-    def record(self, row: Row, division: int) -> Row:
-        """Record of a deleted row; the present stands in for a date that the log does not tell."""
-        now = self.client.server_clock.now_ms()
-        if row.get("DeletedDate"):
-            deleted_at = utc_since(row["DeletedDate"], self.position.deletions_read, now)
-        else:
-            deleted_at = datetime.fromtimestamp(now / 1000, tz=timezone.utc).isoformat(timespec="milliseconds")
-        record: Row = {"Division": division, self.stream.key[0]: row["EntityKey"], DELETED_AT: deleted_at}
+    def records(self, rows: Sequence[Row], division: int, now_ms: float) -> Sequence[Record]:
+        """Return tombstones; the present stands in for a date that the log does not tell."""
+        return [self._tombstone(row, division, now_ms) for row in rows]
+
+    def _tombstone(self, row: Row, division: int, now_ms: float) -> Record:
+        now = datetime.fromtimestamp(now_ms / 1000, tz=timezone.utc).isoformat(timespec="milliseconds")
+        deleted_at = row.DeletedDate or now
+        record = {self.stream.key[0]: row.EntityKey, "Division": division, DELETED_AT: deleted_at}
         if self.stream.cursor == "Modified":
             record["Modified"] = deleted_at
         elif self.stream.cursor == "Timestamp":
-            record["Timestamp"] = version_of(row)
+            record["Timestamp"] = row.Timestamp
         return record
 
-    def after(self, reached: Pass) -> Position:
-        """Position once the whole log has been read; before that it has not changed."""
-        position = self.position
-        if reached.next_url is not None:
-            return position
-        before = position.deletions_read
-        if position.deletions_version is None or position.unwatched is not None:
-            before = _surely_heard(position)
-        return replace(
-            position,
-            deletions_version=highest(position.deletions_version, reached.proven_version),
-            deletions_read=reached.began,
-            deletions_before=before,
-        )
+    def after(self, listing: InProgressListing, *, finished: bool, ascending: bool) -> Position:  # noqa: ARG002
+        """Return the position once the whole log has been read; before that it has not changed."""
+        return transitions.deletions_read(self.position, listing) if finished else self.position
 
     def warn_of_gap(self) -> None:
-        """Say so if deletions may have gone from the log unheard."""
-        now, read = self.client.server_clock.now_ms(), self.position.deletions_read
-        if read is not None and now - read > KEPT_DAYS * _DAY_MS:
+        """Warn if deletions may have gone from the log unread."""
+        deletions = self.position.deletions
+        age_ms = 0 if deletions is None else self.client.server_clock.now_ms() - deletions.read_at
+        if age_ms > KEPT_DAYS * _DAY_MS:
             logger.warning(
                 "Stream %s last asked for deletions in division %s %d days ago, and Exact Online keeps them for "
                 "two months: deletions may have been missed. Refresh the stream in full once to remove such rows.",
                 self.name,
                 self.key,
-                (now - read) // _DAY_MS,
+                age_ms // _DAY_MS,
             )
 
 
-class DeletionLog(ListingPartition):
+class DeletionLogPartition(ListPartition):
     """The deletion log of one division: rows of the stream that shows it, if that is read, and tombstones of others."""
 
-    def step(self) -> PageResult:
-        """Fetch at most one page of the log. Where it is forbidden, rows of other streams are read all the same."""
+    def step(self) -> PageResult | RetryAfter:
+        """Fetch at most one page of the log. Where it is forbidden, rows of other streams are read nevertheless.
+
+        Raises:
+            ApiError: the log cannot be read to its end, or not at all by the stream that shows it.
+        """
         try:
             return super().step()
-        except ApiError as error:
-            if error.verdict.action not in (Action.SKIP, Action.DROP_COLUMN):
-                raise
+        except (NotReadableError, QueryRefusedError) as error:
             logger.warning(
-                "Deleted rows of division %s are not seen: %s Rows are read all the same.",
+                "Deleted rows of division %s are not seen: %s Rows are read nevertheless.",
                 self.division,
-                error.verdict.message,
+                error.resolution.message,
             )
             if self.readable:
-                raise ApiError(replace(error.verdict, action=Action.SKIP)) from None
+                raise NotReadableError(error.resolution) from None
             return PageResult(finished=True)
 
-    def _first_call(self) -> PageRequest | None:
-        for consumer in self._consumers:
-            if isinstance(consumer, TombstoneReader):
-                consumer.warn_of_gap()
-        return super()._first_call()
-
-    def _judged(self, error: ApiError) -> ApiError:
-        """Nobody's rows are missing where the log's middle is forbidden, unless the log is read for its own sake."""
-        return super()._judged(error) if self.readable else error
-
-
-def _surely_heard(position: Position) -> int | None:
-    """Moment up to which deletions were heard of, whatever happened to the division since; epoch milliseconds."""
-    return position.deletions_read if position.deletions_before is None else position.deletions_before
+    def _first_request(self) -> PageRequest | None:
+        request = super()._first_request()
+        for reader in self._readers:
+            if isinstance(reader, TombstoneReader):
+                reader.warn_of_gap()
+        return request

@@ -7,270 +7,296 @@ that its pages are asked for once.
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
+from typing import NoReturn
 
 from airbyte_cdk.models import FailureType
 
-from source_exact_online.api import odata
 from source_exact_online.api.client import ExactClient
 from source_exact_online.api.endpoints import endpoints
-from source_exact_online.api.errors import Action, ApiError, ErrorResolution, RequestContext
-from source_exact_online.api.odata import Row
-from source_exact_online.api.repeated_hour import looked_within, utc_since
-from source_exact_online.api.request import PageRequest, RetryAfter
+from source_exact_online.api.errors import (
+    Action,
+    ApiError,
+    ErrorKind,
+    IncompleteError,
+    NotReadableError,
+    QueryRefusedError,
+    RequestContext,
+    error_of,
+    resolution_of,
+)
+from source_exact_online.api.page import Page, Row
+from source_exact_online.api.request import FollowedLinks, PageRequest, RetryAfter
+from source_exact_online.api.site_health import OUTAGE_KINDS
 from source_exact_online.catalog.definitions import Transport
-from source_exact_online.read.fallbacks import QueryFallbacks
-from source_exact_online.read.order_charge_lines import Lines, NotExpandedError, Rest
-from source_exact_online.read.overlap import Overlap
-from source_exact_online.read.partition import PageResult, Partition
-from source_exact_online.read.query import Query, Settings
-from source_exact_online.read.stream_reader import Consumer, RefusedColumns
+from source_exact_online.config import Config
+from source_exact_online.read.fallbacks import QueryFallbacks, RefusedColumns
+from source_exact_online.read.order_charge_lines import NotExpandedError
+from source_exact_online.read.partition import PageResult
+from source_exact_online.read.query import Query, modified_of
+from source_exact_online.read.records import RepairLog
+from source_exact_online.read.stream_reader import Reader
 from source_exact_online.state import transitions
-from source_exact_online.state.position import Pass, Position
+from source_exact_online.state.position import InProgressListing
 
 logger = logging.getLogger("airbyte.exact_online")
 
-UNKNOWN = "endpoint unknown"
-"""Row of the error table for addresses that Exact does not know."""
-
-_NO_LOOK_UP = frozenset({"error limit near", "no answer"})
-"""Rows of the error table upon which a feed is read without looking up where to begin."""
-
-RECENT_MS = 24 * 3_600_000
+REFRESH_MEMORY_MS = 24 * 3_600_000
 """Age up to which a division's finished full refresh counts for a run that goes on where another broke off."""
 
+PAGES_WITHOUT_NEWS = 20
+"""Pages in a row that may bring no row which the last page with news did not have."""
 
-class ListingPartition:
-    """A listing of one division, or of the login, that feeds one or two streams."""
+_PAGE_TROUBLE = frozenset({ErrorKind.NO_ANSWER, ErrorKind.DAMAGED_PAGE, ErrorKind.ERROR_LIMIT_NEAR})
+"""Failures of the sync timestamp upon which a feed is read from its beginning."""
+
+
+class ListPartition:
+    """A listing of one division, or of the login, that feeds one or two streams.
+
+    Args:
+        client: the API.
+        config: of the user.
+        refused: columns refused so far, shared by all partitions.
+        repairs: values that did not fit so far, shared by all partitions.
+        division: division in the URL.
+        readers: streams to feed; they share one path.
+        row_filter: which rows to take at all, for a listing with rows of many divisions; None for one division's.
+    """
 
     def __init__(
         self,
         client: ExactClient,
-        settings: Settings,
+        config: Config,
         refused: RefusedColumns,
+        repairs: RepairLog,
         division: int,
-        consumers: Sequence[Consumer],
+        readers: Sequence[Reader],
         *,
-        keeps: Callable[[Row], bool] | None = None,
-        stand_ins: Callable[[], Sequence[Partition]] | None = None,
+        row_filter: Callable[[Row], bool] | None = None,
     ) -> None:
-        """Partition of some consumers that share one path.
-
-        Args:
-            client: the API.
-            settings: the part of the configuration that matters here.
-            refused: columns refused so far, shared by all partitions.
-            division: division in the URL.
-            consumers: streams to feed.
-            keeps: which rows to take at all; every one if None.
-            stand_ins: what to read in place of a listing that Exact does not know; nothing if None.
-        """
+        definition = readers[0].definition
+        self.division = division
+        self.streams = [reader.name for reader in readers]
+        self.readable = [reader.name for reader in readers if reader.counts_as_readable]
+        self.context = RequestContext(" and ".join(self.readable) or definition.path, definition.scope, division)
         self._client = client
         self._refused = refused
-        self._consumers = consumers
-        self._keeps = keeps
-        self._stand_ins = stand_ins
-        self._query = Query(client, settings, refused, division, consumers)
-        self._path = consumers[0].definition.path
-        self._remedies = QueryFallbacks(self._query, refused, self._path)
-        self._pass: Pass | None = None
-        self._call: PageRequest | None = None
-        self._looking_up = False
-        self._resumed = False
-        self._rest: deque[Rest] = deque()
-        self._reached: list[Position] = []
-        self._lookback_ms = settings.lookback_ms
-        self._overlap: Overlap | None = None
-        self.division = division
-        self.streams = [consumer.name for consumer in consumers]
-        self.readable = [consumer.name for consumer in consumers if consumer.brings_rows]
-        self.subject = RequestContext(
-            " and ".join(self.readable) or self._path, consumers[0].definition.scope, division
+        self._repairs = repairs
+        self._readers = readers
+        self._row_filter = row_filter
+        self._path = definition.path
+        self._is_feed = definition.transport is Transport.FEED
+        self._key = definition.proof_key
+        self._query = Query(client, config, division, readers, any_division=row_filter is not None)
+        self._fallbacks = QueryFallbacks(self._query, refused, self._path)
+        self._listing: InProgressListing | None = None
+        self._request: PageRequest | None = None
+        self._links = FollowedLinks(self.context)
+        self._asks_sync_timestamp = False
+        self._is_resumed = False
+        self._last_version: int | None = None
+        self._is_ascending = True
+        self._last_keys: frozenset[object] = frozenset()
+        self._pages_without_news = 0
+
+    def step(self) -> PageResult | RetryAfter:
+        """Fetch and convert at most one page.
+
+        Raises:
+            ApiError: the listing cannot be read to its end.
+        """
+        try:
+            if self._request is None:
+                self._request = self._first_request()
+                if self._request is None:
+                    return PageResult(finished=True)
+            outcome = self._request.attempt()
+            if isinstance(outcome, RetryAfter):
+                return outcome
+            if self._asks_sync_timestamp:
+                self._asks_sync_timestamp = False
+                self._query.begin_at(outcome)
+                self._request = self._page_request(self._query.first_page(self._refusals))
+                return PageResult()
+            return self._take(outcome, self._request.url)
+        except ApiError as error:
+            self._request = self._after_error(error, self._request.url if self._request else "")
+        except NotExpandedError as error:
+            self._fallbacks.read_whole(str(error))
+            self._request = self._begin()
+        return PageResult()
+
+    # -- where a listing begins ------------------------------------------------------------------------------------
+
+    @property
+    def _refusals(self) -> frozenset[str]:
+        return self._refused.of(self._path)
+
+    def _first_request(self) -> PageRequest | None:
+        """Return the first request: where an earlier run broke off, or the beginning; None if all is done."""
+        for reader in self._readers:
+            reader.begin()
+        if self._is_refreshed():
+            return None
+        url = None if self._is_feed else self._page_to_go_on_from()
+        if url is None:
+            return self._begin()
+        self._is_resumed = True
+        return self._page_request(url)
+
+    def _is_refreshed(self) -> bool:
+        """Return whether an earlier run, which has to go on elsewhere, has refreshed all streams here."""
+        now = self._client.server_clock.now_ms()
+        return all(
+            reader.full_refresh
+            and reader.position.refreshed_at is not None
+            and now - reader.position.refreshed_at < REFRESH_MEMORY_MS
+            for reader in self._readers
         )
 
-    def step(self) -> PageResult:
-        """Fetch and convert at most one page."""
-        try:
-            call = self._call = self._call or self._first_call()
-            if call is None:
-                return PageResult(finished=True)
-            outcome = call.attempt()
-        except ApiError as error:
-            if self._rest and self._rest[0].inside and error.verdict.rule == UNKNOWN:
-                return self._go_on(Lines(()), self._rest.popleft().url)  # the header was deleted, lines and all
-            if self._stand_ins is not None and self._is_unheard_of(error.verdict):
-                logger.warning("%s Its standard endpoint is read instead.", error.message)
-                return PageResult(instead=self._stand_ins())
-            self._call = self._remedy(error.verdict)
-            if self._call is None:
-                raise self._judged(error) from None
-            return PageResult()
-        if isinstance(outcome, RetryAfter):
-            return PageResult(later=outcome)
-        if self._looking_up:
-            self._looking_up = False
-            self._query.take_look_up(outcome.rows)
-            self._call = PageRequest(self._client, self._query.first_page(), self.subject)
-            return PageResult()
-        self._resumed = False
-        if self._rest:
-            return self._go_on(self._query.lines_of_rest(self._rest.popleft(), outcome), call.url)
-        try:
-            return self._take(outcome, call.url)
-        except NotExpandedError as error:
-            self._remedies.without_headers(str(error))
-            self._call = self._begin()
-            return PageResult()
-
-    def checkpoint(self) -> list[tuple[str, str, Position]]:
-        """Positions that hold once the last step's records have been emitted."""
-        reached, self._reached = self._reached, []
-        return [
-            (consumer.name, consumer.key, position)
-            for consumer, position in zip(self._consumers, reached, strict=False)
-        ]
-
-    def _first_call(self) -> PageRequest | None:
-        """First request: the page at which an interrupted pass goes on, or the begin of a pass; None if all is done."""
-        resumed = self._resumable()
-        if resumed is None:
-            return self._begin()
-        if resumed.next_url is None:
-            return None
-        self._pass, self._resumed = resumed, True
-        self._remember()
-        return PageRequest(self._client, resumed.next_url, self.subject)
-
-    def _resumable(self) -> Pass | None:
-        """The pass that all consumers were in when the last sync ended, at the page the slowest had reached.
+    def _page_to_go_on_from(self) -> str | None:
+        """Return the page that the slowest reader had reached in an earlier run, if all were in the same listing.
 
         It is not resumed if columns have been added since: rows already delivered would lack them.
         """
-        passes: list[Pass] = []
-        for consumer in self._consumers:
-            under_way = consumer.under_way
-            if under_way is None:
-                return None
-            passes.append(under_way)
-        if len({one.began for one in passes}) > 1:
+        listings = [reader.in_progress for reader in self._readers]
+        found = [listing for listing in listings if listing is not None and listing.next_url is not None]
+        if len(found) < len(listings) or len({listing.started_at for listing in found}) > 1:
             return None
-        slowest = min(passes, key=lambda one: (one.next_url is None, one.pages))
-        if slowest.next_url is None:
-            recent = self._client.server_clock.now_ms() - slowest.began < RECENT_MS
-            return slowest if slowest.full and recent else None
-        return slowest if self._query.goes_on_at(slowest.next_url) else None
+        self._listing = min(found, key=lambda listing: listing.pages)
+        url = self._listing.next_url
+        return url if url is not None and self._query.goes_on_at(url, self._refusals) else None
 
     def _begin(self) -> PageRequest:
-        """Begin a pass: with a row version look-up where one is needed, else with the first page."""
-        began = int(self._client.server_clock.now_ms())
-        full = all(consumer.full for consumer in self._consumers)
-        self._pass = Pass(began=began, full=full, highest_modified=self._query.proven(began))
-        self._rest.clear()
-        self._remember()
-        if (url := self._query.look_up()) is not None:
-            self._looking_up = True
-            return PageRequest(self._client, url, endpoints().sync_timestamp.subject(self.division))
-        return PageRequest(self._client, self._query.first_page(), self.subject)
+        """Begin the listing: with its sync timestamp where one is needed, else with the first page."""
+        started_at = int(self._client.server_clock.now_ms())
+        full_refresh = all(reader.full_refresh for reader in self._readers)
+        resumed = [reader.in_progress for reader in self._readers if reader.in_progress is not None]
+        if self._is_feed and full_refresh and len(resumed) == len(self._readers):
+            started_at = min(listing.started_at for listing in resumed)
+        self._listing = InProgressListing(
+            started_at, full_refresh, highest_modified=self._query.modified_when_listed(started_at)
+        )
+        self._links = FollowedLinks(self.context)
+        self._last_version, self._is_ascending = None, True
+        url = self._query.sync_timestamp()
+        if url is not None:
+            self._asks_sync_timestamp = True
+            endpoint = endpoints().sync_timestamp
+            return PageRequest(
+                self._client, url, endpoint.context(self.division), endpoint.decoder(self.division)
+            )
+        return self._page_request(self._query.first_page(self._refusals))
 
-    def _remember(self) -> None:
-        """What is only read again (the window before a list's cursor, the whole of a snapshot) stays quiet."""
-        if self._consumers[0].definition.transport is not Transport.FEED:
-            self._overlap = Overlap(self._consumers[0].position.delivered)
+    def _page_request(self, url: str) -> PageRequest:
+        self._links.add(url)
+        return PageRequest(self._client, url, self.context, self._query.decoder(url))
 
-    def _take(self, page: odata.Page, url: str) -> PageResult:
-        """Turn a page into records, and note the positions it leads to.
+    # -- what a page brings ----------------------------------------------------------------------------------------
+
+    def _take(self, page: Page, url: str) -> PageResult:
+        """Turn a page into records and the positions that they lead to.
 
         Raises:
-            NotExpandedError: headers came without their lines.
+            IncompleteError: the page brings nothing, like many before it, or what it links to was read before.
         """
-        if self._pass is None:
-            raise RuntimeError("a page arrived outside a pass")
-        listed = [row for row in page.rows if self._keeps is None or self._keeps(row)]
-        lines = self._query.lines(listed, url, self._pass.began)
-        self._pass = transitions.advanced(self._pass, listed, page.next_url or self._query.after(url))
-        return self._go_on(lines, url)
+        if self._listing is None:
+            raise RuntimeError("a page arrived outside a listing")
+        rows = self._query.rows(page, url, self._listing.started_at)
+        if self._row_filter is not None:
+            rows = [row for row in rows if self._row_filter(row)]
+        form, now_ms = self._query.format, self._client.server_clock.now_ms()
+        found = [*page.repairs, *form.read_integers(rows)]
+        next_url = page.next_url or self._query.page_after(url, self._refusals)
+        if next_url is not None:
+            self._expect_news(page.rows)
+            self._request = self._page_request(next_url)
+        highest_version = self._look_at_versions(rows) if self._is_feed else None
+        highest_modified = transitions.highest(*(modified_of(row) for row in page.rows if hasattr(row, "Modified")))
+        self._listing = transitions.page_read(self._listing, highest_modified, highest_version, next_url)
+        wanted = [(reader, self._query.rows_of(reader, rows)) for reader in self._readers]
+        found += form.write_dates(wanted[0][1] if len(wanted) == 1 else rows, now_ms)
+        self._repairs.warn(self.context.stream, self.division, found)
+        self._is_resumed = False
+        return PageResult(
+            records={reader.name: reader.records(taken, self.division, now_ms) for reader, taken in wanted},
+            positions=[
+                (
+                    reader.name,
+                    reader.key,
+                    reader.after(self._listing, finished=next_url is None, ascending=self._is_ascending),
+                )
+                for reader in self._readers
+            ],
+            finished=next_url is None,
+        )
 
-    def _go_on(self, lines: Lines, url: str) -> PageResult:
-        """Records of some rows, and what comes after them: a page counts when the lines it links to are there too."""
-        if self._pass is None:
-            raise RuntimeError("rows arrived outside a pass")
-        step = PageResult()
-        for consumer in self._consumers:
-            consumer.leave_out(self._refused.of(self._path))
-            wanted = [row for row in lines.rows if self._query.delivers(consumer, row)]
-            step.records[consumer.name] = self._records(consumer, wanted)
-        self._rest.extend(replace(rest, url=odata.following(url, rest.url)) for rest in lines.rest)
-        if self._rest:
-            self._call = PageRequest(self._client, self._rest[0].url, self.subject)
-            return step
-        reached = self._pass
-        self._reached = [self._position(consumer, reached) for consumer in self._consumers]
-        step.finished = reached.next_url is None
-        if reached.next_url is not None:
-            self._call = PageRequest(self._client, reached.next_url, self.subject)
-        return step
+    def _look_at_versions(self, rows: Sequence[Row]) -> int | None:
+        """Return the highest row version of a page, and take note of whether they have come in ascending order.
 
-    def _records(self, consumer: Consumer, rows: Sequence[Row]) -> list[Row]:
-        pairs = [(consumer.record(row, self.division), row) for row in rows]
-        if self._overlap is not None and not consumer.full:
-            overlap = self._overlap
-            pairs = [
-                (record, row) for record, row in pairs if not overlap.is_delivered(record, transitions.modified_of(row))
-            ]
-        looked = None if consumer.full else consumer.position.seen
-        if looked_within(looked):
-            now = self._client.server_clock.now_ms()
-            for record, row in pairs:
-                if row.get("Modified") and "Modified" in record:
-                    record["Modified"] = utc_since(row["Modified"], looked, now)
-        return [record for record, _ in pairs]
+        If one is seen out of order, the position is held back until the listing has ended.
+        """
+        versions = [row.Timestamp for row in rows if row.Timestamp is not None]
+        if not versions:
+            return None
+        last = versions[0] if self._last_version is None else self._last_version
+        if last > versions[0] or any(one > following for one, following in pairwise(versions)):
+            self._is_ascending = False
+        self._last_version = versions[-1]
+        return max(versions)
 
-    def _position(self, consumer: Consumer, reached: Pass) -> Position:
-        """Position of a consumer after a page, with what the next pass need not deliver again."""
-        position = consumer.after(reached)
-        if self._query.by_key:
-            position = replace(position, by_key=True)
-        if reached.next_url is not None or self._overlap is None or consumer.full or position.modified is None:
-            return position
-        whole = consumer.definition.transport is Transport.SNAPSHOT
-        since = None if whole else transitions.filter_from(position, self._lookback_ms)
-        return replace(position, delivered=self._overlap.since(since))
+    def _expect_news(self, rows: Sequence[Row]) -> None:
+        """Hold a page that links to another to what it brings.
 
-    def _remedy(self, verdict: ErrorResolution) -> PageRequest | None:
-        """Another way to ask for what Exact refused, if there is one that is no mere repetition."""
-        if self._looking_up:
-            if verdict.action not in (Action.SKIP, Action.DROP_COLUMN) and verdict.rule not in _NO_LOOK_UP:
-                return None
-            self._looking_up = False
-            logger.warning("%s Reading %s from its beginning.", verdict.message, self._path)
-            return PageRequest(self._client, self._query.first_page(), self.subject)
-        if self._resumed and (verdict.action is Action.DROP_COLUMN or self._is_stuck(verdict)):
-            self._resumed = False
-            logger.warning("%s cannot be resumed in mid-list (%s); reading it again.", self._path, verdict.detail)
+        Raises:
+            IncompleteError: for many pages there was no row that the last page with news did not have.
+        """
+        key = self._key
+        keys = frozenset(tuple(getattr(row, name, None) for name in key) if key else id(row) for row in rows)
+        if not keys <= self._last_keys:
+            self._last_keys, self._pages_without_news = keys, 0
+            return
+        self._pages_without_news += 1
+        if self._pages_without_news >= PAGES_WITHOUT_NEWS:
+            detail = f"{PAGES_WITHOUT_NEWS} pages in a row brought no new row"
+            raise error_of(resolution_of(ErrorKind.ENDLESS, detail, self.context))
+
+    # -- what an error leads to ------------------------------------------------------------------------------------
+
+    def _after_error(self, error: ApiError, url: str) -> PageRequest:
+        """Return another way to ask for what could not be had, if there is one that is no mere repetition.
+
+        Raises:
+            ApiError: there is none.
+        """
+        resolution = error.resolution
+        if self._asks_sync_timestamp:
+            if not isinstance(error, NotReadableError | QueryRefusedError) and resolution.kind not in _PAGE_TROUBLE:
+                raise error
+            self._asks_sync_timestamp = False
+            logger.warning("%s Reading %s from its beginning.", resolution.message, self._path)
+            return self._page_request(self._query.first_page(self._refusals))
+        if self._is_resumed and self._is_about_the_page(error):
+            self._is_resumed = False
+            logger.warning("%s cannot go on in mid-list (%s); reading it again.", self._path, resolution.detail)
             return self._begin()
-        asked = self._call.url if self._call else ""
-        return self._begin() if self._remedies.apply(verdict, asked) else None
+        if isinstance(error, QueryRefusedError) and self._fallbacks.apply(resolution, url):
+            return self._begin()
+        self._give_up(error)
 
-    def _is_unheard_of(self, verdict: ErrorResolution) -> bool:
-        """Whether Exact does not know a listing of which no row was ever read."""
-        begun = self._pass is not None and self._pass.pages > 0
-        return verdict.rule == UNKNOWN and not begun and all(one.position.seen is None for one in self._consumers)
+    def _is_about_the_page(self, error: ApiError) -> bool:
+        """Return whether another page of the listing may be answered where this one is not."""
+        kind, action = error.resolution.kind, error.resolution.action
+        if isinstance(error, QueryRefusedError) or kind in (ErrorKind.ENDLESS, ErrorKind.SERVER_FAULT):
+            return True
+        return action is Action.RETRY and kind not in OUTAGE_KINDS
 
-    def _is_stuck(self, verdict: ErrorResolution) -> bool:
-        """Whether the page to go on from has failed in an earlier run already.
-
-        The first time it is taken for a bad day of Exact's, and noted; a second time the page itself is the trouble.
-        """
-        if verdict.action is not Action.RETRY or self._pass is None:
-            return False
-        if not self._pass.stuck:
-            self._reached = [self._position(consumer, replace(self._pass, stuck=True)) for consumer in self._consumers]
-        return self._pass.stuck
-
-    def _judged(self, error: ApiError) -> ApiError:
-        """A listing that Exact forbids in its middle is cut short, not skipped: rows are missing."""
-        if error.verdict.action is not Action.SKIP or self._pass is None or not self._pass.pages:
-            return error
-        return ApiError(replace(error.verdict, action=Action.FAIL, failure=FailureType.transient_error))
+    def _give_up(self, error: ApiError) -> NoReturn:
+        """Raise the error: a listing that Exact forbids in its middle is cut short, not skipped, as rows are missing."""
+        if isinstance(error, NotReadableError) and self._listing is not None and self._listing.pages:
+            cut_short = replace(error.resolution, action=Action.FAIL, failure=FailureType.transient_error)
+            raise IncompleteError(cut_short) from None
+        raise error

@@ -5,31 +5,31 @@ A partition is the unit of reading, of state, of quota and of failure.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from source_exact_online.api.errors import RequestContext
-from source_exact_online.api.odata import Row
 from source_exact_online.api.request import RetryAfter
 from source_exact_online.state.position import Position
 
+Record = Any
+"""What becomes a record: a typed row whose unset properties are left out, or a mapping."""
 
-@dataclass(slots=True)
+
+@dataclass(frozen=True, slots=True)
 class PageResult:
     """What one step of a partition brought.
 
     Attributes:
         records: records by stream, in the order of the page.
-        later: the step could not be made yet.
-        finished: the partition has no more pages.
-        instead: partitions to read in this one's place, which has come to its end without a page.
+        positions: positions (stream, key, position) that hold once the records have been emitted.
+        finished: whether the partition has no more pages.
     """
 
-    records: dict[str, list[Row]] = field(default_factory=dict)
-    later: RetryAfter | None = None
+    records: Mapping[str, Sequence[Record]] = field(default_factory=dict)
+    positions: Sequence[tuple[str, str, Position]] = ()
     finished: bool = False
-    instead: Sequence[Partition] = ()
 
 
 class Partition(Protocol):
@@ -40,7 +40,7 @@ class Partition(Protocol):
         """Division whose quota its calls count for."""
 
     @property
-    def subject(self) -> RequestContext:
+    def context(self) -> RequestContext:
         """What it reads, for messages."""
 
     @property
@@ -51,8 +51,9 @@ class Partition(Protocol):
     def readable(self) -> Sequence[str]:
         """Those of them that can be read in the division if this can be read to its end."""
 
-    def step(self) -> PageResult:
-        """Fetch and convert at most one page. Runs in a worker thread, never two at a time."""
+    def step(self) -> PageResult | RetryAfter:
+        """Fetch and convert at most one page. Runs in a worker thread, never two at a time.
 
-    def checkpoint(self) -> list[tuple[str, str, Position]]:
-        """Positions (stream, key, position) that hold once the last step's records have been emitted."""
+        Raises:
+            ApiError: the partition has come to its end before the listing has; the error's type says what follows.
+        """

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol
 
-from source_exact_online.api.odata import Row, RowPlan
-from source_exact_online.catalog.definitions import Rows, StreamDefinition
-from source_exact_online.catalog.schemas import properties
+from source_exact_online.api.exact_time import WallClock
+from source_exact_online.api.page import Row
+from source_exact_online.catalog.definitions import Rows, StreamDefinition, Transport
+from source_exact_online.read.partition import Record
 from source_exact_online.state import transitions
-from source_exact_online.state.position import Pass, Position
+from source_exact_online.state.position import InProgressListing, Position
 from source_exact_online.state.stream_state import StreamState
 
-logger = logging.getLogger("airbyte.exact_online")
 
-
-class Consumer(Protocol):
-    """What a listing asks of a stream that it feeds, be it with its own rows or with word of deleted ones."""
+class Reader(Protocol):
+    """What a listing asks of a stream that it feeds, with its own rows or with tombstones of deleted ones."""
 
     @property
     def definition(self) -> StreamDefinition:
@@ -37,40 +35,50 @@ class Consumer(Protocol):
         """Properties to ask for."""
 
     @property
-    def indispensable(self) -> tuple[str, ...]:
+    def required(self) -> tuple[str, ...]:
         """Those of them that cannot be left out, even if Exact refuses them."""
 
     @property
-    def brings_rows(self) -> bool:
+    def counts_as_readable(self) -> bool:
         """Whether reading the listing to its end means that the stream can be read in the division."""
 
     @property
-    def full(self) -> bool:
+    def full_refresh(self) -> bool:
         """Whether the listing is read in full, whatever the position."""
 
     @property
     def position(self) -> Position:
-        """How far the stream is."""
+        """How far the stream was when the listing began."""
 
     @property
-    def under_way(self) -> Pass | None:
-        """Pass over this listing that the last sync did not finish."""
+    def in_progress(self) -> InProgressListing | None:
+        """Listing of the same sync mode that an earlier run did not finish."""
 
     @property
-    def version(self) -> int | None:
+    def row_version(self) -> int | None:
         """Row version after which rows are wanted; None if there is none to go on from."""
 
-    def leave_out(self, refused: frozenset[str]) -> None:
-        """Make records without columns that Exact refused."""
+    @property
+    def owns_all(self) -> bool:
+        """Whether every row of the listing concerns the stream."""
 
-    def takes(self, row: Row) -> bool:
-        """Whether a row of the listing concerns the stream."""
+    def begin(self) -> None:
+        """Take the position that the stream has now for the one to start from."""
 
-    def record(self, row: Row, division: int) -> Row:
-        """Record of a row read in a division."""
+    def owns(self, row: Row) -> bool:
+        """Return whether a row of the listing concerns the stream."""
 
-    def after(self, reached: Pass) -> Position:
-        """Position of the stream once a pass has come as far as this."""
+    def records(self, rows: Sequence[Row], division: int, now_ms: float) -> Sequence[Record]:
+        """Return the records of some rows read in a division, at a moment of Exact's clock (epoch ms)."""
+
+    def after(self, listing: InProgressListing, *, finished: bool, ascending: bool) -> Position:
+        """Return the position of the stream once a listing has come as far as this.
+
+        Args:
+            listing: how far it is.
+            finished: whether it has been read to its end.
+            ascending: whether row versions have come in ascending order.
+        """
 
 
 @dataclass(slots=True)
@@ -79,26 +87,24 @@ class StreamReader:
 
     Attributes:
         definition: the stream.
-        columns: properties its records have.
-        full: whether it is read in full, whatever its position.
-        state: state of the stream, changed by the scheduler alone.
+        columns: properties its records have, `Division` included.
+        full_refresh: whether it is read in full, whatever its position.
+        state: state of the stream; only read here.
         key: name of the partition in that state.
-        stands_in: whether the definition is that of a stand-in.
+        clock: of the site.
     """
 
     definition: StreamDefinition
     columns: tuple[str, ...]
-    full: bool
+    full_refresh: bool
     state: StreamState
     key: str
-    stands_in: bool = False
-    brings_rows: ClassVar[bool] = True
-    _plan: RowPlan = field(init=False)
-    _refused: frozenset[str] = frozenset()
+    clock: WallClock
+    counts_as_readable: ClassVar[bool] = True
+    position: Position = field(init=False)
 
     def __post_init__(self) -> None:
-        self.columns = tuple(name for name in self.columns if name not in self.definition.lacks)
-        self._compile()
+        self.begin()
 
     @property
     def name(self) -> str:
@@ -106,82 +112,53 @@ class StreamReader:
         return self.definition.name
 
     @property
-    def indispensable(self) -> tuple[str, ...]:
+    def required(self) -> tuple[str, ...]:
         """Keys and cursors."""
         return self.definition.always_read
 
     @property
-    def position(self) -> Position:
-        """How far the stream is."""
-        return self.state.positions.get(self.key, Position())
+    def in_progress(self) -> InProgressListing | None:
+        """Listing of the same sync mode that an earlier run did not finish."""
+        found = self.position.in_progress
+        return found if found is not None and found.full_refresh is self.full_refresh else None
 
     @property
-    def under_way(self) -> Pass | None:
-        """Pass of the same sync mode that the last sync did not finish, or finished in a sync that did not."""
-        under_way = self.position.under_way
-        return under_way if under_way is not None and under_way.full is self.full else None
-
-    @property
-    def hears_of_deletions(self) -> bool:
-        """Whether deleted rows of the stream are logged, and wanted."""
-        return self.definition.entity_type is not None and not self.full
-
-    @property
-    def version(self) -> int | None:
+    def row_version(self) -> int | None:
         """Row version after which it wants rows; None if it has none to go on from."""
-        return None if self.full else self.position.version
+        if self.full_refresh:
+            return None if self.in_progress is None else self.in_progress.highest_row_version
+        return self.position.row_version
 
-    def leave_out(self, refused: frozenset[str]) -> None:
-        """Make records without columns that Exact refused."""
-        if refused != self._refused:
-            self._refused = refused
-            self._compile()
+    def begin(self) -> None:
+        """Take the position that the stream has now for the one to start from."""
+        self.position = self.state.positions.get(self.key, Position())
 
-    def takes(self, row: Row) -> bool:
-        """Whether a row of the listing is one of this stream's."""
-        if self.definition.rows is Rows.ALL:
-            return True
-        return bool(row.get("LineNumber")) is (self.definition.rows is Rows.LINES)
+    @property
+    def owns_all(self) -> bool:
+        """Whether every row of the listing is one of this stream's."""
+        return self.definition.rows is Rows.ALL
 
-    def record(self, row: Row, division: int) -> Row:
-        """Record of a row read in a division."""
-        source, key_from = self.definition.division_from, self.definition.key_from
-        key = {self.definition.key[0]: row[key_from]} if key_from else {}
-        return {"Division": row[source] if source else division, **key, **self._plan.record(row)}
+    def owns(self, row: Row) -> bool:
+        """Return whether a row of the listing is one of this stream's."""
+        return self.owns_all or bool(row.LineNumber) is (self.definition.rows is Rows.LINES)
 
-    def after(self, reached: Pass) -> Position:
-        """Position once a pass has come as far as this: in mid-pass, or past it.
+    def records(self, rows: Sequence[Row], division: int, now_ms: float) -> Sequence[Record]:
+        """Return the records of some rows: the rows themselves, with `Division` and without what nobody asked for."""
+        source = self.definition.division_from
+        for row in rows:
+            row.Division = getattr(row, source) if source else division
+        if rows:
+            extra = [name for name in rows[0].__struct_fields__ if name not in self.columns]
+            for name in extra:
+                for row in rows:
+                    setattr(row, name, None)
+        return rows
 
-        A stream hears of deletions from the begin of its first pass on.
-        """
-        reached = replace(reached, full=self.full)
-        position = self.position.without_cursors() if self.full else self.position
-        position = replace(position, stands_in=self.stands_in)
-        if self.hears_of_deletions and position.deletions_read is None:
-            position = replace(position, deletions_read=reached.began)
-        if reached.next_url is not None:
-            return replace(position, under_way=reached)
-        return transitions.finished(position, reached)
-
-    def _compile(self) -> None:
-        names = [name for name in self.columns if name not in self._refused and name != "Division"]
-        self._plan = RowPlan.compile(properties(self.definition.name), names)
-
-
-class RefusedColumns:
-    """Columns that Exact refused in this sync, by endpoint; shared by all partitions."""
-
-    def __init__(self) -> None:
-        self._by_path: dict[str, frozenset[str]] = {}
-
-    def of(self, path: str) -> frozenset[str]:
-        """Columns not to ask for."""
-        return self._by_path.get(path, frozenset())
-
-    def add(self, path: str, columns: Sequence[str], detail: str) -> None:
-        """Remember refused columns; warns the first time."""
-        fresh = set(columns) - self.of(path)
-        if fresh:
-            self._by_path[path] = self.of(path) | fresh
-            names = ", ".join(sorted(fresh))
-            logger.warning("Exact Online refuses %s of %s; reading on without (%s).", names, path, detail)
+    def after(self, listing: InProgressListing, *, finished: bool, ascending: bool) -> Position:
+        """Return the position once a listing has come as far as this."""
+        listing = replace(listing, full_refresh=self.full_refresh)
+        if finished:
+            return transitions.listing_finished(self.position, listing, self.clock)
+        if self.definition.transport is not Transport.FEED:
+            return transitions.list_checkpoint(self.position, listing)
+        return transitions.feed_checkpoint(self.position, listing) if ascending else self.position

@@ -1,9 +1,12 @@
-"""How far one stream is in one division, and the JSON form in which a state keeps it."""
+"""How far one stream is in one division, and the JSON form in which a state keeps it.
+
+A position does not move itself: transitions.py has every rule that moves one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -11,45 +14,44 @@ from source_exact_online.api import exact_time
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
-_DAY_MS = 24 * 3_600_000
+NEVER_MOVED = "never"
+"""Move date of a division that Exact says was never moved."""
+
+MODES = {"full_refresh": True, "incremental": False}
 
 
 @dataclass(frozen=True, slots=True)
-class Pass:
-    """A listing that has begun and not ended: where it goes on.
+class InProgressListing:
+    """A listing that has begun and not ended.
 
     Attributes:
-        began: when it began, epoch milliseconds of Exact's clock.
-        full: whether it belongs to a full refresh.
-        next_url: page to go on from; None once the pass is done (kept only for full refreshes).
+        started_at: when it began, epoch milliseconds of Exact's clock.
+        full_refresh: whether it belongs to a full refresh.
+        next_url: page to go on from; None before the first page, and for feeds, which go on by row version.
         pages: pages read so far.
-        stuck: whether the last run ended because `next_url` failed at once.
-        undated: whether rows without ``Modified`` were among them.
-        highest_modified: highest ``Modified`` seen, milliseconds on Exact's wall clock.
-        highest_version: highest row version seen.
-        settled_version: highest row version of a row that was changed before the listing began, as far as rows tell.
-        ordered: whether row versions have come in ascending order so far.
+        highest_modified: highest ``Modified`` read, milliseconds on Exact's wall clock.
+        highest_row_version: highest row version read.
     """
 
-    began: int
-    full: bool
+    started_at: int
+    full_refresh: bool
     next_url: str | None = None
     pages: int = 0
-    stuck: bool = False
-    undated: bool = False
     highest_modified: int | None = None
-    highest_version: int | None = None
-    settled_version: int | None = None
-    ordered: bool = True
+    highest_row_version: int | None = None
 
-    @property
-    def proven_version(self) -> int | None:
-        """Row version up to which all is read once the listing has ended.
 
-        Out of order, a row that was changed behind the reader's back may have a lower version than one that was changed
-        before the reader's eyes.
-        """
-        return self.highest_version if self.ordered else self.settled_version
+@dataclass(frozen=True, slots=True)
+class DeletionsRead:
+    """How far the log of deleted rows was read.
+
+    Attributes:
+        read_at: when it was last read, or the start of the first reading of the rows; epoch milliseconds.
+        row_version: highest row version read from it; None if it was never read, and is told by date.
+    """
+
+    read_at: int
+    row_version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,206 +59,123 @@ class Position:
     """How far one stream is in one division.
 
     Attributes:
-        modified: highest ``Modified`` delivered, or the begin of the pass if that was earlier; milliseconds on Exact's
-            wall clock, as that is what Exact's filters compare.
-        version: highest row version delivered, for feeds.
-        before: `modified` when the last pass over a feed began, 0 if there was none; None where that is not known. The
-            last pass proves nothing if the division came to another database while it was under way, nor do passes
-            of which it is not known whether it did.
-        since: begin of the first pass that ended at this `modified`, epoch milliseconds.
-        seen: begin of the last pass that ended at this `modified`, epoch milliseconds.
-        deletions_version: highest row version read from the deletion log.
-        deletions_read: when the deletion log was last read, or the begin of the first pass, epoch milliseconds.
-        deletions_before: the moment of the reading before that, as the division may have moved during the last one.
-        undated: whether rows without ``Modified`` were seen, which a filter on it would hide.
-        stands_in: whether the stream's stand-in was read. It is kept to, as keys may differ from those of the feed.
-        by_key: whether headers did not show their lines, so that these are asked for by key.
-        moved: ``DivisionMoveDate`` of the division as last seen, None if it had never moved.
-        moved_known: whether `moved` was ever seen.
-        unwatched: begin of the first run, since `moved` was last seen, to which Exact did not tell it; epoch
-            milliseconds. None if the last run was told.
-        delivered: digests of records that the next pass may read again (see overlap.py).
-        under_way: listing that has begun and not ended.
+        cursor: highest ``Modified`` read, or the start of the listing if that was earlier; milliseconds on Exact's wall
+            clock, as that is what Exact's filters compare.
+        row_version: highest row version read; feeds only.
+        last_read_at: start of the last listing that was read to its end, epoch milliseconds.
+        cursor_unchanged_since: start of the first listing that ended at this cursor, epoch milliseconds.
+        start_date: rows with a lower ``Modified`` were left out; milliseconds on Exact's wall clock, None if none were.
+        move_date: ``DivisionMoveDate`` when the division was last read, or `NEVER_MOVED`; None where it is unknown.
+        deletions: how far the log of deleted rows was read; None if they do not count yet.
+        refreshed_at: when this division's part of a full refresh that has not ended elsewhere began, epoch milliseconds.
+        in_progress: listing that has begun and not ended.
     """
 
-    modified: int | None = None
-    version: int | None = None
-    before: int | None = None
-    since: int | None = None
-    seen: int | None = None
-    deletions_version: int | None = None
-    deletions_read: int | None = None
-    deletions_before: int | None = None
-    moved: str | None = None
-    moved_known: bool = False
-    unwatched: int | None = None
-    delivered: frozenset[str] = frozenset()
-    undated: bool = False
-    stands_in: bool = False
-    by_key: bool = False
-    under_way: Pass | None = None
+    cursor: int | None = None
+    row_version: int | None = None
+    last_read_at: int | None = None
+    cursor_unchanged_since: int | None = None
+    start_date: int | None = None
+    move_date: str | None = None
+    deletions: DeletionsRead | None = None
+    refreshed_at: int | None = None
+    in_progress: InProgressListing | None = None
 
-    def dump(self) -> dict[str, Any]:
-        """JSON form. Row versions are text: JavaScript on the way would round those beyond 2^53."""
-        document: dict[str, Any] = {
-            "Modified": _text(self.modified),
-            "Timestamp": _digits(self.version),
-            "before": "" if self.before == 0 else _text(self.before),
-            "unchanged_since": _instant_text(self.since),
-            "read_at": _instant_text(self.seen),
-            "deletions": _without_none(
-                {
-                    "Timestamp": _digits(self.deletions_version),
-                    "read_at": _instant_text(self.deletions_read),
-                    "before": _instant_text(self.deletions_before),
-                }
-            ),
-            "unwatched_since": _instant_text(self.unwatched),
-            "undated": self.undated or None,
-            "stands_in": self.stands_in or None,
-            "by_key": self.by_key or None,
-            "delivered": sorted(self.delivered),
-            "pass": None if self.under_way is None else _dump_pass(self.under_way),
+    @property
+    def was_read(self) -> bool:
+        """Whether some of the stream's rows were read in the division."""
+        moments = (self.last_read_at, self.refreshed_at, self.row_version, self.cursor, self.in_progress)
+        return any(moment is not None for moment in moments)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form. Row versions are text: JavaScript on the way would round those beyond 2^53."""
+        deletions = self.deletions and {
+            "row_version": _digits(self.deletions.row_version),
+            "read_at": _instant_text(self.deletions.read_at),
         }
-        if self.moved_known:
-            document["moved"] = self.moved or ""
-        return {name: value for name, value in document.items() if value not in (None, {}, [])}
+        return _without_none(
+            {
+                "cursor": _wall_text(self.cursor),
+                "row_version": _digits(self.row_version),
+                "last_read_at": _instant_text(self.last_read_at),
+                "cursor_unchanged_since": _instant_text(self.cursor_unchanged_since),
+                "start_date": _wall_text(self.start_date),
+                "move_date": self.move_date,
+                "deletions_read_until": deletions and _without_none(deletions),
+                "refreshed_at": _instant_text(self.refreshed_at),
+                "in_progress": self.in_progress and _listing_to_json(self.in_progress),
+            }
+        )
 
     @classmethod
-    def load(cls, document: object) -> Position:
+    def from_json(cls, document: object) -> Position:
         """Read the JSON form back.
 
         Raises:
             ValueError: it does not have that form.
         """
         fields = _mapping(document)
-        deletions = _mapping(fields.get("deletions", {}))
-        moved = fields.get("moved")
-        if moved is not None and not isinstance(moved, str):
-            raise ValueError("'moved' is not text")
         try:
             return cls(
-                modified=_milliseconds(fields.get("Modified")),
-                version=_integer(fields.get("Timestamp")),
-                before=0 if fields.get("before") == "" else _milliseconds(fields.get("before")),
-                since=_instant(fields.get("unchanged_since")),
-                seen=_instant(fields.get("read_at")),
-                deletions_version=_integer(deletions.get("Timestamp")),
-                deletions_read=_instant(deletions.get("read_at")),
-                deletions_before=_instant(deletions.get("before")),
-                delivered=_digests(fields.get("delivered", [])),
-                undated=fields.get("undated") is True,
-                stands_in=fields.get("stands_in") is True,
-                by_key=fields.get("by_key") is True,
-                moved=moved or None,
-                moved_known=moved is not None,
-                unwatched=_instant(fields.get("unwatched_since")),
-                under_way=_load_pass(fields.get("pass")),
+                cursor=_wall(fields.get("cursor")),
+                row_version=_row_version(fields.get("row_version")),
+                last_read_at=_instant(fields.get("last_read_at")),
+                cursor_unchanged_since=_instant(fields.get("cursor_unchanged_since")),
+                start_date=_wall(fields.get("start_date")),
+                move_date=_text_or_none(fields.get("move_date"), "move_date"),
+                deletions=_deletions(fields.get("deletions_read_until")),
+                refreshed_at=_instant(fields.get("refreshed_at")),
+                in_progress=_listing(fields.get("in_progress")),
             )
         except OverflowError as error:
             raise ValueError(str(error)) from error
 
-    def without_cursors(self) -> Position:
-        """Position to begin a full refresh with: only what is known of the division."""
-        return Position(
-            moved=self.moved, moved_known=self.moved_known, unwatched=self.unwatched, stands_in=self.stands_in
-        )
 
-    @property
-    def is_begin(self) -> bool:
-        """Whether nothing was read yet, but deletions count already."""
-        return self.deletions_read is not None and self.seen is None and self.under_way is None
-
-    def is_later_than(self, moment: datetime) -> bool:
-        """Whether it knows of anything after an aware moment. A cursor in the future would hide rows for good."""
-        instants = (self.since, self.seen, self.deletions_read, self.under_way.began if self.under_way else None)
-        limit = round((moment - _EPOCH) / timedelta(milliseconds=1))
-        wall_limit = exact_time.of_instant(limit)
-        return (self.modified or 0) > wall_limit or any(instant is not None and instant > limit for instant in instants)
-
-    def with_move(self, moved: str | None) -> Position:
-        """The same position, with the date at which the division came to its database."""
-        return replace(self, moved=moved, moved_known=True, unwatched=None)
-
-    def has_moved(self, moved: str | None) -> bool:
-        """Whether row versions cannot be those of the database to which the division came at that date.
-
-        Where no date was known so far, it counts whether it lies after the first reading, with a day to spare.
-        """
-        if self.moved_known or moved is None:
-            return self.moved_known and self.moved != moved
-        if self.version is None and self.deletions_version is None and self.under_way is None:
-            return False
-        try:
-            date = exact_time.milliseconds(moved)
-        except ValueError:
-            return True
-        return self.unwatched is None or date >= exact_time.of_instant(self.unwatched) - _DAY_MS
-
-    def after_move(self, moved: str | None) -> Position:
-        """Position in a division that came to another database, where all row versions were given out anew.
-
-        The last pass may have been under way then, and have taken the lower row versions of the new database for the
-        end of the listing: what it should have found is looked for again.
-        """
-        position = replace(self, version=None, before=None, deletions_version=None, under_way=None)
-        if self.before is not None:
-            position = replace(position, modified=self.before or None, since=self.seen)
-        return position.with_move(moved)
-
-
-def _dump_pass(under_way: Pass) -> dict[str, Any]:
+def _listing_to_json(listing: InProgressListing) -> dict[str, Any]:
     return _without_none(
         {
-            "began": _instant_text(under_way.began),
-            "sync_mode": "full_refresh" if under_way.full else "incremental",
-            "next": under_way.next_url,
-            "pages": under_way.pages,
-            "stuck": under_way.stuck or None,
-            "undated": under_way.undated or None,
-            "Modified": _text(under_way.highest_modified),
-            "Timestamp": _digits(under_way.highest_version),
-            "settled": _digits(under_way.settled_version),
-            "unordered": not under_way.ordered or None,
+            "started_at": _instant_text(listing.started_at),
+            "sync_mode": "full_refresh" if listing.full_refresh else "incremental",
+            "next_url": listing.next_url,
+            "pages": listing.pages,
+            "highest_modified": _wall_text(listing.highest_modified),
+            "highest_row_version": _digits(listing.highest_row_version),
         }
     )
 
 
-def _load_pass(document: object) -> Pass | None:
+def _listing(document: object) -> InProgressListing | None:
     if document is None:
         return None
     fields = _mapping(document)
-    began = _instant(fields.get("began"))
-    next_url = fields.get("next")
-    pages = fields.get("pages", 0)
-    sync_mode = fields.get("sync_mode")
-    if began is None or not isinstance(next_url, str | None) or not isinstance(pages, int):
-        raise ValueError("'pass' is damaged")
-    if sync_mode not in ("full_refresh", "incremental"):
+    started_at, pages, mode = _instant(fields.get("started_at")), fields.get("pages"), fields.get("sync_mode")
+    if started_at is None or isinstance(pages, bool) or not isinstance(pages, int) or pages < 0:
+        raise ValueError("'in_progress' is damaged")
+    if not isinstance(mode, str) or mode not in MODES:
         raise ValueError("'sync_mode' is neither full_refresh nor incremental")
-    return Pass(
-        began=began,
-        full=sync_mode == "full_refresh",
-        next_url=next_url,
+    return InProgressListing(
+        started_at=started_at,
+        full_refresh=MODES[mode],
+        next_url=_text_or_none(fields.get("next_url"), "next_url"),
         pages=pages,
-        stuck=fields.get("stuck") is True,
-        undated=fields.get("undated") is True,
-        highest_modified=_milliseconds(fields.get("Modified")),
-        highest_version=_integer(fields.get("Timestamp")),
-        settled_version=_integer(fields.get("settled")),
-        ordered=fields.get("unordered") is not True,
+        highest_modified=_wall(fields.get("highest_modified")),
+        highest_row_version=_row_version(fields.get("highest_row_version")),
     )
 
 
-def _digests(values: object) -> frozenset[str]:
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise ValueError("'delivered' is not a list of text")
-    return frozenset(values)
+def _deletions(document: object) -> DeletionsRead | None:
+    if document is None:
+        return None
+    fields = _mapping(document)
+    read_at = _instant(fields.get("read_at"))
+    if read_at is None:
+        raise ValueError("'deletions_read_until' is damaged")
+    return DeletionsRead(read_at, _row_version(fields.get("row_version")))
 
 
 def _mapping(document: object) -> Mapping[str, object]:
     if not isinstance(document, Mapping):
-        raise ValueError(f"{document!r} is not an object")
+        raise ValueError(f"{_shown(document)} is not an object")
     return document
 
 
@@ -264,15 +183,21 @@ def _without_none(document: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in document.items() if value is not None}
 
 
-def _text(wall_ms: int | None) -> str | None:
+def _text_or_none(value: object, name: str) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"{name!r} is not text")
+    return value
+
+
+def _wall_text(wall_ms: int | None) -> str | None:
     return None if wall_ms is None else exact_time.to_text(wall_ms)
 
 
-def _milliseconds(text: object) -> int | None:
+def _wall(text: object) -> int | None:
     if text is None:
         return None
     if not isinstance(text, str):
-        raise ValueError(f"{text!r} is not a time")
+        raise ValueError(f"{_shown(text)} is not a time")
     return exact_time.from_text(text)
 
 
@@ -287,7 +212,7 @@ def _instant(text: object) -> int | None:
         return None
     instant = datetime.fromisoformat(text) if isinstance(text, str) else None
     if instant is None or instant.tzinfo is None:
-        raise ValueError(f"{text!r} is not an instant")
+        raise ValueError(f"{_shown(text)} is not an instant")
     return round((instant - _EPOCH) / timedelta(milliseconds=1))
 
 
@@ -295,12 +220,16 @@ def _digits(number: int | None) -> str | None:
     return None if number is None else str(number)
 
 
-def _integer(value: object) -> int | None:
+def _row_version(value: object) -> int | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise ValueError(f"{value!r} is not a row version")
+    if isinstance(value, bool) or not isinstance(value, int | str) or len(str(value)[:20]) > 19:
+        raise ValueError(f"{_shown(value)} is not a row version")
     version = int(value)
     if not 0 <= version < 2**63:
-        raise ValueError(f"{value!r} is not a row version")
+        raise ValueError(f"{_shown(value)} is not a row version")
     return version
+
+
+def _shown(value: object) -> str:
+    return repr(value)[:60]

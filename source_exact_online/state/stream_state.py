@@ -20,6 +20,8 @@ from airbyte_cdk.models import (
 )
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_exact_online.api.exact_time import AMSTERDAM, WallClock
+from source_exact_online.state import transitions
 from source_exact_online.state.position import Position
 
 logger = logging.getLogger("airbyte.exact_online")
@@ -30,16 +32,26 @@ _TOLERANCE = timedelta(days=1)
 VERSION = 1
 """Version of the state's form."""
 
+LOGIN = "login"
+"""Name of the one partition of a stream whose listing is the login's, in place of a division's number."""
+
 
 @dataclass(slots=True)
 class StreamState:
-    """The state of one stream: positions by division, those of divisions not read now included."""
+    """The state of one stream. The scheduler alone changes it.
+
+    Attributes:
+        stream: name of the stream.
+        positions: position by division, those of divisions that are not read now included.
+        columns: columns that the last run read; None where it is not known.
+    """
 
     stream: str
     positions: dict[str, Position] = field(default_factory=dict)
+    columns: tuple[str, ...] | None = None
 
     @classmethod
-    def load(cls, stream: str, document: Mapping[str, Any], now: datetime | None = None) -> StreamState:
+    def load(cls, stream: str, document: Mapping[str, Any], now: datetime, clock: WallClock = AMSTERDAM) -> StreamState:
         """Read a stream's state.
 
         A state of another form is ignored with a warning, and so is a position of one division that is damaged or from
@@ -48,7 +60,8 @@ class StreamState:
         Args:
             stream: name of the stream.
             document: the state.
-            now: current time, aware; without it, no position counts as from the future.
+            now: current time, aware.
+            clock: of the site.
 
         Raises:
             AirbyteTracedException: the state was written by a newer version of the connector.
@@ -67,55 +80,64 @@ class StreamState:
         if version != VERSION or not isinstance(divisions, Mapping):
             logger.warning("The state of stream %s was not written by this connector; reading from the start.", stream)
             return state
-        loaded = {division: _load_position(stream, division, position, now) for division, position in divisions.items()}
-        state.positions = {division: position for division, position in loaded.items() if position is not None}
+        columns = document.get("columns")
+        if isinstance(columns, list) and all(isinstance(name, str) for name in columns):
+            state.columns = tuple(columns)
+        for division, position in divisions.items():
+            loaded = _load_position(stream, division, position, now, clock)
+            if loaded is not None:
+                state.positions[division] = loaded
         return state
 
-    def forget_finished_passes(self) -> None:
-        """Drop what only a broken-off full refresh has to know: which divisions it had done with."""
-        done = [
-            key for key, position in self.positions.items() if position.under_way and not position.under_way.next_url
-        ]
-        for key in done:
-            del self.positions[key]
+    @property
+    def divisions(self) -> frozenset[int]:
+        """Numbers of the divisions that it has positions of."""
+        return frozenset(int(key) for key in self.positions if key.isascii() and key.isdigit() and len(key) < 12)
 
     def message(self) -> AirbyteMessage:
-        """STATE message of the stream."""
-        divisions = {division: position.dump() for division, position in self.positions.items()}
+        """Return the STATE message of the stream."""
+        document: dict[str, Any] = {"version": VERSION}
+        if self.columns is not None:
+            document["columns"] = list(self.columns)
+        document["divisions"] = {division: position.to_json() for division, position in self.positions.items()}
         return AirbyteMessage(
             type=Type.STATE,
             state=AirbyteStateMessage(
                 type=AirbyteStateType.STREAM,
                 stream=AirbyteStreamState(
-                    stream_descriptor=StreamDescriptor(name=self.stream),
-                    stream_state=AirbyteStateBlob({"version": VERSION, "divisions": divisions}),
+                    stream_descriptor=StreamDescriptor(name=self.stream), stream_state=AirbyteStateBlob(document)
                 ),
             ),
         )
 
 
-def _load_position(stream: str, division: str, document: object, now: datetime | None) -> Position | None:
+def _load_position(
+    stream: str, division: str, document: object, now: datetime, clock: WallClock
+) -> Position | None:
     try:
-        position = Position.load(document)
-        if now is not None and position.is_later_than(now + _TOLERANCE):
+        position = Position.from_json(document)
+        if transitions.is_from_the_future(position, now + _TOLERANCE, clock):
             raise ValueError("it is from the future")
         return position
     except ValueError as error:
         logger.warning(
-            "The state of stream %s in division %s is damaged (%s); reading it from the start.", stream, division, error
+            "The state of stream %s in division %s is damaged (%s); reading it from the start.",
+            stream,
+            str(division)[:20],
+            error,
         )
         return None
 
 
 def load_states(
-    messages: Iterable[AirbyteStateMessage] | None, streams: Iterable[str], now: datetime | None = None
+    messages: Iterable[AirbyteStateMessage] | None, streams: Iterable[str], now: datetime
 ) -> dict[str, StreamState]:
-    """States of some streams out of what Airbyte passes in; an empty state for a stream that has none.
+    """Return the states of some streams out of what Airbyte passes in; an empty state for a stream that has none.
 
     Args:
         messages: what Airbyte passes in.
         streams: names of the streams.
-        now: current time, aware; without it, no position counts as from the future.
+        now: current time, aware.
 
     Raises:
         AirbyteTracedException: a state is of a newer version of the connector.
@@ -136,6 +158,5 @@ def load_states(
 
 
 def known_divisions(states: Iterable[StreamState]) -> tuple[int, ...]:
-    """Numbers of all divisions that some states speak of, in ascending order."""
-    keys = {key for state in states for key in state.positions if key.isdecimal()}
-    return tuple(sorted(map(int, keys)))
+    """Return the numbers of all divisions that some states have positions of, in ascending order."""
+    return tuple(sorted(frozenset[int]().union(*(state.divisions for state in states))))

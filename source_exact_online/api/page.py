@@ -1,0 +1,340 @@
+"""Pages of a listing: bytes to typed rows, and the proof that they are the page that was asked for.
+
+Exact writes the status before it has read the rows, so a 200 proves nothing: an error object may stand among the rows,
+beside them, or in the middle of one. A page counts only if each of its rows bears its key and belongs to the division
+that was asked. Everything else is a damaged page, and none of it counts.
+
+A page is decoded strictly. What the strict decoder refuses goes through the forgiving one, value by value: text is
+repaired, a value that does not fit its column becomes null, and each repair is named. No row is lost to one bad value.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from math import isfinite
+from types import UnionType
+from typing import Any
+from urllib.parse import urljoin
+
+import msgspec
+
+METADATA = "__metadata"
+
+Row = Any
+"""A typed row: an instance of a class that `row_type` made. A property that Exact did not send is None."""
+
+
+class DamagedPageError(ValueError):
+    """A body that is not the page that was asked for; the text has Exact's own words where there are any."""
+
+
+class NotAPageError(DamagedPageError):
+    """A body that is not JSON at all, such as a page for people."""
+
+
+class Metadata(msgspec.Struct, gc=False):
+    """What OData says of a row.
+
+    Attributes:
+        uri: address of the row.
+    """
+
+    uri: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RowShape:
+    """What the rows of a listing must look like.
+
+    Attributes:
+        columns: type of each property as it stands in JSON; hashable pairs of name and type.
+        key: properties that no row may lack.
+    """
+
+    columns: tuple[tuple[str, type | UnionType], ...]
+    key: tuple[str, ...]
+
+    @classmethod
+    def of(cls, columns: Mapping[str, type | UnionType], key: Iterable[str]) -> RowShape:
+        """Return the shape of some columns, the key's among them."""
+        return cls(tuple(columns.items()), tuple(key))
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """One value that did not fit.
+
+    Attributes:
+        column: its property.
+        key: key of its row, for a person.
+        value: what was sent, shortened; empty where the text was damaged.
+    """
+
+    column: str
+    key: str
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a listing.
+
+    Attributes:
+        rows: typed rows, in Exact's order.
+        next_url: address of the page that follows; None on the last one.
+        repairs: values that did not fit.
+    """
+
+    rows: Sequence[Row]
+    next_url: str | None
+    repairs: Sequence[Repair] = field(default=())
+
+
+class PageDecoder:
+    """Turns the bodies of one listing into pages. Thread-safe.
+
+    Args:
+        shape: what its rows look like.
+        division: division that its rows must belong to; None where any will do.
+    """
+
+    def __init__(self, shape: RowShape, division: int | None) -> None:
+        self.row_type = row_type(shape)
+        self._shape = shape
+        self._division = division
+        self._uri_part = f"/{division}/"
+        self._decoder = _decoder(shape)
+
+    def decode(self, body: bytes, url: str) -> Page:
+        """Return the page in a body.
+
+        Args:
+            body: as it was received.
+            url: address that it answers.
+
+        Raises:
+            DamagedPageError: it is not a page of this listing.
+        """
+        repairs: list[Repair] = []
+        try:
+            if b"\\u0000" in body:
+                raise msgspec.DecodeError("NUL in text")
+            document = self._decoder.decode(body)
+            if document.error is not None or document.d.error is not None:
+                raise DamagedPageError(words_in(body) or "an error object stands beside the rows")
+            rows, link = document.d.results, document.d.next
+        except (msgspec.DecodeError, UnicodeDecodeError):  # what does not fit the types is a DecodeError as well
+            rows, link = self._forgive(body, repairs)
+        self._prove_division(rows)
+        return Page(rows, following(url, link) if link else None, repairs)
+
+    def _prove_division(self, rows: Sequence[Row]) -> None:
+        """Hold the rows to the division that was asked.
+
+        Raises:
+            DamagedPageError: a row says that it belongs to another one.
+        """
+        part, division = self._uri_part, self._division
+        for row in rows:
+            metadata, row.metadata_ = row.metadata_, None
+            if division is None:
+                continue
+            found = None
+            if metadata is not None and part not in metadata.uri:
+                found = re.search(r"/api/v1/(?:beta/)?(\d+)/", metadata.uri)
+            other = found[1] if found is not None else row.Division
+            if other is not None and other != division:
+                raise DamagedPageError(f"a row of division {other} came in place of one of {division}")
+
+    def _forgive(self, body: bytes, repairs: list[Repair]) -> tuple[list[Row], str | None]:
+        """Read a page that the strict decoder refuses, value by value.
+
+        Raises:
+            DamagedPageError: it is not a page, whatever is forgiven.
+        """
+        document = lenient_json(body)
+        if not isinstance(document, dict) or "d" not in document or "error" in document:
+            raise DamagedPageError(words_in(body) or "the body has no member 'd'")
+        data: Any = document["d"]
+        link: Any = None
+        if isinstance(data, dict) and "results" in data:
+            if "error" in data:
+                raise DamagedPageError(words_in(body) or "an error object stands beside the rows")
+            data, link = data["results"], data.get("__next")
+        elif isinstance(data, dict) and data:
+            data = [data]
+        if not isinstance(data, list):
+            raise DamagedPageError(words_in(body) or "member 'd' holds no rows")
+        if link is not None and not isinstance(link, str):
+            raise DamagedPageError(f"the link to the next page is {shown(link)}")
+        return [self._row(row, repairs, body) for row in data], link
+
+    def rows(self, data: Sequence[object], repairs: list[Repair]) -> list[Row]:
+        """Return typed rows out of parsed JSON, as embedded lines are; repairs are added to a list.
+
+        Raises:
+            DamagedPageError: one of them is no row of this listing.
+        """
+        rows = [self._row(row, repairs) for row in data]
+        self._prove_division(rows)
+        return rows
+
+    def _row(self, row: object, repairs: list[Repair], body: bytes = b"") -> Row:
+        if not isinstance(row, dict) or "error" in row or any(row.get(name) is None for name in self._shape.key):
+            raise DamagedPageError(words_in(body) or f"a row lacks its key {', '.join(self._shape.key)}")
+        values: dict[str, Any] = {}
+        key = ", ".join(str(row[name]) for name in self._shape.key)
+        metadata = row.get(METADATA)
+        if isinstance(metadata, dict) and isinstance(metadata.get("uri"), str):
+            values["metadata_"] = Metadata(metadata["uri"])
+        for name, kind in self._shape.columns:
+            value = row.get(name)
+            if value is None:
+                continue
+            fitting, is_odd = fit(value, kind)
+            if is_odd:
+                if fitting is None and name in self._shape.key:
+                    raise DamagedPageError(f"a row has {shown(value)} for its key {name}")
+                repairs.append(Repair(name, key, shown(value) if fitting is None else ""))
+            values[name] = fitting
+        return self.row_type(**values)
+
+
+@lru_cache(maxsize=2048)
+def row_type(shape: RowShape) -> type[msgspec.Struct]:
+    """Return the class of a listing's rows. It is made once per shape, however many divisions are read.
+
+    Keys have no default, so that the strict decoder refuses a row without them. A member ``error`` fits no row.
+    """
+    required = [(name, kind) for name, kind in shape.columns if name in shape.key]
+    optional: list[Any] = [(name, kind | None, None) for name, kind in shape.columns if name not in shape.key]
+    names = {name for name, _ in shape.columns}
+    if "Division" not in names:
+        optional.insert(0, ("Division", int | None, None))
+    optional += [("metadata_", Metadata | None, None), ("error_", None, None)]
+    return msgspec.defstruct(
+        "Row",
+        [*required, *optional],
+        rename={"metadata_": METADATA, "error_": "error"},
+        omit_defaults=True,
+        gc=False,
+        kw_only=True,
+    )
+
+
+@lru_cache(maxsize=2048)
+def _decoder(shape: RowShape) -> msgspec.json.Decoder[Any]:
+    row: Any = row_type(shape)
+    error: tuple[str, Any, Any] = ("error", Any, None)
+    rows: Any = list.__class_getitem__(row)
+    listing = msgspec.defstruct(
+        "Listing", [("results", rows), ("next", str | None, None), error], rename={"next": "__next"}
+    )
+    return msgspec.json.Decoder(msgspec.defstruct("Document", [("d", listing), error]))
+
+
+# -- the forgiving path --------------------------------------------------------------------------------------------
+
+_RAW_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
+_ODD_TEXT = re.compile("[\x00\ufffd\ud800-\udfff]")
+
+
+def lenient_json(body: bytes) -> Any:
+    """Return the value of a JSON text with raw control characters, stray bytes, NaN or a byte order mark in it.
+
+    What stands for no character becomes U+FFFD.
+
+    Raises:
+        NotAPageError: it is not JSON.
+        DamagedPageError: it breaks off, or an error stands in its middle.
+    """
+    text = _RAW_CONTROL.sub("\ufffd", body.decode("utf-8-sig", "replace"))
+    try:
+        return json.JSONDecoder(strict=False, parse_constant=lambda _: float("nan")).decode(text)
+    except (ValueError, RecursionError) as error:
+        if not text.lstrip().startswith(("{", "[")):
+            raise NotAPageError(f"the body is not JSON ({len(body)} bytes)") from error
+        raise DamagedPageError(words_in(body) or f"the JSON breaks off ({len(body)} bytes)") from error
+
+
+def fit(value: object, kind: type | UnionType) -> tuple[Any, bool]:
+    """Return a value as a column takes it, None if it does not; and whether the value was odd.
+
+    Args:
+        value: what was sent, not null.
+        kind: type of the column.
+    """
+    if kind is Any:
+        return value, False
+    if isinstance(value, bool):
+        return (value, False) if kind is bool else (None, True)
+    if isinstance(value, str):
+        return _clean(value) if kind is str else _number(value, kind)
+    if isinstance(value, float) and not value.is_integer():
+        return (value, False) if issubclass(float, kind) and isfinite(value) else (None, True)
+    if isinstance(value, int | float) and issubclass(int, kind) and kind is not bool:
+        number = int(value)
+        return (number, False) if -(2**63) <= number < 2**63 else (None, True)
+    return None, True
+
+
+def _number(text: str, kind: type | UnionType) -> tuple[int | float | None, bool]:
+    """Return the number that a text spells, which is as good as the number itself."""
+    if issubclass(float, kind) and re.fullmatch(r"-?\d{1,300}(\.\d{1,300})?([eE][+-]?\d{1,3})?", text):
+        number = float(text)
+        return (number, False) if isfinite(number) else (None, True)
+    if issubclass(int, kind) and re.fullmatch(r"-?\d{1,19}", text):
+        return int(text), False
+    return None, True
+
+
+def _clean(text: str) -> tuple[str, bool]:
+    """Return a text without NUL, which PostgreSQL refuses, and with U+FFFD for half a surrogate pair."""
+    if not _ODD_TEXT.search(text):
+        return text, False
+    clean = _HALF_PAIR.sub("\ufffd", text)
+    return clean.replace("\0", ""), "\ufffd" in clean
+
+
+def shown(value: object) -> str:
+    """Return a value as a log line may show it: on one line, and short."""
+    return repr(value)[:60]
+
+
+_ERROR_VALUE = re.compile(rb'"error"\s*:\s*\{[^{}]{0,300}"message"\s*:\s*(?:\{[^{}]{0,300}?"value"\s*:\s*)?"((?:[^"\\]|\\.){1,2000})"')
+
+
+def words_in(body: bytes) -> str:
+    """Return Exact's own words in a body with an error object somewhere; empty where there are none."""
+    found = _ERROR_VALUE.search(body)
+    if found is None:
+        return ""
+    text = found[1].decode("utf-8", "replace")
+    try:
+        text = json.loads(f'"{text}"', strict=False)
+    except ValueError:
+        pass
+    return " ".join(text.split())[:300]
+
+
+def following(url: str, link: str) -> str:
+    """Return the address that a link to the next page means.
+
+    Exact's documentation prints links as ``../api/v1/...``, which is meant from the site's root.
+
+    Args:
+        url: address of the page that has the link.
+        link: as it stands there.
+
+    Raises:
+        DamagedPageError: it leads nowhere.
+    """
+    try:
+        return urljoin(url, re.sub(r"^(\.\./)+api/", "/api/", link))
+    except ValueError as error:
+        raise DamagedPageError(f"the link to the next page is no URL ({error})") from error

@@ -1,0 +1,110 @@
+"""Typed rows to records: dates and row versions in the form that destinations get, and a warning for what does not fit."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from source_exact_online.api import exact_time
+from source_exact_online.api.exact_time import WallClock
+from source_exact_online.api.page import Repair, Row, shown
+from source_exact_online.catalog.column_types import ColumnType, column_type
+
+logger = logging.getLogger("airbyte.exact_online")
+
+
+class RecordFormat:
+    """How the rows of one selection become records, decided once instead of per row.
+
+    Args:
+        properties: JSON schemas of the columns by name.
+        key: columns that name a row to a person.
+        clock: of the site.
+    """
+
+    def __init__(self, properties: Mapping[str, Mapping[str, Any]], key: Sequence[str], clock: WallClock) -> None:
+        kinds = {name: column_type(name, schema) for name, schema in properties.items()}
+        self._big_integers = [name for name, kind in kinds.items() if kind is ColumnType.BIG_INTEGER]
+        self._instants = [name for name, kind in kinds.items() if kind is ColumnType.INSTANT]
+        self._dates = [name for name, kind in kinds.items() if kind is ColumnType.DATE]
+        self._key = key
+        self._clock = clock
+
+    def read_integers(self, rows: Sequence[Row]) -> list[Repair]:
+        """Turn integers that came as text, as Edm.Int64 does, into integers, in place. Return those that are none."""
+        repairs: list[Repair] = []
+        for name in self._big_integers:
+            for row in rows:
+                value = getattr(row, name)
+                if type(value) is str:
+                    try:
+                        setattr(row, name, int(value))
+                    except ValueError:
+                        repairs.append(self._drop(row, name, value))
+        return repairs
+
+    def write_dates(self, rows: Sequence[Row], now_ms: float) -> list[Repair]:
+        """Give dates the form that destinations get, in place. Return those that are none.
+
+        Args:
+            rows: typed rows with dates as Exact sent them.
+            now_ms: epoch milliseconds of Exact's clock, which tells the two instants of the repeated hour apart.
+        """
+        repairs: list[Repair] = []
+        utc_text = self._clock.utc_text
+        self._write(rows, self._instants, lambda value: utc_text(value, now_ms), repairs)
+        self._write(rows, self._dates, exact_time.wall_text, repairs)
+        return repairs
+
+    def _write(
+        self, rows: Sequence[Row], names: Iterable[str], convert: Callable[[str], str], repairs: list[Repair]
+    ) -> None:
+        for name in names:
+            for row in rows:
+                value = getattr(row, name)
+                if value is not None:
+                    try:
+                        setattr(row, name, convert(value) if value else None)
+                    except ValueError:
+                        repairs.append(self._drop(row, name, value))
+
+    def _drop(self, row: Row, name: str, value: object) -> Repair:
+        setattr(row, name, None)
+        return Repair(name, ", ".join(str(getattr(row, key)) for key in self._key), shown(value))
+
+
+class RepairLog:
+    """Warns of values that did not fit: once per stream and column in a run. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._warned: set[tuple[str, str]] = set()
+
+    def warn(self, stream: str, division: int, repairs: Iterable[Repair]) -> None:
+        """Warn of some repairs, as far as that has not been done.
+
+        Args:
+            stream: name of the stream.
+            division: in which they were found.
+            repairs: what was found.
+        """
+        for repair in repairs:
+            with self._lock:
+                if (stream, repair.column) in self._warned:
+                    continue
+                self._warned.add((stream, repair.column))
+            what = (
+                f"has the value {repair.value}, which does not fit the column and was left empty"
+                if repair.value
+                else "has characters that are none; U+FFFD stands for them"
+            )
+            logger.warning(
+                "%s of %s in division %d, row %s, %s. Other rows of the column may be affected as well.",
+                repair.column,
+                stream,
+                division,
+                repair.key,
+                what,
+            )
