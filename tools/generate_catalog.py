@@ -4,7 +4,7 @@
 says which streams differ from the committed file, and ends with exit code 1 if any does.
 
 Derived: which entities there are, their stream names, the endpoint that serves each, transport, page size, scope, key,
-cursor, deletion number, row version look-up, mandatory filter, the key that lines share with their header. Decided by a
+cursor, deletion number, SyncTimestamp name, the key that lines share with their header. Decided by a
 person, in the overlay: titles, groups, what is left out and why, and whatever the rules would get wrong.
 """
 
@@ -34,9 +34,8 @@ Entry = dict[str, Any]
 # "GLAccounts" is GL, Accounts; "VATCodes" is VAT, Codes; "ProjectWBS" is Project, WBS
 _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z]|$)|[A-Z]?[a-z]+|\d+")
 _FIELDS = (
-    "name", "title", "transport", "path", "whole", "page_size", "scope", "key", "cursor", "rows", "entity_type",
-    "sync_timestamp", "group", "header_key", "header", "year", "filter_required", "partition", "division_from",
-    "stand_in",
+    "name", "title", "transport", "path", "bulk_path", "page_size", "scope", "key", "cursor", "rows", "entity_type",
+    "sync_timestamp", "group", "header_key", "header", "split_by_year", "partition", "division_from",
 )  # fmt: skip
 """Fields of an entry in the order in which they are written."""
 
@@ -78,7 +77,7 @@ class CatalogGenerator:
             reference: all endpoints by path.
             overlay: what a person decided.
             entity_types: number in the deletion log by feed.
-            sync_timestamps: names of the feeds that the row version look-up knows.
+            sync_timestamps: names of the feeds that SyncTimestamp knows.
         """
         self.reference = reference
         self.overlay = overlay
@@ -88,7 +87,7 @@ class CatalogGenerator:
         self._dated_headers = dated_headers(reference)
 
     def entities(self) -> dict[str, list[Endpoint]]:
-        """AccessibleDivisions endpoints by the name of the stream that their rows belong to; left out ones aside."""
+        """Readable endpoints by the name of the stream that their rows belong to; left out ones aside."""
         found: dict[str, list[Endpoint]] = {}
         for endpoint in self.reference.values():
             if endpoint.readable and endpoint.path not in self.overlay.left_out:
@@ -138,8 +137,8 @@ class CatalogGenerator:
             raise ValueError(f"{name} ({endpoints[0].path}): no title")
         decided = {key: value for key, value in self.overlay.streams[name].items() if key != "why"}
         endpoint = self._serving(name, endpoints)
-        whole = next((one for one in endpoints if one.kind == "bulk"), None)
-        header, shown = self._dated_headers.get(endpoint.path, (None, ""))
+        bulk = next((one for one in endpoints if one.kind == "bulk"), None)
+        header, navigation = self._dated_headers.get(endpoint.path, (None, ""))
         transport = decided.get("transport") or ("list" if header else _transport(endpoint))
         derived: Entry = {
             "name": name,
@@ -151,21 +150,18 @@ class CatalogGenerator:
             "cursor": next((prop for prop in ("Modified", "Timestamp") if prop in endpoint.offered), None),
             "entity_type": self._entity_types.get(endpoint.path),
             "group": self.overlay.groups[_service(endpoint)],
-            "header_key": self._named_key(endpoint, endpoints),
-            "filter_required": (transport == "list" and endpoint.demands_filter) or None,
+            "header_key": self._header_key(endpoint, endpoints),
         }
         if endpoint.kind == "sync" and endpoint.entity in self._sync_timestamps:
             derived["sync_timestamp"] = endpoint.entity
         if endpoint.path in self.overlay.mixed:
             derived["rows"] = ("headers", "lines")[self.overlay.mixed[endpoint.path].index(name)]
-        if transport == "list" and whole is not None and whole.offered >= endpoint.offered - _NOT_READ:
-            derived["whole"] = whole.address
+        if transport == "list" and bulk is not None and bulk.offered >= endpoint.offered - _NOT_READ:
+            derived["bulk_path"] = bulk.address
         if header is not None:
-            derived |= {"cursor": "Modified", "header": {"path": header.address, "lines": shown}}
-        if transport == "snapshot" and endpoint.demands_filter:
-            raise ValueError(f"{name}: {endpoint.path} wants a filter, but is read whole")
-        if endpoint.kind == "sync" and endpoint.status != "current":
-            derived["stand_in"] = self._stand_in(endpoint, endpoints)
+            derived |= {"cursor": "Modified", "header": {"path": header.address, "navigation": navigation}}
+        if endpoint.demands_filter:
+            raise ValueError(f"{name}: {endpoint.path} wants a filter, but a first sync reads it whole")
         entry = derived | decided
         return {field: entry[field] for field in _FIELDS if field == "scope" or entry.get(field) is not None}
 
@@ -185,26 +181,12 @@ class CatalogGenerator:
             raise ValueError(f"{name}: {endpoint.path} or {', '.join(other.path for other in others)}?")
         return endpoint
 
-    def _stand_in(self, feed: Endpoint, endpoints: Sequence[Endpoint]) -> Entry | None:
-        """What serves a stream where Exact does not know its feed: the standard endpoint of the same rows."""
-        endpoint = next((one for one in endpoints if one.kind == "standard"), None)
-        if endpoint is None:
-            return None
-        header, shown = self._dated_headers.get(endpoint.path, (None, ""))
-        has = endpoint.offered | ({"Modified"} if header else set())
-        entry: Entry = {"path": endpoint.address, "page_size": endpoint.page_size}
-        if endpoint.stable_key != feed.stable_key:
-            (entry["key_from"],) = endpoint.stable_key
-        if header is not None:
-            entry["header"] = {"path": header.address, "lines": shown}
-        return {**entry, "lacks": sorted(feed.offered - has)}
-
-    def _named_key(self, endpoint: Endpoint, views: Sequence[Endpoint]) -> str | None:
+    def _header_key(self, endpoint: Endpoint, views: Sequence[Endpoint]) -> str | None:
         """Property besides the key by which headers and lines find each other, as the standard endpoint has it."""
         for view in views:
-            named = self._header_keys.get(view.path)
-            if named is not None and named in endpoint.offered and named not in endpoint.stable_key:
-                return named
+            key = self._header_keys.get(view.path)
+            if key is not None and key in endpoint.offered and key not in endpoint.stable_key:
+                return key
         return None
 
     def _refuse_leftovers(self, entities: Mapping[str, Sequence[Endpoint]]) -> None:

@@ -64,7 +64,7 @@ class SchemaGenerator:
         self._entities = {endpoint.name for endpoint in reference.values() if endpoint.readable}
 
     def schema(self, stream: Mapping[str, Any]) -> Schema:
-        """JSON schema (draft-07) of one catalogue entry: primary key, then cursor, then the order of the reference.
+        """JSON schema (draft-07) of one catalogue entry: Division, key, cursor, then the order of the reference.
 
         Raises:
             KeyError: the reference has no such path.

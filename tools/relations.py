@@ -44,7 +44,7 @@ def header_keys(reference: Mapping[str, Endpoint]) -> dict[str, str]:
 
 
 def dated_headers(reference: Mapping[str, Endpoint]) -> dict[str, tuple[Endpoint, str]]:
-    """Headers of lines that have no ``Modified`` while the headers do, and the property that shows the lines.
+    """Headers of lines that have no ``Modified`` while the headers do, and their navigation property to the lines.
 
     By path of the lines' standard endpoint.
     """

@@ -26,8 +26,8 @@ GROUP_TITLES = {
     "manufacturing": "Manufacturing",
     "documents": "Documents",
 }
-_FOR_ALL = (("deleted", "deleted rows of all streams"), ("sync_timestamp", "the look-up of row versions"))
-"""Services of services.yaml that need a scope, and what for."""
+_FOR_ALL = (("deleted", "deleted rows of all streams"), ("sync_timestamp", "where feeds start (SyncTimestamp)"))
+"""Services of endpoints.yaml that need a scope, and what for."""
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -98,7 +98,7 @@ def _row(stream: Stream) -> tuple[str, ...]:
         f"`{stream['cursor']}`" if _is_incremental(stream) else "",
         _deletions(stream),
         stream["scope"] or "not documented",
-        f"{pages}; 1,000 when all is read (`{stream['whole']}`)" if "whole" in stream else pages,
+        f"{pages}; 1,000 when all is read (`{stream['bulk_path']}`)" if "bulk_path" in stream else pages,
     )
 
 
@@ -106,8 +106,7 @@ def _endpoint(stream: Stream) -> str:
     path = f"`{stream['path']}`"
     if "header" in stream:
         return f"{path}; changed ones with `{stream['header']['path']}`"
-    path += {"headers": " (headers)", "lines": " (lines)"}.get(stream.get("rows", ""), "")
-    return f"{path}; `{stream['stand_in']['path']}` where that is not known" if "stand_in" in stream else path
+    return path + {"headers": " (headers)", "lines": " (lines)"}.get(stream.get("rows", ""), "")
 
 
 def left_out() -> str:

@@ -70,7 +70,7 @@ def test_the_stream_tables_say_which_streams_get_deletions(tables: str) -> None:
     column = header.strip("| ").split(" | ").index("Deletions")
     rows = [row.strip("| ").split(" | ") for row in tables.splitlines() if row.startswith("| `")]
     told = {row[0].strip("`"): row[column] == "yes" for row in rows}
-    assert told == {name: catalog()[name].entity_type is not None for name in told}
+    assert told == {name: catalog()[name].tracks_deletions for name in told}
     assert True in told.values()
 
 

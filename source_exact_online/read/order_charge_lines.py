@@ -75,7 +75,7 @@ class HeaderQuery:
         self._client = client
         self._division = division
         self._lines = lines
-        self._shown = header.lines
+        self._shown = header.navigation
         self._key = lines.header_key
         self.by_key = by_key
 

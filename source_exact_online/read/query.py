@@ -127,7 +127,7 @@ class Query:
 
     def after(self, url: str) -> str | None:
         """URL of the page after a listing's last one: the next year's first, where years are read one by one."""
-        year = self._definition.year
+        year = self._definition.split_by_year
         condition = None if year is None else years.following(year, odata.filtered(url), self._first_year())
         return None if condition is None else self._page(condition)
 
@@ -137,7 +137,7 @@ class Query:
         options = {"$select": ",".join(self.columns)}
         if condition is not None:
             options["$filter"] = condition
-        path = (condition is None and self._definition.whole) or self._definition.path
+        path = (condition is None and self._definition.bulk_path) or self._definition.path
         return self._client.url(path, self._division, options)
 
     def lines(self, listed: Sequence[Row], url: str, began: int) -> Lines:
@@ -219,7 +219,7 @@ class Query:
 
     def drop_filter(self) -> bool:
         """Ask for all rows and pick the wanted ones here; returns whether that changes the request."""
-        filters = self._definition.transport is Transport.LIST or self._definition.year is not None
+        filters = self._definition.transport is Transport.LIST or self._definition.split_by_year is not None
         if not filters or not self._filtered:
             return False
         self._filtered = False
@@ -243,8 +243,8 @@ class Query:
     def _condition(self) -> str | None:
         if self._definition.transport is Transport.FEED:
             return f"Timestamp gt {self._first_version()}L"
-        if self._filtered and self._definition.year is not None:
-            return years.first(self._definition.year, self._this_year())
+        if self._filtered and self._definition.split_by_year is not None:
+            return years.first(self._definition.split_by_year, self._this_year())
         if self._definition.transport is Transport.SNAPSHOT or not self._filtered:
             return None
         begins = [self._begin(consumer) for consumer in self._consumers]
@@ -253,7 +253,7 @@ class Query:
             changed = f"Modified ge {odata.datetime_literal(exact_time.from_milliseconds(min(known)))}"
             undated = any(consumer.position.undated and not consumer.full for consumer in self._consumers)
             return f"{changed} or Modified eq null" if undated and self._asks_undated else changed
-        if self._definition.filter_required or self._filter_demanded:
+        if self._filter_demanded:
             return f"Modified ge {odata.datetime_literal(_LONG_AGO)}"
         return None
 

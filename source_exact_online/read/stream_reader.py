@@ -83,7 +83,6 @@ class StreamReader:
         full: whether it is read in full, whatever its position.
         state: state of the stream, changed by the scheduler alone.
         key: name of the partition in that state.
-        stands_in: whether the definition is that of a stand-in.
     """
 
     definition: StreamDefinition
@@ -91,13 +90,11 @@ class StreamReader:
     full: bool
     state: StreamState
     key: str
-    stands_in: bool = False
     brings_rows: ClassVar[bool] = True
     _plan: RowPlan = field(init=False)
     _refused: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        self.columns = tuple(name for name in self.columns if name not in self.definition.lacks)
         self._compile()
 
     @property
@@ -124,7 +121,7 @@ class StreamReader:
     @property
     def hears_of_deletions(self) -> bool:
         """Whether deleted rows of the stream are logged, and wanted."""
-        return self.definition.entity_type is not None and not self.full
+        return self.definition.tracks_deletions and not self.full
 
     @property
     def version(self) -> int | None:
@@ -145,9 +142,8 @@ class StreamReader:
 
     def record(self, row: Row, division: int) -> Row:
         """Record of a row read in a division."""
-        source, key_from = self.definition.division_from, self.definition.key_from
-        key = {self.definition.key[0]: row[key_from]} if key_from else {}
-        return {"Division": row[source] if source else division, **key, **self._plan.record(row)}
+        source = self.definition.division_from
+        return {"Division": row[source] if source else division, **self._plan.record(row)}
 
     def after(self, reached: Pass) -> Position:
         """Position once a pass has come as far as this: in mid-pass, or past it.
@@ -156,7 +152,6 @@ class StreamReader:
         """
         reached = replace(reached, full=self.full)
         position = self.position.without_cursors() if self.full else self.position
-        position = replace(position, stands_in=self.stands_in)
         if self.hears_of_deletions and position.deletions_read is None:
             position = replace(position, deletions_read=reached.began)
         if reached.next_url is not None:
