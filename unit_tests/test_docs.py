@@ -111,6 +111,17 @@ def test_links_lead_to_files_and_headings_of_the_repository(page: Path) -> None:
     assert dead == []
 
 
+def test_the_glossary_names_each_word_once_and_the_module_that_owns_it() -> None:
+    text = (REPOSITORY / "docs" / "glossary.md").read_text(encoding="utf-8")
+    rows = [row.strip("| ").split(" | ") for row in text.splitlines() if row.startswith("| ")]
+    rows = [row for row in rows if row[0] not in ("Word", "---")]
+    words = [row[0] for row in rows]
+    assert len(words) > 30
+    assert len(set(words)) == len(words)
+    owner = re.compile(r"\[(\w+/\w+\.py)\]\(\.\./source_exact_online/\1\)")
+    assert [row[0] for row in rows if len(row) != 3 or not owner.fullmatch(row[2])] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=ids)
 def test_make_targets_that_are_named_exist(page: Path) -> None:
     makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
