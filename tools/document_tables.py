@@ -19,7 +19,7 @@ Document: TypeAlias = Any
 """What a YAML file holds."""
 
 PACKAGE = REPOSITORY / "source_exact_online"
-DOCUMENTS = ("README.md", "docs/errors-and-limits.md", "docs/streams.md", "docs/erd.md")
+DOCUMENTS = ("README.md", "docs/errors-and-limits.md", "docs/streams.md", "docs/erd.md", "docs/runners.md")
 
 ERROR_ACTIONS = {
     "retry": "asked again with exponential back-off, then the stream ends incomplete",
@@ -66,6 +66,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "functions": stream_tables.functions,
     "diagram": stream_tables.diagram,
     "joins": stream_tables.joins,
+    "key_maps": stream_tables.key_maps,
     "errors": errors,
     "token_errors": token_errors,
     "configuration": configuration,

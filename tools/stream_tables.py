@@ -146,6 +146,25 @@ def _deletions(stream: Stream) -> str:
     return "yes" if "entity_type" in stream else "no"
 
 
+def composite_keys() -> dict[str, list[str]]:
+    """Primary keys, by stream, whose first column alone does not identify a row among all divisions.
+
+    A GUID is one row's in all of Exact Online; codes and numbers are given out anew in each division.
+    """
+    found: dict[str, list[str]] = {}
+    for stream in _streams():
+        types = {prop.name: prop.type for prop in at_address(_reference(), stream["path"]).properties}
+        if stream["key"] and [types[name] for name in stream["key"]] != ["Edm.Guid"]:
+            found[str(stream["name"])] = [*stream["key"], "Division"]
+    return dict(sorted(found.items()))
+
+
+def key_maps() -> str:
+    """Meltano's stream maps for those streams, as lines of `meltano.yml`."""
+    lines = [f"  {name}: {{__key_properties__: [{', '.join(key)}]}}\n" for name, key in composite_keys().items()]
+    return f"```yaml\nstream_maps:\n{''.join(lines)}```\n"
+
+
 def core_joins() -> list[tuple[str, str, str]]:
     """Joins between core streams: stream, column, and what it refers to (`stream.column`), in the catalogue's order."""
     overlay = _generator().overlay

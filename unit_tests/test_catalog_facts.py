@@ -13,6 +13,7 @@ import yaml
 from source_exact_online.catalog.definitions import Header, Rows, StreamDefinition, Transport, catalog
 from tools.generate_schemas import load_catalog
 from tools.reference import REPOSITORY, Endpoint, at_address, load_reference
+from tools.stream_tables import composite_keys
 
 CATALOG = load_catalog()
 REFERENCE = load_reference()
@@ -40,6 +41,32 @@ CORE = [
     "gl_accounts", "gl_classifications", "transaction_lines", "journals", "financial_periods", "cost_centers",
     "cost_units", "divisions",
 ]  # fmt: skip
+SHARED_KEYS: dict[str, tuple[str, ...]] = {
+    "aging_overview": ("Edm.Int32",),
+    "available_features": ("Edm.Int32",),
+    "currencies": ("Edm.String",),
+    "document_type_categories": ("Edm.Int32",),
+    "document_types": ("Edm.Int32",),
+    "employment_contract_flex_phases": ("Edm.Int32",),
+    "employment_end_reasons": ("Edm.Int32",),
+    "gl_transaction_sources": ("Edm.Int32",),
+    "gl_transaction_types": ("Edm.Int32",),
+    "incoterms": ("Edm.Int16",),
+    "journal_status_list": ("Edm.String", "Edm.Int32", "Edm.Int32"),
+    "opening_balance_current_year_after_entry": ("Edm.Guid", "Edm.Int32"),
+    "opening_balance_current_year_processed": ("Edm.Guid", "Edm.Int32"),
+    "opening_balance_previous_year_after_entry": ("Edm.Guid", "Edm.Int32"),
+    "opening_balance_previous_year_processed": ("Edm.Guid", "Edm.Int32"),
+    "outstanding_invoices_overview": ("Edm.String",),
+    "payables_list": ("Edm.Int64",),
+    "profit_loss_overview": ("Edm.Int32",),
+    "project_budget_types": ("Edm.Int16",),
+    "receivables_list": ("Edm.Int64",),
+    "reporting_balance": ("Edm.Int32", "Edm.Int64"),
+    "revenue_list": ("Edm.Int32", "Edm.Int32"),
+    "subscription_line_types": ("Edm.Int16",),
+}
+"""Types of the keys whose first column alone does not identify a row among all divisions."""
 NEWER_FEEDS = {
     "sync/Financial/PurchaseEntries": ["purchase_entries", "purchase_entry_lines"],
     "sync/Financial/SalesEntries": ["sales_entries", "sales_entry_lines"],
@@ -162,6 +189,17 @@ def test_the_primary_key_is_the_own_key_and_then_the_division() -> None:
 def test_streams_with_a_row_a_division_have_the_division_alone_as_primary_key() -> None:
     alone = {name for name, definition in catalog().items() if definition.primary_key == ("Division",)}
     assert alone == {"divisions", "all_divisions", "manufacturing_settings"}
+
+
+def test_the_first_column_of_a_primary_key_is_a_guid_of_one_row_or_is_not_enough() -> None:
+    """A reader that takes the first column for the whole key is right about the first sort only."""
+    types = {
+        stream["name"]: tuple(types_at(stream["path"])[name] for name in stream["key"])
+        for stream in CATALOG
+        if stream["key"]
+    }
+    assert {name: found for name, found in types.items() if found != ("Edm.Guid",)} == SHARED_KEYS
+    assert set(composite_keys()) == set(SHARED_KEYS)
 
 
 def test_the_cursor_is_modified_wherever_the_entity_has_it() -> None:

@@ -6,13 +6,14 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from source_exact_online.catalog.definitions import catalog
 from source_exact_online.catalog.schemas import properties
 from tools.document_tables import DOCUMENTS, TABLES, with_tables
 from tools.generate_catalog import load_overlay
 from tools.reference import REPOSITORY
-from tools.stream_tables import all_streams, core_joins, core_streams, diagram, scopes
+from tools.stream_tables import all_streams, composite_keys, core_joins, core_streams, diagram, key_maps, scopes
 
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 # [text](target), ![text](target); a title after the target and an anchor are not part of the file's name.
@@ -79,6 +80,14 @@ def test_the_scope_table_names_each_stream_at_its_scope() -> None:
     told = {stream: scope for scope, uses in rows.items() for stream in re.findall(r"`(\w+)`", uses)}
     scope_of = {name: definition.scope for name, definition in catalog().items()}
     assert told == {name: f"{scope}: Read" if scope else "not documented" for name, scope in scope_of.items()}
+
+
+def test_the_stream_maps_for_meltano_name_the_primary_keys() -> None:
+    maps = yaml.safe_load(key_maps().strip("`\n").removeprefix("yaml"))["stream_maps"]
+    assert {name: tuple(operators["__key_properties__"]) for name, operators in maps.items()} == {
+        name: catalog()[name].primary_key for name in composite_keys()
+    }
+    assert all(operators.keys() == {"__key_properties__"} for operators in maps.values())
 
 
 def test_joins_lead_from_columns_to_keys_that_exist() -> None:
