@@ -87,7 +87,7 @@ class CatalogGenerator:
         self._dated_headers = dated_headers(reference)
 
     def entities(self) -> dict[str, list[Endpoint]]:
-        """Readable endpoints by the name of the stream that their rows belong to; left out ones aside."""
+        """Return the readable endpoints by the name of the stream that their rows belong to; left out ones aside."""
         found: dict[str, list[Endpoint]] = {}
         for endpoint in self.reference.values():
             if endpoint.readable and endpoint.path not in self.overlay.left_out:
@@ -95,16 +95,16 @@ class CatalogGenerator:
         return found
 
     def name_of(self, endpoint: Endpoint) -> str:
-        """Name of the stream with the rows of an endpoint."""
+        """Return the name of the stream with the rows of an endpoint."""
         name = self.overlay.names.get(endpoint.path)
         spelled = self.overlay.words.get(endpoint.entity, endpoint.entity)
         return name or "_".join(_WORDS.findall(spelled)).lower()
 
     def entries(self) -> list[Entry]:
-        """All entries: the core first, then group by group, by name.
+        """Return all entries: the core first, then group by group, by name.
 
         Raises:
-            ValueError: a decision is missing, or is about something that does not exist.
+            ValueError: A decision is missing, or is about something that does not exist.
         """
         entities = self.entities()
         self._refuse_leftovers(entities)
@@ -117,7 +117,7 @@ class CatalogGenerator:
         )
 
     def left_out(self) -> list[tuple[str, str]]:
-        """Path and reason of every readable endpoint and function that no stream serves."""
+        """Return the path and the reason of every readable endpoint and function that no stream serves."""
         functions = [
             endpoint.path
             for endpoint in self.reference.values()
@@ -166,7 +166,7 @@ class CatalogGenerator:
         return {field: entry[field] for field in _FIELDS if field == "scope" or entry.get(field) is not None}
 
     def _serving(self, name: str, endpoints: Sequence[Endpoint]) -> Endpoint:
-        """The endpoint that serves a stream: a feed; else what can be filtered on Modified; else the larger pages."""
+        """Return what serves a stream: a feed; else what can be filtered on Modified; else the larger pages."""
         feed = next((path for path, streams in self.overlay.mixed.items() if name in streams), None)
         if (path := feed or self.overlay.endpoints.get(name)) is not None:
             return self.reference[path]
@@ -182,7 +182,7 @@ class CatalogGenerator:
         return endpoint
 
     def _header_key(self, endpoint: Endpoint, views: Sequence[Endpoint]) -> str | None:
-        """Property besides the key by which headers and lines find each other, as the standard endpoint has it."""
+        """Return the property besides the key that joins headers and lines, as the standard endpoint has it."""
         for view in views:
             key = self._header_keys.get(view.path)
             if key is not None and key in endpoint.offered and key not in endpoint.stable_key:
@@ -190,7 +190,11 @@ class CatalogGenerator:
         return None
 
     def _refuse_leftovers(self, entities: Mapping[str, Sequence[Endpoint]]) -> None:
-        """A decision about something that does not exist is a spelling mistake, or out of date."""
+        """Refuse a decision about something that does not exist: a spelling mistake, or out of date.
+
+        Raises:
+            ValueError: There is one.
+        """
         overlay = self.overlay
         paths = [*overlay.names, *overlay.endpoints.values(), *overlay.mixed, *overlay.left_out]
         wrong = [path for path in paths if path not in self.reference]
@@ -215,21 +219,21 @@ def _service(endpoint: Endpoint) -> str:
 
 
 def load_overlay(file: Path = OVERLAY_FILE) -> Overlay:
-    """The decisions; a stream that has a title only stands there as that text."""
+    """Return the decisions; a stream that has a title only stands there as that text."""
     table = yaml.safe_load(file.read_text(encoding="utf-8"))
     streams = {name: {"title": one} if isinstance(one, str) else one for name, one in table.pop("streams").items()}
     return Overlay(streams=streams, **table)
 
 
 def load_generator(file: Path = OVERLAY_FILE) -> CatalogGenerator:
-    """The generator with the repository's reference and decisions."""
+    """Return the generator with the repository's reference and decisions."""
     feeds = yaml.safe_load(SYNC_FEEDS_FILE.read_text(encoding="utf-8"))
     numbers = {path: number for number, path in feeds["entity_types"].items()}
     return CatalogGenerator(load_reference(), load_overlay(file), numbers, frozenset(feeds["sync_timestamp"]))
 
 
 def render(generator: CatalogGenerator) -> str:
-    """The text of catalog.yaml: its head, the streams, what is left out."""
+    """Return the text of catalog.yaml: its head, the streams, what is left out."""
     overlay = generator.overlay
     parts = [HEAD_FILE.read_text(encoding="utf-8"), "streams:\n"]
     group = None
@@ -262,7 +266,7 @@ def _left_out_text(generator: CatalogGenerator) -> str:
 
 
 def differences(text: str, file: Path = CATALOG_FILE) -> list[str]:
-    """What a person has to know about a committed catalogue that is not the generated one; empty when it is."""
+    """Return how a committed catalogue differs from the generated one, in words; empty when it does not."""
     committed = file.read_text(encoding="utf-8") if file.exists() else "streams: []"
     if committed == text:
         return []
@@ -274,7 +278,7 @@ def differences(text: str, file: Path = CATALOG_FILE) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
+    """Run the command line and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.generate_catalog", description="Generate the catalogue.")
     parser.add_argument("--check", action="store_true", help="compare with the committed file and write nothing")
     check: bool = parser.parse_args(arguments).check
