@@ -10,7 +10,7 @@ from typing import Any
 
 Row = tuple[Any, ...]
 Key = tuple[Any, Any]
-"""Division and key of a row within it."""
+"""A row's own key and its division."""
 Keys = dict[str, set[Key]]
 """Keys by stream."""
 
@@ -32,12 +32,12 @@ class Fetched:
 
     @classmethod
     def of(cls, stream: str, rows: Sequence[Row], known: Container[Key], moment: datetime) -> Fetched:
-        """Sort the fetched rows (division, key, Modified, deletion) by what happened to them after a moment."""
+        """Sort the fetched rows (key, division, Modified, deletion) by what happened to them after a moment."""
         kinds = Counter(
             "deleted" if deleted_at
-            else "new" if (division, key) not in known
+            else "new" if (key, division) not in known
             else "changed" if modified >= moment
             else "unchanged"
-            for division, key, modified, deleted_at in rows
+            for key, division, modified, deleted_at in rows
         )  # fmt: skip
         return cls(stream, kinds["new"], kinds["changed"], kinds["deleted"], kinds["unchanged"])

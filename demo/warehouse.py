@@ -132,10 +132,10 @@ class Warehouse:
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, stream: str, *, fetched_after: datetime | None = None) -> list[Row]:
-    """Division, key, Modified and _ab_cdc_deleted_at of the rows of a stream, perhaps only of those fetched lately."""
+    """Key, division, Modified and _ab_cdc_deleted_at of the rows of a stream, perhaps only of those fetched lately."""
     table = connection.table(f"{SCHEMA}.{stream}")
     key = "ID" if "id" in table.columns else "Division"
     deleted_at = "_ab_cdc_deleted_at" if "_ab_cdc_deleted_at" in table.columns else "null"
     if fetched_after is not None:
         table = table.filter(f"_airbyte_extracted_at >= timestamp '{fetched_after}'")
-    return table.project(f"Division, {key}, Modified, {deleted_at}").fetchall()
+    return table.project(f"{key}, Division, Modified, {deleted_at}").fetchall()

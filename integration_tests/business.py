@@ -230,7 +230,7 @@ class Business:
                 continue
             modified = dates[row[kind.parent[0]]] if dates and kind and kind.parent else row.get("Modified")
             record = {text: row[text], "Modified": modified and utc_text(parse_time(modified))}
-            found[(division,) if stream == "divisions" else (division, row["ID"])] = record
+            found[(division,) if stream == "divisions" else (row["ID"], division)] = record
         return found
 
     def seen(self, stream: str, division: int) -> None:
@@ -268,7 +268,7 @@ class Business:
     def _forget(self, stream: str, key: Key) -> None:
         self._old.pop((stream, key), None)
         self._forgotten.discard((stream, key))
-        self._unseen[stream, key[0]].pop(key, None)
+        self._unseen[stream, key[-1]].pop(key, None)
 
     def _pick(self, kind: Kind, division: int, pick: int) -> Row | None:
         rows = list(self.sandbox.store.rows(division, kind.entity))

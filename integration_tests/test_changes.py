@@ -365,7 +365,7 @@ class Reading(RuleBasedStateMachine):
         return {
             key: {text: record.get(text), "Modified": record.get("Modified")}
             for key, record in self.destination.table(stream).rows.items()
-            if key[0] == division
+            if key[-1] == division
         }
 
 

@@ -135,11 +135,11 @@ def test_a_second_sync_repeats_only_what_has_no_cursor(first: Run, second: Run, 
 
 def test_what_is_read_by_year_is_asked_for_year_by_year(full_sandbox: Sandbox, first: Run) -> None:
     assert first.exit_code == 0
-    by_year = [stream for stream in CATALOG if "year" in stream]
+    by_year = [stream for stream in CATALOG if "split_by_year" in stream]
     assert by_year
     for stream in by_year:
         filters = {call.options["$filter"] for call in full_sandbox.calls(stream["path"])}
-        assert all(re.fullmatch(rf"{stream['year']} (gt|eq|lt) \d{{4}}", condition) for condition in filters)
+        assert all(re.fullmatch(rf"{stream['split_by_year']} (gt|eq|lt) \d{{4}}", condition) for condition in filters)
         assert len(filters) > 10
 
 
@@ -148,7 +148,7 @@ def test_changed_lines_without_a_date_cost_a_call_for_their_headers(
 ) -> None:
     assert first.exit_code == second.exit_code == 0
     for stream in (stream for stream in CATALOG if "header" in stream):
-        name, lines = stream["name"], stream["header"]["lines"]
+        name, lines = stream["name"], stream["header"]["navigation"]
         asked = [call for call in full_sandbox.calls(stream["header"]["path"]) if call.options.get("$expand") == lines]
         assert all(call.options["$filter"].startswith("Modified ge ") for call in asked)
         whole = Counter(call.division for call in full_sandbox.calls(stream["path"]))
@@ -160,9 +160,9 @@ def test_changed_lines_without_a_date_cost_a_call_for_their_headers(
 
 def test_larger_pages_are_read_only_where_no_filter_is_needed(full_sandbox: Sandbox, first: Run, second: Run) -> None:
     assert first.exit_code == second.exit_code == 0
-    for stream in (stream for stream in CATALOG if "whole" in stream):
-        whole, filtered = full_sandbox.calls(stream["whole"]), full_sandbox.calls(stream["path"])
-        assert {call.options.get("$filter") for call in whole} == {None}
+    for stream in (stream for stream in CATALOG if "bulk_path" in stream):
+        bulk, filtered = full_sandbox.calls(stream["bulk_path"]), full_sandbox.calls(stream["path"])
+        assert {call.options.get("$filter") for call in bulk} == {None}
         assert all(call.options["$filter"].startswith("Modified ge ") for call in filtered)
         assert len(filtered) == len(full_sandbox.divisions)
 

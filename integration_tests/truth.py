@@ -97,7 +97,7 @@ def primary_key(stream: str, record: Mapping[str, Any]) -> tuple[Any, ...]:
     """The values that identify a record in its stream."""
     if stream == "divisions":
         return (record["Division"],)
-    return (record["Division"], record["ID"])
+    return (record["ID"], record["Division"])
 
 
 def by_key(stream: str, records: Iterable[Record]) -> dict[tuple[Any, ...], Record]:

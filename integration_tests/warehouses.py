@@ -97,12 +97,12 @@ def _rows(cache: Any, stream: str, text: str) -> Iterator[tuple[Key, str]]:
     """Key and content of the live rows of a table."""
     engine = cache.get_sql_engine()
     names = {column["name"].lower() for column in sqlalchemy.inspect(engine).get_columns(stream, schema=SCHEMA)}
-    key = ["division"] if stream == "divisions" else ["division", "id"]
+    key = ["division"] if stream == "divisions" else ["id", "division"]
     where = f" where {DELETED_AT} is null" if DELETED_AT in names else ""
     with engine.connect() as connection:
         query = f"select {', '.join([text.lower(), *key])} from {SCHEMA}.{stream}{where}"
-        for held, *parts in connection.exec_driver_sql(query):
-            yield (int(parts[0]), *parts[1:]), held
+        for held, *own, division in connection.exec_driver_sql(query):
+            yield (*own, int(division)), held
 
 
 def play(rounds: int, seed: int, changes: int, postgres: str | None) -> int:

@@ -25,7 +25,7 @@ class Describer:
     verbs: frozenset[str]
 
     def describe(self, prop: Property) -> str:
-        """Description of a property in one line, with the meanings of its codes in brackets."""
+        """Return the description of a property in one line, with the meanings of its codes in brackets."""
         text = prop.description or self.properties.get(prop.name) or self._from_name(prop)
         if not prop.values:
             return text
@@ -64,6 +64,6 @@ class Describer:
 
 
 def load_describer(file: Path = DESCRIPTIONS_FILE) -> Describer:
-    """The describer with the tables of descriptions.yaml."""
+    """Return the describer with the tables of descriptions.yaml."""
     tables = yaml.safe_load(file.read_text(encoding="utf-8"))
     return Describer(tables["properties"], tables["words"], frozenset(tables["verbs"]))

@@ -19,7 +19,7 @@ Document: TypeAlias = Any
 """What a YAML file holds."""
 
 PACKAGE = REPOSITORY / "source_exact_online"
-DOCUMENTS = ("README.md", "docs/errors-and-limits.md", "docs/streams.md", "docs/erd.md")
+DOCUMENTS = ("README.md", "docs/errors-and-limits.md", "docs/streams.md", "docs/erd.md", "docs/runners.md")
 
 ERROR_ACTIONS = {
     "retry": "asked again with exponential back-off, then the stream ends incomplete",
@@ -44,17 +44,17 @@ _BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.D
 
 
 def errors() -> str:
-    """What happens after an answer of a data endpoint that is not the rows asked for."""
+    """Return a table of what happens after an answer of a data endpoint that is not the rows asked for."""
     return _errors("api/errors.yaml", "action", ERROR_ACTIONS)
 
 
 def token_errors() -> str:
-    """What happens after a refusal of the token endpoint."""
+    """Return a table of what happens after a refusal of the token endpoint."""
     return _errors("auth/token_errors.yaml", "outcome", TOKEN_OUTCOMES)
 
 
 def configuration() -> str:
-    """The fields of the configuration."""
+    """Return a table of the fields of the configuration."""
     return table(("Field", "Default", "Meaning"), _fields(_load("spec.yaml")["connectionSpecification"], ""))
 
 
@@ -66,6 +66,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "functions": stream_tables.functions,
     "diagram": stream_tables.diagram,
     "joins": stream_tables.joins,
+    "key_maps": stream_tables.key_maps,
     "errors": errors,
     "token_errors": token_errors,
     "configuration": configuration,
@@ -73,7 +74,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
 
 
 def with_tables(document: str) -> str:
-    """A document with its tables as they should be."""
+    """Return a document with its tables as they should be."""
     return _BLOCK.sub(lambda block: f"{block[1]}{TABLES[block[2]]()}{block[3]}", document)
 
 

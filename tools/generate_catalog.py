@@ -4,7 +4,7 @@
 says which streams differ from the committed file, and ends with exit code 1 if any does.
 
 Derived: which entities there are, their stream names, the endpoint that serves each, transport, page size, scope, key,
-cursor, deletion number, row version look-up, mandatory filter, the key that lines share with their header. Decided by a
+cursor, deletion number, SyncTimestamp name, the key that lines share with their header. Decided by a
 person, in the overlay: titles, groups, what is left out and why, and whatever the rules would get wrong.
 """
 
@@ -34,9 +34,8 @@ Entry = dict[str, Any]
 # "GLAccounts" is GL, Accounts; "VATCodes" is VAT, Codes; "ProjectWBS" is Project, WBS
 _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z]|$)|[A-Z]?[a-z]+|\d+")
 _FIELDS = (
-    "name", "title", "transport", "path", "whole", "page_size", "scope", "key", "cursor", "rows", "entity_type",
-    "sync_timestamp", "group", "header_key", "header", "year", "filter_required", "partition", "division_from",
-    "stand_in",
+    "name", "title", "transport", "path", "bulk_path", "page_size", "scope", "key", "cursor", "rows", "entity_type",
+    "sync_timestamp", "group", "header_key", "header", "split_by_year", "partition", "division_from",
 )  # fmt: skip
 """Fields of an entry in the order in which they are written."""
 
@@ -78,7 +77,7 @@ class CatalogGenerator:
             reference: all endpoints by path.
             overlay: what a person decided.
             entity_types: number in the deletion log by feed.
-            sync_timestamps: names of the feeds that the row version look-up knows.
+            sync_timestamps: names of the feeds that SyncTimestamp knows.
         """
         self.reference = reference
         self.overlay = overlay
@@ -88,7 +87,7 @@ class CatalogGenerator:
         self._dated_headers = dated_headers(reference)
 
     def entities(self) -> dict[str, list[Endpoint]]:
-        """AccessibleDivisions endpoints by the name of the stream that their rows belong to; left out ones aside."""
+        """Return the readable endpoints by the name of the stream that their rows belong to; left out ones aside."""
         found: dict[str, list[Endpoint]] = {}
         for endpoint in self.reference.values():
             if endpoint.readable and endpoint.path not in self.overlay.left_out:
@@ -96,16 +95,16 @@ class CatalogGenerator:
         return found
 
     def name_of(self, endpoint: Endpoint) -> str:
-        """Name of the stream with the rows of an endpoint."""
+        """Return the name of the stream with the rows of an endpoint."""
         name = self.overlay.names.get(endpoint.path)
         spelled = self.overlay.words.get(endpoint.entity, endpoint.entity)
         return name or "_".join(_WORDS.findall(spelled)).lower()
 
     def entries(self) -> list[Entry]:
-        """All entries: the core first, then group by group, by name.
+        """Return all entries: the core first, then group by group, by name.
 
         Raises:
-            ValueError: a decision is missing, or is about something that does not exist.
+            ValueError: A decision is missing, or is about something that does not exist.
         """
         entities = self.entities()
         self._refuse_leftovers(entities)
@@ -118,7 +117,7 @@ class CatalogGenerator:
         )
 
     def left_out(self) -> list[tuple[str, str]]:
-        """Path and reason of every readable endpoint and function that no stream serves."""
+        """Return the path and the reason of every readable endpoint and function that no stream serves."""
         functions = [
             endpoint.path
             for endpoint in self.reference.values()
@@ -138,8 +137,8 @@ class CatalogGenerator:
             raise ValueError(f"{name} ({endpoints[0].path}): no title")
         decided = {key: value for key, value in self.overlay.streams[name].items() if key != "why"}
         endpoint = self._serving(name, endpoints)
-        whole = next((one for one in endpoints if one.kind == "bulk"), None)
-        header, shown = self._dated_headers.get(endpoint.path, (None, ""))
+        bulk = next((one for one in endpoints if one.kind == "bulk"), None)
+        header, navigation = self._dated_headers.get(endpoint.path, (None, ""))
         transport = decided.get("transport") or ("list" if header else _transport(endpoint))
         derived: Entry = {
             "name": name,
@@ -151,26 +150,23 @@ class CatalogGenerator:
             "cursor": next((prop for prop in ("Modified", "Timestamp") if prop in endpoint.offered), None),
             "entity_type": self._entity_types.get(endpoint.path),
             "group": self.overlay.groups[_service(endpoint)],
-            "header_key": self._named_key(endpoint, endpoints),
-            "filter_required": (transport == "list" and endpoint.demands_filter) or None,
+            "header_key": self._header_key(endpoint, endpoints),
         }
         if endpoint.kind == "sync" and endpoint.entity in self._sync_timestamps:
             derived["sync_timestamp"] = endpoint.entity
         if endpoint.path in self.overlay.mixed:
             derived["rows"] = ("headers", "lines")[self.overlay.mixed[endpoint.path].index(name)]
-        if transport == "list" and whole is not None and whole.offered >= endpoint.offered - _NOT_READ:
-            derived["whole"] = whole.address
+        if transport == "list" and bulk is not None and bulk.offered >= endpoint.offered - _NOT_READ:
+            derived["bulk_path"] = bulk.address
         if header is not None:
-            derived |= {"cursor": "Modified", "header": {"path": header.address, "lines": shown}}
-        if transport == "snapshot" and endpoint.demands_filter:
-            raise ValueError(f"{name}: {endpoint.path} wants a filter, but is read whole")
-        if endpoint.kind == "sync" and endpoint.status != "current":
-            derived["stand_in"] = self._stand_in(endpoint, endpoints)
+            derived |= {"cursor": "Modified", "header": {"path": header.address, "navigation": navigation}}
+        if endpoint.demands_filter:
+            raise ValueError(f"{name}: {endpoint.path} wants a filter, but a first sync reads it whole")
         entry = derived | decided
         return {field: entry[field] for field in _FIELDS if field == "scope" or entry.get(field) is not None}
 
     def _serving(self, name: str, endpoints: Sequence[Endpoint]) -> Endpoint:
-        """The endpoint that serves a stream: a feed; else what can be filtered on Modified; else the larger pages."""
+        """Return what serves a stream: a feed; else what can be filtered on Modified; else the larger pages."""
         feed = next((path for path, streams in self.overlay.mixed.items() if name in streams), None)
         if (path := feed or self.overlay.endpoints.get(name)) is not None:
             return self.reference[path]
@@ -185,30 +181,20 @@ class CatalogGenerator:
             raise ValueError(f"{name}: {endpoint.path} or {', '.join(other.path for other in others)}?")
         return endpoint
 
-    def _stand_in(self, feed: Endpoint, endpoints: Sequence[Endpoint]) -> Entry | None:
-        """What serves a stream where Exact does not know its feed: the standard endpoint of the same rows."""
-        endpoint = next((one for one in endpoints if one.kind == "standard"), None)
-        if endpoint is None:
-            return None
-        header, shown = self._dated_headers.get(endpoint.path, (None, ""))
-        has = endpoint.offered | ({"Modified"} if header else set())
-        entry: Entry = {"path": endpoint.address, "page_size": endpoint.page_size}
-        if endpoint.stable_key != feed.stable_key:
-            (entry["key_from"],) = endpoint.stable_key
-        if header is not None:
-            entry["header"] = {"path": header.address, "lines": shown}
-        return {**entry, "lacks": sorted(feed.offered - has)}
-
-    def _named_key(self, endpoint: Endpoint, views: Sequence[Endpoint]) -> str | None:
-        """Property besides the key by which headers and lines find each other, as the standard endpoint has it."""
+    def _header_key(self, endpoint: Endpoint, views: Sequence[Endpoint]) -> str | None:
+        """Return the property besides the key that joins headers and lines, as the standard endpoint has it."""
         for view in views:
-            named = self._header_keys.get(view.path)
-            if named is not None and named in endpoint.offered and named not in endpoint.stable_key:
-                return named
+            key = self._header_keys.get(view.path)
+            if key is not None and key in endpoint.offered and key not in endpoint.stable_key:
+                return key
         return None
 
     def _refuse_leftovers(self, entities: Mapping[str, Sequence[Endpoint]]) -> None:
-        """A decision about something that does not exist is a spelling mistake, or out of date."""
+        """Refuse a decision about something that does not exist: a spelling mistake, or out of date.
+
+        Raises:
+            ValueError: There is one.
+        """
         overlay = self.overlay
         paths = [*overlay.names, *overlay.endpoints.values(), *overlay.mixed, *overlay.left_out]
         wrong = [path for path in paths if path not in self.reference]
@@ -233,21 +219,21 @@ def _service(endpoint: Endpoint) -> str:
 
 
 def load_overlay(file: Path = OVERLAY_FILE) -> Overlay:
-    """The decisions; a stream that has a title only stands there as that text."""
+    """Return the decisions; a stream that has a title only stands there as that text."""
     table = yaml.safe_load(file.read_text(encoding="utf-8"))
     streams = {name: {"title": one} if isinstance(one, str) else one for name, one in table.pop("streams").items()}
     return Overlay(streams=streams, **table)
 
 
 def load_generator(file: Path = OVERLAY_FILE) -> CatalogGenerator:
-    """The generator with the repository's reference and decisions."""
+    """Return the generator with the repository's reference and decisions."""
     feeds = yaml.safe_load(SYNC_FEEDS_FILE.read_text(encoding="utf-8"))
     numbers = {path: number for number, path in feeds["entity_types"].items()}
     return CatalogGenerator(load_reference(), load_overlay(file), numbers, frozenset(feeds["sync_timestamp"]))
 
 
 def render(generator: CatalogGenerator) -> str:
-    """The text of catalog.yaml: its head, the streams, what is left out."""
+    """Return the text of catalog.yaml: its head, the streams, what is left out."""
     overlay = generator.overlay
     parts = [HEAD_FILE.read_text(encoding="utf-8"), "streams:\n"]
     group = None
@@ -280,7 +266,7 @@ def _left_out_text(generator: CatalogGenerator) -> str:
 
 
 def differences(text: str, file: Path = CATALOG_FILE) -> list[str]:
-    """What a person has to know about a committed catalogue that is not the generated one; empty when it is."""
+    """Return how a committed catalogue differs from the generated one, in words; empty when it does not."""
     committed = file.read_text(encoding="utf-8") if file.exists() else "streams: []"
     if committed == text:
         return []
@@ -292,7 +278,7 @@ def differences(text: str, file: Path = CATALOG_FILE) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
+    """Run the command line and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.generate_catalog", description="Generate the catalogue.")
     parser.add_argument("--check", action="store_true", help="compare with the committed file and write nothing")
     check: bool = parser.parse_args(arguments).check

@@ -64,11 +64,11 @@ class SchemaGenerator:
         self._entities = {endpoint.name for endpoint in reference.values() if endpoint.readable}
 
     def schema(self, stream: Mapping[str, Any]) -> Schema:
-        """JSON schema (draft-07) of one catalogue entry: primary key, then cursor, then the order of the reference.
+        """Return the JSON schema (draft-07) of an entry: Division, key, cursor, then the order of the reference.
 
         Raises:
-            KeyError: the reference has no such path.
-            ValueError: the key or cursor is not a property, or a property has a type or date name not seen before.
+            KeyError: The reference has no such path.
+            ValueError: The key or cursor is not a property, or a property has a type or date name not seen before.
         """
         endpoint = at_address(self._reference, stream["path"])
         offered = {DIVISION.name: DIVISION} | {prop.name: prop for prop in endpoint.properties if self._offered(prop)}
@@ -129,31 +129,31 @@ class SchemaGenerator:
 
 
 def load_generator() -> SchemaGenerator:
-    """The generator with the repository's reference and tables."""
+    """Return the generator with the repository's reference and tables."""
     reviewed = yaml.safe_load(INSTANTS_FILE.read_text(encoding="utf-8"))
     instants = dict.fromkeys(reviewed["business"], False) | dict.fromkeys(reviewed["instants"], True)
     return SchemaGenerator(load_reference(), load_describer(), instants)
 
 
 def load_catalog(file: Path = CATALOG_FILE) -> list[dict[str, Any]]:
-    """The catalogue's entries as they stand in the file."""
+    """Return the catalogue's entries as they stand in the file."""
     streams: list[dict[str, Any]] = yaml.safe_load(file.read_text(encoding="utf-8"))["streams"]
     return streams
 
 
 def generate() -> dict[str, Schema]:
-    """Schema of every stream of the catalogue, by stream name."""
+    """Return the schema of every stream of the catalogue, by stream name."""
     generator = load_generator()
     return {stream["name"]: generator.schema(stream) for stream in load_catalog()}
 
 
 def render(schema: Schema) -> str:
-    """The text of a schema file."""
+    """Return the text of a schema file."""
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def differences(schemas: Mapping[str, Schema], directory: Path = SCHEMAS_DIRECTORY) -> list[str]:
-    """What a person has to know about committed files that are not what the generator writes; empty when all are."""
+    """Return how the committed files differ from what the generator writes, in words; empty when none does."""
     committed = {file.stem: file.read_text(encoding="utf-8") for file in sorted(directory.glob("*.json"))}
     found = [f"{name}.json: missing" for name in schemas if name not in committed]
     found += [f"{name}.json: no such stream in the catalogue" for name in committed if name not in schemas]
@@ -189,7 +189,7 @@ def write(schemas: Mapping[str, Schema], directory: Path = SCHEMAS_DIRECTORY) ->
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
+    """Run the command line and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.generate_schemas", description="Generate the JSON schemas.")
     parser.add_argument("--check", action="store_true", help="compare with the committed files and write nothing")
     check: bool = parser.parse_args(arguments).check

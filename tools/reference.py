@@ -101,16 +101,16 @@ class Endpoint:
 
 
 def at_address(reference: Mapping[str, Endpoint], address: str) -> Endpoint:
-    """Endpoint at a path of the catalogue.
+    """Return the endpoint at a path of the catalogue.
 
     Raises:
-        KeyError: the reference has no such path.
+        KeyError: The reference has no such path.
     """
     return reference[address.removeprefix("beta/")]
 
 
 def load_reference(file: Path = REFERENCE_FILE) -> dict[str, Endpoint]:
-    """All endpoints by path, in the order of the file."""
+    """Return all endpoints by path, in the order of the file."""
     endpoints: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
     return {raw["path"]: _endpoint(raw) for raw in endpoints}
 

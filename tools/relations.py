@@ -22,13 +22,13 @@ class Reference:
 
 
 def referred(prop: Property) -> Reference | None:
-    """What a property's description says it refers to; None where it does not."""
+    """Return what a property's description says it refers to; None where it does not."""
     found = _REFERRED.search(prop.description or "")
     return Reference(prop.name, found[1], found[2]) if found else None
 
 
 def header_keys(reference: Mapping[str, Endpoint]) -> dict[str, str]:
-    """Property by which headers and lines find each other, by path of the standard endpoints of both.
+    """Return the property by which headers and lines are joined, by path of the standard endpoints of both.
 
     Headers are the endpoints with a navigation property to "...Lines" in the same folder.
     """
@@ -44,7 +44,7 @@ def header_keys(reference: Mapping[str, Endpoint]) -> dict[str, str]:
 
 
 def dated_headers(reference: Mapping[str, Endpoint]) -> dict[str, tuple[Endpoint, str]]:
-    """Headers of lines that have no ``Modified`` while the headers do, and the property that shows the lines.
+    """Return headers whose lines have no ``Modified`` while they do, and their navigation property to the lines.
 
     By path of the lines' standard endpoint.
     """
@@ -67,7 +67,7 @@ def _headers_and_lines(reference: Mapping[str, Endpoint]) -> Iterator[tuple[Endp
 
 
 def _key_in_lines(header: Endpoint, lines: Endpoint) -> str | None:
-    """The header's own key where the lines have it, else what is named after the header or its last words."""
+    """Return the header's own key where the lines have it, else what is named after the header or its last words."""
     (key,) = header.key
     if key not in ("ID", "Code") and key in lines.offered:
         return key
@@ -77,7 +77,7 @@ def _key_in_lines(header: Endpoint, lines: Endpoint) -> str | None:
 
 
 def singular(name: str) -> str:
-    """Singular of an entity's English plural name."""
+    """Return the singular of an entity's English plural name."""
     if name.endswith("ies"):
         return name[:-3] + "y"
     return name[:-2] if name.endswith("sses") else name.removesuffix("s")

@@ -26,12 +26,12 @@ GROUP_TITLES = {
     "manufacturing": "Manufacturing",
     "documents": "Documents",
 }
-_FOR_ALL = (("deleted", "deleted rows of all streams"), ("sync_timestamp", "the look-up of row versions"))
-"""Services of services.yaml that need a scope, and what for."""
+_FOR_ALL = (("deleted", "deleted rows of all streams"), ("sync_timestamp", "where feeds start (SyncTimestamp)"))
+"""Services of endpoints.yaml that need a scope, and what for."""
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table."""
+    """Return a Markdown table."""
     lines = [columns, ["---"] * len(columns), *rows]
     return "".join(f"| {' | '.join(_cell(cell) for cell in line)} |\n" for line in lines)
 
@@ -61,7 +61,7 @@ def _streams() -> list[Stream]:
 
 
 def core_streams() -> str:
-    """The streams that most users load, one row a stream."""
+    """Return a table of the streams that most users load."""
     reference, core = _reference(), _generator().overlay.core
     rows = [
         (
@@ -78,7 +78,7 @@ def core_streams() -> str:
 
 
 def all_streams() -> str:
-    """All streams, a table for each group."""
+    """Return a table of the streams of each group."""
     columns = ("Stream", "Its rows", "Endpoint", "Key", "Cursor", "Deletions", "Scope", "Rows a call")
     parts = []
     for group in _generator().overlay.group_order:
@@ -98,7 +98,7 @@ def _row(stream: Stream) -> tuple[str, ...]:
         f"`{stream['cursor']}`" if _is_incremental(stream) else "",
         _deletions(stream),
         stream["scope"] or "not documented",
-        f"{pages}; 1,000 when all is read (`{stream['whole']}`)" if "whole" in stream else pages,
+        f"{pages}; 1,000 when all is read (`{stream['bulk_path']}`)" if "bulk_path" in stream else pages,
     )
 
 
@@ -106,17 +106,16 @@ def _endpoint(stream: Stream) -> str:
     path = f"`{stream['path']}`"
     if "header" in stream:
         return f"{path}; changed ones with `{stream['header']['path']}`"
-    path += {"headers": " (headers)", "lines": " (lines)"}.get(stream.get("rows", ""), "")
-    return f"{path}; `{stream['stand_in']['path']}` where that is not known" if "stand_in" in stream else path
+    return path + {"headers": " (headers)", "lines": " (lines)"}.get(stream.get("rows", ""), "")
 
 
 def left_out() -> str:
-    """Lists that no stream serves."""
+    """Return a table of the lists that no stream serves."""
     return table(("Endpoint", "Why"), ((f"`{path}`", why) for path, why in _left_out(functions=False)))
 
 
 def functions() -> str:
-    """Functions, which no stream serves."""
+    """Return a table of the functions, which no stream serves."""
     return table(("Function", "Why"), ((f"`{path}`", why) for path, why in _left_out(functions=True)))
 
 
@@ -128,7 +127,7 @@ def _left_out(*, functions: bool) -> Iterator[tuple[str, str]]:
 
 
 def scopes() -> str:
-    """Which scopes an app registration needs, and for what."""
+    """Return a table of the scopes that an app registration needs, and for what."""
     uses: dict[str, list[str]] = {}
     for stream in sorted(_streams(), key=lambda one: str(one["name"])):
         uses.setdefault(stream["scope"] or "", []).append(f"`{stream['name']}`")
@@ -147,8 +146,27 @@ def _deletions(stream: Stream) -> str:
     return "yes" if "entity_type" in stream else "no"
 
 
+def composite_keys() -> dict[str, list[str]]:
+    """Return the primary keys, by stream, whose first column alone does not identify a row among all divisions.
+
+    A GUID is one row's in all of Exact Online; codes and numbers are given out anew in each division.
+    """
+    found: dict[str, list[str]] = {}
+    for stream in _streams():
+        types = {prop.name: prop.type for prop in at_address(_reference(), stream["path"]).properties}
+        if stream["key"] and [types[name] for name in stream["key"]] != ["Edm.Guid"]:
+            found[str(stream["name"])] = [*stream["key"], "Division"]
+    return dict(sorted(found.items()))
+
+
+def key_maps() -> str:
+    """Return Meltano's stream maps for those streams, as lines of `meltano.yml`."""
+    lines = [f"  {name}: {{__key_properties__: [{', '.join(key)}]}}\n" for name, key in composite_keys().items()]
+    return f"```yaml\nstream_maps:\n{''.join(lines)}```\n"
+
+
 def core_joins() -> list[tuple[str, str, str]]:
-    """Joins between core streams: stream, column, and what it refers to (`stream.column`), in the catalogue's order."""
+    """Return the joins between core streams: stream, column, and the `stream.column` that it refers to."""
     overlay = _generator().overlay
     streams = {str(stream["name"]): stream for stream in _streams() if stream["name"] in overlay.core}
     found = []
@@ -162,7 +180,7 @@ def core_joins() -> list[tuple[str, str, str]]:
 
 
 def _own_columns(stream: Stream) -> list[str]:
-    """Columns of a stream, without those that only repeat its header or lines in a feed that mixes them."""
+    """Return the columns of a stream, without those that only repeat its header or lines in a feed that mixes them."""
     served = at_address(_reference(), stream["path"])
     own = [one.offered for one in _generator().entities()[stream["name"]] if one.kind == "standard"]
     return [
@@ -173,7 +191,7 @@ def _own_columns(stream: Stream) -> list[str]:
 
 
 def _described(stream: Stream, column: str) -> str | None:
-    """What the reference's description of a column refers to."""
+    """Return what the reference's description of a column refers to."""
     reference = _reference()
     prop = next(one for one in at_address(reference, stream["path"]).properties if one.name == column)
     other = referred(prop)
@@ -181,7 +199,7 @@ def _described(stream: Stream, column: str) -> str | None:
 
 
 def _header(streams: Mapping[str, Stream], stream: Stream, column: str) -> str | None:
-    """The header of lines, where a column is the key that both share."""
+    """Return the header of lines, where a column is the key that both share."""
     if column != stream.get("header_key"):
         return None
     name = stream["name"]
@@ -194,7 +212,7 @@ def _singular_start(header: str, lines: str) -> bool:
 
 
 def diagram() -> str:
-    """How the core streams join, as a Mermaid diagram."""
+    """Return how the core streams join, as a Mermaid diagram."""
     columns: dict[tuple[str, str], list[str]] = {}
     for stream, column, target in core_joins():
         columns.setdefault((target.partition(".")[0], stream), []).append(column)
@@ -203,6 +221,6 @@ def diagram() -> str:
 
 
 def joins() -> str:
-    """How the core streams join, as a table."""
+    """Return how the core streams join, as a table."""
     rows = [(f"`{stream}.{column}`", f"`{target}`") for stream, column, target in core_joins()]
     return table(("Column", "refers to"), rows)

@@ -35,7 +35,7 @@ class Style:
     bold: bool = False
 
     def after(self, codes: str) -> Style:
-        """Style that an SGR sequence leads to; codes it does not know are left out."""
+        """Return the style that an SGR sequence leads to; codes it does not know are left out."""
         style = self
         for code in (int(part or 0) for part in codes.split(";")):
             if code == 0:
@@ -59,7 +59,7 @@ class Run:
 
 
 def runs(line: str) -> list[Run]:
-    """Runs of a printed line; blanks between them are left out."""
+    """Return the runs of a printed line; blanks between them are left out."""
     found: list[Run] = []
     column, at, style = 0, 0, Style()
     for sequence in (*_SEQUENCE.finditer(line), None):
@@ -73,14 +73,14 @@ def runs(line: str) -> list[Run]:
 
 
 def without(printed: str, headings: Sequence[str]) -> str:
-    """What was printed, without the paragraphs (up to a blank line) that begin with one of the headings."""
+    """Return what was printed, without the paragraphs (up to a blank line) that begin with one of the headings."""
     paragraphs = printed.strip("\n").split("\n\n")
     kept = [text for text in paragraphs if not _SEQUENCE.sub("", text).lstrip().startswith(tuple(headings))]
     return "\n\n".join(kept) + "\n"
 
 
 def picture(printed: str, title: str) -> str:
-    """The SVG of what was printed."""
+    """Return the SVG of what was printed."""
     lines = [runs(line) for line in printed.strip("\n").splitlines()]
     columns = max((run.column + len(run.text) for line in lines for run in line), default=1)
     width = round(2 * MARGIN + columns * CELL_WIDTH)

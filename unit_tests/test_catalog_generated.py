@@ -82,34 +82,28 @@ def test_streams_that_the_reasons_point_to_exist() -> None:
     assert pointed - STREAMS.keys() == set()
 
 
-def test_a_feed_is_preferred_and_bulk_serves_where_all_is_read() -> None:
-    kinds = {name: at_address(REFERENCE, stream["path"]).kind for name, stream in STREAMS.items()}
+def test_a_feed_is_preferred() -> None:
     entities = GENERATOR.entities()
-    assert [name for name in kinds if any(one.kind == "sync" for one in entities[name]) and kinds[name] != "sync"] == []
-    for stream in STREAMS.values():
-        if "whole" in stream:
-            whole, listed = REFERENCE[stream["whole"]], at_address(REFERENCE, stream["path"])
-            assert (whole.kind, listed.kind) == ("bulk", "standard")
-            assert listed.offered <= whole.offered
-            assert whole.scope == listed.scope
+    fed = [name for name in STREAMS if any(one.kind == "sync" for one in entities[name])]
+    assert [name for name in fed if at_address(REFERENCE, STREAMS[name]["path"]).kind != "sync"] == []
 
 
-def test_no_stream_is_refused_for_lack_of_a_filter() -> None:
-    unfiltered = [
-        stream["name"]
-        for stream in STREAMS.values()
-        if at_address(REFERENCE, stream["path"]).demands_filter and not stream.get("filter_required")
-    ]
-    assert unfiltered == []
+def test_a_bulk_endpoint_serves_lists_where_all_is_read() -> None:
+    wrong = []
+    streams = [stream for stream in STREAMS.values() if "bulk_path" in stream]
+    for stream in streams:
+        bulk, listed = REFERENCE[stream["bulk_path"]], at_address(REFERENCE, stream["path"])
+        kinds = (bulk.kind, listed.kind) == ("bulk", "standard")
+        if not (kinds and listed.offered <= bulk.offered and bulk.scope == listed.scope):
+            wrong.append(stream["name"])
+    assert wrong == []
+    assert streams
 
 
-def test_a_standard_endpoint_that_demands_a_filter_gets_one() -> None:
-    entry = next(
-        one
-        for one in generator(endpoints={"accounts": "crm/Accounts", **OVERLAY.endpoints}).entries()
-        if one["name"] == "accounts"
-    )
-    assert (entry["transport"], entry["filter_required"]) == ("list", True)
+def test_an_endpoint_that_demands_a_filter_is_refused() -> None:
+    """A first sync names no date, so that such an endpoint would refuse it."""
+    with pytest.raises(ValueError, match="accounts: crm/Accounts wants a filter"):
+        generator(endpoints={"accounts": "crm/Accounts", **OVERLAY.endpoints}).entries()
 
 
 def test_groups_stand_together_after_the_core() -> None:
@@ -154,6 +148,6 @@ def test_check_ends_with_1_and_names_the_streams_that_differ(
 def test_no_python_of_the_connector_names_a_stream_or_a_path_of_exact() -> None:
     words = {word for text in PYTHON for word in re.findall(r"[\"']([\w/]+)[\"']", text)}
     paths = {endpoint.path for endpoint in REFERENCE.values()} | {stream["path"] for stream in STREAMS.values()}
-    # Both are also fields of the configuration or of services.yaml.
+    # Both are also fields of the configuration or of endpoints.yaml.
     assert words & paths == set()
     assert words & STREAMS.keys() <= {"deleted", "divisions"}

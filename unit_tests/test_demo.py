@@ -59,13 +59,13 @@ def test_what_is_not_a_terminal_gets_no_colours(out: io.StringIO, monkeypatch: p
 def test_fetched_rows_are_told_apart_by_what_happened_to_them() -> None:
     before, after = NOON.replace(hour=9), NOON.replace(hour=15)
     rows = [
-        (1, "a", after, None),
-        (1, "b", after, None),
-        (2, "b", after, None),
-        (1, "c", after, after),
-        (1, "d", before, None),
+        ("a", 1, after, None),
+        ("b", 1, after, None),
+        ("b", 2, after, None),
+        ("c", 1, after, after),
+        ("d", 1, before, None),
     ]
-    fetched = Fetched.of("accounts", rows, {(1, "b"), (1, "c"), (1, "d")}, NOON)
+    fetched = Fetched.of("accounts", rows, {("b", 1), ("c", 1), ("d", 1)}, NOON)
     assert fetched == Fetched("accounts", new=2, changed=1, deleted=1, unchanged=1)
     assert fetched.rows == 5
 

@@ -6,13 +6,14 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from source_exact_online.catalog.definitions import catalog
 from source_exact_online.catalog.schemas import properties
 from tools.document_tables import DOCUMENTS, TABLES, with_tables
 from tools.generate_catalog import load_overlay
 from tools.reference import REPOSITORY
-from tools.stream_tables import all_streams, core_joins, core_streams, diagram, scopes
+from tools.stream_tables import all_streams, composite_keys, core_joins, core_streams, diagram, key_maps, scopes
 
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 # [text](target), ![text](target); a title after the target and an anchor are not part of the file's name.
@@ -70,7 +71,7 @@ def test_the_stream_tables_say_which_streams_get_deletions(tables: str) -> None:
     column = header.strip("| ").split(" | ").index("Deletions")
     rows = [row.strip("| ").split(" | ") for row in tables.splitlines() if row.startswith("| `")]
     told = {row[0].strip("`"): row[column] == "yes" for row in rows}
-    assert told == {name: catalog()[name].entity_type is not None for name in told}
+    assert told == {name: catalog()[name].tracks_deletions for name in told}
     assert True in told.values()
 
 
@@ -79,6 +80,14 @@ def test_the_scope_table_names_each_stream_at_its_scope() -> None:
     told = {stream: scope for scope, uses in rows.items() for stream in re.findall(r"`(\w+)`", uses)}
     scope_of = {name: definition.scope for name, definition in catalog().items()}
     assert told == {name: f"{scope}: Read" if scope else "not documented" for name, scope in scope_of.items()}
+
+
+def test_the_stream_maps_for_meltano_name_the_primary_keys() -> None:
+    maps = yaml.safe_load(key_maps().strip("`\n").removeprefix("yaml"))["stream_maps"]
+    assert {name: tuple(operators["__key_properties__"]) for name, operators in maps.items()} == {
+        name: catalog()[name].primary_key for name in composite_keys()
+    }
+    assert all(operators.keys() == {"__key_properties__"} for operators in maps.values())
 
 
 def test_joins_lead_from_columns_to_keys_that_exist() -> None:
@@ -109,6 +118,17 @@ def test_links_lead_to_files_and_headings_of_the_repository(page: Path) -> None:
         if not file.exists() or (anchor and anchor not in anchors(file)):
             dead.append(target)
     assert dead == []
+
+
+def test_the_glossary_names_each_word_once_and_the_module_that_owns_it() -> None:
+    text = (REPOSITORY / "docs" / "glossary.md").read_text(encoding="utf-8")
+    rows = [row.strip("| ").split(" | ") for row in text.splitlines() if row.startswith("| ")]
+    rows = [row for row in rows if row[0] not in ("Word", "---")]
+    words = [row[0] for row in rows]
+    assert len(words) > 30
+    assert len(set(words)) == len(words)
+    owner = re.compile(r"\[(\w+/\w+\.py)\]\(\.\./source_exact_online/\1\)")
+    assert [row[0] for row in rows if len(row) != 3 or not owner.fullmatch(row[2])] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)

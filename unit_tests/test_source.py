@@ -46,7 +46,7 @@ class TestDiscover:
         for stream in SourceExactOnline(clock).discover(LOGGER, {}).streams:
             definition = catalog()[stream.name]
             assert stream.source_defined_primary_key is not None
-            assert stream.source_defined_primary_key[0] == ["Division"]
+            assert stream.source_defined_primary_key == [[name] for name in (*definition.key, "Division")]
             assert ["Timestamp"] not in stream.source_defined_primary_key
             assert stream.source_defined_cursor is (True if definition.cursor else None) or not definition.cursor
             assert (stream.default_cursor_field or []) == ([definition.cursor] if definition.cursor else [])
@@ -57,7 +57,7 @@ class TestDiscover:
 
     def test_streams_with_a_deletion_log_say_so_in_their_schema(self, clock: FakeClock) -> None:
         for stream in SourceExactOnline(clock).discover(LOGGER, {}).streams:
-            logged = catalog()[stream.name].entity_type is not None
+            logged = catalog()[stream.name].tracks_deletions
             assert ("_ab_cdc_deleted_at" in stream.json_schema["properties"]) is logged
 
 

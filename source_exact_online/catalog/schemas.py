@@ -12,7 +12,6 @@ import orjson
 DELETED_AT = "_ab_cdc_deleted_at"
 """Property that marks the record of a deleted row; Airbyte's name for it."""
 
-
 _BINARY = "binaryProperties"
 """Member of a schema file with pictures and files: columns only where they are asked for, as they make pages heavy."""
 
@@ -26,19 +25,43 @@ def _document(stream: str) -> dict[str, Any]:
 
 
 def schema(stream: str, *, binary: bool = False) -> dict[str, Any]:
-    """JSON schema of a stream, with its pictures and files or without."""
+    """Return the JSON schema of a stream.
+
+    Args:
+        stream: Name of the stream.
+        binary: Whether pictures and files are among its properties.
+
+    Raises:
+        FileNotFoundError: There is no such stream.
+    """
     found = {name: value for name, value in _document(stream).items() if name != _BINARY}
     return {**found, "properties": properties(stream)} if binary else found
 
 
 def properties(stream: str) -> dict[str, Any]:
-    """Schemas of a stream's properties by name, pictures and files included."""
+    """Return the schemas of a stream's properties by name, pictures and files included.
+
+    Args:
+        stream: Name of the stream.
+
+    Raises:
+        FileNotFoundError: There is no such stream.
+    """
     document = _document(stream)
     return {**document["properties"], **document.get(_BINARY, {})}
 
 
 def column_order(stream: str, names: Iterable[str] | None = None) -> tuple[str, ...]:
-    """Properties of a stream in the order of its schema: those offered by default, or those named (if known)."""
+    """Return names of a stream's properties in the order of its schema.
+
+    Args:
+        stream: Name of the stream.
+        names: Properties to return, unknown ones ignored; None means those offered by default, without pictures and
+            files.
+
+    Raises:
+        FileNotFoundError: There is no such stream.
+    """
     if names is None:
         return tuple(_document(stream)["properties"])
     wanted = set(names)

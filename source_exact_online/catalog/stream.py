@@ -13,14 +13,14 @@ from source_exact_online.catalog.schemas import schema
 
 
 class ExactStream(Stream):
-    """Airbyte's view of one stream. Reading is the scheduler's (sync.py), which reads many streams side by side."""
+    """Airbyte's view of one stream. The scheduler (sync/scheduler.py) reads the records of all streams side by side."""
 
     def __init__(self, definition: StreamDefinition, *, binary: bool = False) -> None:
-        """Stream of a definition.
+        """Build a stream from its definition.
 
         Args:
-            definition: facts about it.
-            binary: whether its schema has pictures and files too.
+            definition: Facts about it.
+            binary: Whether its schema has pictures and files too.
         """
         self._definition = definition
         self._binary = binary
@@ -32,7 +32,7 @@ class ExactStream(Stream):
 
     @property
     def primary_key(self) -> list[list[str]]:
-        """Division and the entity's own key."""
+        """The entity's own key, then ``Division``."""
         return [[name] for name in self._definition.primary_key]
 
     @property
@@ -42,20 +42,24 @@ class ExactStream(Stream):
 
     @property
     def is_resumable(self) -> bool:
-        """Every stream goes on from its last checkpoint, full refreshes too."""
+        """Whether an interrupted sync goes on from its last checkpoint: always, in full refreshes too."""
         return True
 
     def get_json_schema(self) -> Mapping[str, Any]:  # type: ignore[override]  # the CDK's is cached, so is schema()
-        """JSON schema of the records."""
+        """Return the JSON schema of the records."""
         return schema(self.name, binary=self._binary)
 
     def as_airbyte_stream(self) -> AirbyteStream:
-        """The stream's entry in the catalogue."""
+        """Return the stream's entry in Airbyte's catalogue."""
         stream = super().as_airbyte_stream()
         if not self.cursor_field:
             stream.supported_sync_modes = [SyncMode.full_refresh]
         return stream
 
     def read_records(self, *args: object, **kwargs: object) -> Iterable[NoReturn]:
-        """Not how records are read."""
+        """Refuse to read: the scheduler does.
+
+        Raises:
+            RuntimeError: Always.
+        """
         raise RuntimeError("streams are read side by side by source_exact_online.sync.scheduler")

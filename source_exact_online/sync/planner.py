@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 
 from airbyte_cdk.models import ConfiguredAirbyteCatalog, ConfiguredAirbyteStream, FailureType, SyncMode
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -110,33 +109,14 @@ class Planner:
     def _listings(
         self, members: Sequence[ConfiguredAirbyteStream], division: Division, key: str
     ) -> list[ListingPartition]:
-        """The listing that streams share in a division, or their stand-ins where those were read before."""
+        """The listing that streams share in a division."""
         consumers = [self._consumer(member, key) for member in members]
         if key != LOGIN:
             for consumer in consumers:
                 self._follow_move(consumer.state, key, division)
             self._hear_of_deletions(consumers)
-        if any(consumer.position.stands_in for consumer in consumers):
-            return self._stand_ins(members, division.code, key)
         keeps = self._is_of_wanted_division(consumers[0].definition) if key == LOGIN else None
-        stand_ins = partial(self._stand_ins, members, division.code, key) if consumers[0].definition.stand_in else None
-        return [self._partition(division.code, consumers, keeps=keeps, stand_ins=stand_ins)]
-
-    def _stand_ins(self, members: Iterable[ConfiguredAirbyteStream], division: int, key: str) -> list[ListingPartition]:
-        """A listing for each of some streams that share one which Exact does not know."""
-        return [self._partition(division, [self._consumer(member, key, stands_in=True)]) for member in members]
-
-    def _partition(
-        self,
-        division: int,
-        consumers: Sequence[Consumer],
-        *,
-        keeps: Callable[[Row], bool] | None = None,
-        stand_ins: Callable[[], Sequence[ListingPartition]] | None = None,
-    ) -> ListingPartition:
-        return ListingPartition(
-            self._client, self._settings, self._refused, division, consumers, keeps=keeps, stand_ins=stand_ins
-        )
+        return [ListingPartition(self._client, self._settings, self._refused, division.code, consumers, keeps=keeps)]
 
     def _hear_of_deletions(self, consumers: Iterable[StreamReader]) -> None:
         """From now on deletions count: what a first run delivers may be deleted before it leaves a state."""
@@ -155,15 +135,14 @@ class Planner:
     def _is_of_wanted_division(self, definition: StreamDefinition) -> Callable[[Row], bool]:
         return lambda row: self._is_wanted(row.get(definition.division_from or "Division"))
 
-    def _consumer(self, configured: ConfiguredAirbyteStream, key: str, *, stands_in: bool = False) -> StreamReader:
+    def _consumer(self, configured: ConfiguredAirbyteStream, key: str) -> StreamReader:
         definition = catalog()[configured.stream.name]
         return StreamReader(
-            definition=(stands_in and definition.stand_in) or definition,
+            definition=definition,
             columns=selected_columns(definition, configured),
             full=is_full(definition, configured),
             state=self._states[definition.name],
             key=key,
-            stands_in=stands_in,
         )
 
     def _log(self, listings: Iterable[Sequence[ConfiguredAirbyteStream]], division: Division) -> PartitionTask | None:
@@ -183,7 +162,7 @@ class Planner:
                 self._follow_move(state, key, division)
                 reader = self._consumer(configured, key)
                 readers += [reader] if reader.under_way is None else []
-            elif definition.entity_type is not None and not is_full(definition, configured):
+            elif definition.tracks_deletions and not is_full(definition, configured):
                 self._follow_move(state, key, division)
                 self._hear(state, key, None)
                 if state.positions[key].deletions_read is not None:
