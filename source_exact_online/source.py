@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 from airbyte_cdk.models import (
@@ -20,34 +19,24 @@ from airbyte_cdk.sources import AbstractSource
 from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_exact_online.api import exact_time
 from source_exact_online.api.client import ExactClient
-from source_exact_online.api.divisions import AccessibleDivisions, Division, inaccessible, readable_divisions
+from source_exact_online.api.divisions import closed
 from source_exact_online.auth.authenticator import ExactAuthenticator
 from source_exact_online.catalog.definitions import catalog
 from source_exact_online.catalog.stream import ExactStream
 from source_exact_online.clock import Clock, SystemClock
 from source_exact_online.config import Config, config_error, parse_config, parse_offer
-from source_exact_online.read.query import Settings
 from source_exact_online.state.stream_state import known_divisions, load_states
-from source_exact_online.sync.messages import Output
+from source_exact_online.sync.divisions import choose_divisions, label
+from source_exact_online.sync.messages import Messages
 from source_exact_online.sync.planner import Planner, chosen_streams
 from source_exact_online.sync.progress import Progress
-from source_exact_online.sync.scheduler import Sync
+from source_exact_online.sync.scheduler import Scheduler
 
 logger = logging.getLogger("airbyte.exact_online")
 
 PROBED_DIVISIONS = 10
 """Divisions that `check` asks one by one; with more, the list of divisions has to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Divisions:
-    """Divisions of a run: those to read, and those that were asked for in vain."""
-
-    readable: AccessibleDivisions
-    chosen: list[Division]
-    missing: list[int]
 
 
 class SourceExactOnline(AbstractSource):
@@ -107,19 +96,19 @@ class SourceExactOnline(AbstractSource):
         Returns:
             Whether all is well, and otherwise what is missing, in words for a person.
         """
-        settings = parse_config(config, self._clock.now())
-        client = self._client(settings, config)
-        divisions = self._divisions(client, settings)
-        problems = [_not_readable(code, divisions.readable) for code in divisions.missing]
-        probed = (inaccessible(client, division.code) for division in divisions.chosen[:PROBED_DIVISIONS])
+        parsed = parse_config(config, self._clock.now())
+        client = self._client(parsed, config)
+        divisions = choose_divisions(client, parsed)
+        problems = [divisions.why_missing(code) for code in divisions.missing]
+        probed = (closed(client, division.code) for division in divisions.chosen[:PROBED_DIVISIONS])
         problems.extend(problem for problem in probed if problem is not None)
-        if divisions.readable.warning:
-            logger.warning(divisions.readable.warning)
+        if divisions.accessible.warning:
+            logger.warning(divisions.accessible.warning)
         if not divisions.chosen and not problems:
-            problems.append(_nothing_to_read(divisions))
+            problems.append(divisions.why_none)
         if problems:
             return False, " ".join(problems)
-        logger.info("Divisions to read: %s.", ", ".join(_label(division) for division in divisions.chosen))
+        logger.info("Divisions to read: %s.", ", ".join(map(label, divisions.chosen)))
         return True, None
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
@@ -142,33 +131,38 @@ class SourceExactOnline(AbstractSource):
             AirbyteTracedException: nothing could be read, or some streams ended incomplete.
         """
         now = self._clock.now()
-        settings = parse_config(config, now)
-        chosen = chosen_streams(catalog)
-        states = load_states(state, [stream.stream.name for stream in chosen], now)
-        client = self._client(settings, config)
-        divisions = self._divisions(client, settings, known_divisions(states.values()))
-        if divisions.readable.warning:
-            logger.warning(divisions.readable.warning)
-        for code in divisions.missing:
-            logger.warning(_not_readable(code, divisions.readable))
+        parsed = parse_config(config, now)
+        streams = chosen_streams(catalog)
+        states = load_states(state, [stream.stream.name for stream in streams], now)
+        client = self._client(parsed, config)
+        divisions = choose_divisions(client, parsed, known_divisions(states.values()))
+        for warning in divisions.warnings:
+            logger.warning(warning)
         if not divisions.chosen:
-            raise config_error(_nothing_to_read(divisions))
-        logger.info("Reading %d streams of %s.", len(chosen), ", ".join(_label(one) for one in divisions.chosen))
+            raise config_error(divisions.why_none)
+        logger.info("Reading %d streams of %s.", len(streams), ", ".join(map(label, divisions.chosen)))
         wanted = frozenset(division.code for division in divisions.chosen)
         planner = Planner(
             client,
-            _settings(settings),
+            parsed,
             states,
-            anchor=divisions.readable.anchor,
-            read_deletions=settings.read_deletions,
-            is_wanted=lambda code: code in wanted if settings.divisions else code not in settings.exclude_divisions,
+            url_division=divisions.accessible.url_division,
+            is_wanted=lambda code: code in wanted if parsed.divisions else code not in parsed.exclude_divisions,
         )
-        jobs = planner.jobs(chosen, divisions.chosen)
-        progress = Progress(self._clock, client.usage, client.quotas)
-        sync = Sync(self._clock, jobs, states, Output(self._clock), progress, workers=settings.num_workers)
-        yield from sync.messages()
-        if sync.failures:
-            raise _incomplete(sync.failures)
+        plan = planner.plan(streams, divisions.chosen)
+        scheduler = Scheduler(
+            self._clock,
+            plan.tasks,
+            states,
+            Messages(self._clock),
+            Progress(self._clock, client.usage, client.quotas),
+            workers=parsed.num_workers,
+            positions=plan.positions,
+            columns=plan.columns,
+        )
+        yield from scheduler.run()
+        if scheduler.failures:
+            raise _incomplete(scheduler.failures)
 
     def settle(self) -> None:
         """Let a token refresh that is under way finish, so that its answer is not lost when the process ends.
@@ -192,22 +186,6 @@ class SourceExactOnline(AbstractSource):
             longest_quota_wait=settings.quota_wait.total_seconds(),
         )
 
-    @staticmethod
-    def _divisions(client: ExactClient, settings: Config, known: tuple[int, ...] = ()) -> Divisions:
-        asked = tuple(code for code in settings.divisions if code not in settings.exclude_divisions)
-        readable = readable_divisions(client, asked, known)
-        if not asked:
-            found = [one for code, one in sorted(readable.divisions.items()) if code not in settings.exclude_divisions]
-            return Divisions(readable, found, [])
-        asked_for = {code: readable.divisions.get(code) for code in asked}
-        if not readable.complete:
-            asked_for = {code: division or Division(code) for code, division in asked_for.items()}
-        return Divisions(
-            readable,
-            [division for division in asked_for.values() if division is not None],
-            [code for code, division in asked_for.items() if division is None],
-        )
-
 
 @contextlib.contextmanager
 def _naming_the_file(path: str, content: str) -> Iterator[None]:
@@ -218,32 +196,6 @@ def _naming_the_file(path: str, content: str) -> Iterator[None]:
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise config_error(f"The file {path} does not hold {content}: {reason}") from None
-
-
-def _settings(settings: Config) -> Settings:
-    start = settings.start_date
-    return Settings(
-        lookback_ms=int(settings.lookback.total_seconds() * 1000),
-        start=None if start is None else exact_time.first_at_or_after(start),
-    )
-
-
-def _label(division: Division) -> str:
-    return f"{division.code} ({division.name})" if division.name else str(division.code)
-
-
-def _not_readable(code: int, readable: AccessibleDivisions) -> str:
-    others = ", ".join(_label(division) for _, division in sorted(readable.divisions.items())[:20])
-    return (
-        f"Division {code} is not among the administrations this login may read ({others}): correct divisions in the "
-        "configuration, or log in again and tick it on Exact's consent screen."
-    )
-
-
-def _nothing_to_read(divisions: Divisions) -> str:
-    if divisions.missing:
-        return _not_readable(divisions.missing[0], divisions.readable)
-    return "exclude_divisions leaves no administration to read."
 
 
 def _incomplete(failures: Mapping[str, Sequence[AirbyteTracedException]]) -> AirbyteTracedException:

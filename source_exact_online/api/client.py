@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import requests
 import urllib3
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from requests.structures import CaseInsensitiveDict
@@ -152,27 +154,42 @@ class ExactClient:
             return resolution_of(ErrorKind.ERROR_LIMIT_NEAR, "too many refused calls within an hour", context)
         if (down := self._site.acquire()) is not None:
             return down
-        token = self._tokens.get_access_token()
+        try:
+            return self._send(url, endpoint, context)
+        finally:
+            self._site.release()
+
+    def _send(self, url: str, endpoint: str, context: RequestContext) -> Answer:
+        """Send a request that the site may be asked now, within the quota."""
+        token = self._token(context)
+        if not isinstance(token, str):
+            return token
         if not self._refusals.acquire(endpoint, context.division):
             return LimitsUnknown()
         answer: Answer | None = None
         try:
             budget = self.quotas.of(context.division)
-            answer = budget.reserve() if budget is not None else None
-            if answer is None:
-                answer = self._ask(url, endpoint, token, budget, context)
+            answer = budget.reserve(endpoint) or self._ask(url, endpoint, token, budget, context)
             return answer
         finally:
             self._refusals.release(endpoint, context.division, answered=isinstance(answer, Body))
 
-    def _ask(self, url: str, endpoint: str, token: str, budget: Budget | None, context: RequestContext) -> Answer:
+    def _token(self, context: RequestContext) -> str | SiteDown | ErrorResolution:
+        """Return the access token; where there is none for now, what that means, as the site may be down."""
+        try:
+            return self._tokens.get_access_token()
+        except AirbyteTracedException as error:
+            if error.failure_type is not FailureType.transient_error:
+                raise
+            return self._outage(resolution_of(ErrorKind.NO_TOKEN, str(error.message), context), context)
+
+    def _ask(self, url: str, endpoint: str, token: str, budget: Budget, context: RequestContext) -> Answer:
         sent = self.server_clock.local_ms()
         headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+        ok = False
         try:
-            response = self._session.get(
-                url, auth=_Bearer(token), timeout=TIMEOUT, allow_redirects=False, stream=True
-            )
-            headers = response.headers
+            response = self._session.get(url, auth=_Bearer(token), timeout=TIMEOUT, allow_redirects=False, stream=True)
+            headers, ok = response.headers, response.ok
             body = self._read(response)
         except requests.ConnectionError as error:
             return self._outage(resolution_of(ErrorKind.NO_CONNECTION, type(error).__name__, context), context)
@@ -182,8 +199,7 @@ class ExactClient:
         finally:
             self.usage.add(context, Cost(calls=1))
             self.server_clock.observe(headers.get("Date"), sent, self.server_clock.local_ms())
-            if budget is not None:
-                budget.release(headers)
+            budget.release(endpoint, headers, ok=ok)
         self._breaker.record(endpoint, context.division, response.status_code)
         if response.status_code == requests.codes.ok:
             self._site.succeeded()
@@ -191,7 +207,7 @@ class ExactClient:
         resolution = resolution_for(response.status_code, headers, body, context, url)
         self._refusals.remember(endpoint, context, resolution)
         if resolution.action is Action.WAIT:
-            return (budget or self.quotas.unmetered).refused(headers)
+            return budget.refused(endpoint, headers)
         if resolution.action is Action.REFRESH:
             return TokenRefused(token, resolution)
         return self._outage(resolution, context)

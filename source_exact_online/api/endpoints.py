@@ -1,4 +1,4 @@
-"""Endpoints that the connector itself needs: current user, divisions, deletion log, row version look-up."""
+"""Endpoints that the connector itself needs: current user, divisions, deletion log, SyncTimestamp."""
 
 from __future__ import annotations
 
@@ -10,19 +10,33 @@ from typing import Any
 import yaml
 
 from source_exact_online.api.errors import RequestContext
+from source_exact_online.api.page import PageDecoder, RowShape
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An endpoint of endpoints.yaml."""
+    """An endpoint of endpoints.yaml.
+
+    Attributes:
+        path: after version and division.
+        scope: as Exact names it in the app registration; None where the reference names none.
+        columns: properties to ask for.
+        key: those of them that no row may lack.
+    """
 
     path: str
     scope: str | None
     columns: tuple[str, ...]
+    key: tuple[str, ...] = ()
 
-    def subject(self, division: int | None) -> RequestContext:
-        """What a request to it is about, for messages."""
+    def context(self, division: int | None) -> RequestContext:
+        """Return what a request to it is about, for messages."""
         return RequestContext(self.path, self.scope, division)
+
+    def decoder(self) -> PageDecoder:
+        """Return what turns its answers into rows; a property that Exact did not send is UNSET there."""
+        columns: dict[str, Any] = dict.fromkeys(self.columns, Any)
+        return PageDecoder(RowShape.of(columns | dict.fromkeys(self.key, int | str), self.key), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +51,15 @@ class Endpoints:
 
 @cache
 def endpoints() -> Endpoints:
-    """The endpoints of endpoints.yaml."""
+    """Return the endpoints of endpoints.yaml."""
     table: dict[str, Any] = yaml.safe_load(files(__package__).joinpath("endpoints.yaml").read_text("utf-8"))
     return Endpoints(
-        me=_service(table["me"]),
-        divisions=tuple(_service(entry) for entry in table["divisions"]),
-        deleted=_service(table["deleted"]),
-        sync_timestamp=_service(table["sync_timestamp"]),
+        me=_endpoint(table["me"]),
+        divisions=tuple(_endpoint(entry) for entry in table["divisions"]),
+        deleted=_endpoint(table["deleted"]),
+        sync_timestamp=_endpoint(table["sync_timestamp"]),
     )
 
 
-def _service(entry: dict[str, Any]) -> Endpoint:
-    return Endpoint(entry["path"], entry.get("scope"), tuple(entry["columns"]))
+def _endpoint(entry: dict[str, Any]) -> Endpoint:
+    return Endpoint(entry["path"], entry.get("scope"), tuple(entry["columns"]), tuple(entry.get("key", ())))

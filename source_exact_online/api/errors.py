@@ -65,6 +65,7 @@ class ErrorKind(Enum):
     REDIRECTED = "redirected"
     NO_ANSWER = "no answer"
     NO_CONNECTION = "no connection"
+    NO_TOKEN = "no access token"
     DAMAGED_PAGE = "damaged page"
     ENDLESS = "endless listing"
     FOREIGN_LINK = "foreign link"
@@ -211,7 +212,7 @@ def _target(location: str, url: str) -> str:
 
 
 def _scope_named(detail: str) -> str | None:
-    """Return the scope that an answer names, as the App Centre writes it: ``Sales orders`` for ``'sales.orders' scope``."""
+    """Return the scope that an answer names, as the App Centre writes it: Sales orders for 'sales.orders' scope."""
     found = re.search(r"'([a-z]{1,100})\.([a-z]{1,100})' scope\b", detail, re.IGNORECASE)
     return found and f"{found[1].capitalize()} {found[2].lower()}"
 

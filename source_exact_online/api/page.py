@@ -25,7 +25,8 @@ import msgspec
 METADATA = "__metadata"
 
 Row = Any
-"""A typed row: an instance of a class that `row_type` made. A property that Exact did not send is None."""
+"""A typed row: an instance of a class that `row_type` made. A property that Exact did not send is None, or UNSET where
+its type is Any."""
 
 
 class DamagedPageError(ValueError):
@@ -193,7 +194,7 @@ class PageDecoder:
             values["metadata_"] = Metadata(metadata["uri"])
         for name, kind in self._shape.columns:
             value = row.get(name)
-            if value is None:
+            if value is None and (kind is not Any or name not in row):
                 continue
             fitting, is_odd = fit(value, kind)
             if is_odd:
@@ -211,7 +212,11 @@ def row_type(shape: RowShape) -> type[msgspec.Struct]:
     Keys have no default, so that the strict decoder refuses a row without them. A member ``error`` fits no row.
     """
     required = [(name, kind) for name, kind in shape.columns if name in shape.key]
-    optional: list[Any] = [(name, kind | None, None) for name, kind in shape.columns if name not in shape.key]
+    optional: list[Any] = [
+        (name, kind, msgspec.UNSET) if kind is Any else (name, kind | None, None)
+        for name, kind in shape.columns
+        if name not in shape.key
+    ]
     names = {name for name, _ in shape.columns}
     if "Division" not in names:
         optional.insert(0, ("Division", int | None, None))

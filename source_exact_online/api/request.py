@@ -17,7 +17,7 @@ from source_exact_online.api.errors import (
     resolution_of,
 )
 from source_exact_online.api.page import DamagedPageError, NotAPageError, Page, PageDecoder, Row
-from source_exact_online.api.rate_limits import LimitsUnknown, QuotaExceeded, spent_message
+from source_exact_online.api.rate_limits import LimitsUnknown, QuotaExceeded, spent_message, wait_reason
 from source_exact_online.api.site_health import SiteDown
 from source_exact_online.api.usage import Cost
 from source_exact_online.clock import sleep_with_heartbeat
@@ -143,18 +143,14 @@ class PageRequest:
             self._client.usage.add(self.context, Cost(refused=1))
         seconds = max(0.0, quota.wait_seconds) + WINDOW_MARGIN
         notable = quota if seconds >= NOTABLE_WAIT else None
-        if not quota.from_headers:
-            if quota.is_block:
-                detail = f"HTTP 429 without quota headers, {quota.attempts} times"
-                raise error_of(resolution_of(ErrorKind.BLOCKED, detail, self.context))
-            reason = "Exact Online to take calls again (HTTP 429 without quota headers"
-            reason += ", perhaps a block after too many wrong calls)" if quota.attempts > 1 else ")"
-            return RetryAfter(seconds, reason, notable)
-        if seconds > self._client.longest_quota_wait and (quota.daily or seconds > LONGEST_MINUTE):
+        too_long = seconds > self._client.longest_quota_wait and (quota.daily or seconds > LONGEST_MINUTE)
+        if quota.may_be_block:
+            detail = f"HTTP 429 without quota headers, {quota.attempts} times"
+            raise error_of(resolution_of(ErrorKind.BLOCKED, detail, self.context))
+        if quota.from_headers and too_long:
             message = spent_message(quota, self.context.division)
             raise error_of(resolution_of(ErrorKind.DAY_QUOTA_SPENT, message, self.context))
-        window = "day" if quota.daily else "minute"
-        return RetryAfter(seconds, f"the {window}'s call quota of division {self.context.division}", notable)
+        return RetryAfter(seconds, wait_reason(quota, self.context.division), notable)
 
     def _renew(self, refused: TokenRefused) -> RetryAfter:
         self._tokens_refused += 1

@@ -16,7 +16,7 @@ from source_exact_online.api.errors import ErrorKind, ErrorResolution, RequestCo
 from source_exact_online.clock import Clock
 
 OUTAGE_KINDS = frozenset(
-    {ErrorKind.SITE_DOWN, ErrorKind.NO_CONNECTION, ErrorKind.REFUSED_ON_THE_WAY, ErrorKind.SERVER_FAULT}
+    {ErrorKind.SITE_DOWN, ErrorKind.NO_CONNECTION, ErrorKind.REFUSED_ON_THE_WAY, ErrorKind.NO_TOKEN}
 )
 """Failures that a site which is down brings about."""
 
@@ -67,19 +67,25 @@ class SiteHealth:
         self._down_since: datetime | None = None
         self._probe_at: datetime | None = None
         self._probes = 0
-        self._is_probing = False
+        self._prober: int | None = None
 
     def acquire(self) -> SiteDown | None:
-        """Return None if a call may go out now. While the site is down, that makes the call a probe."""
+        """Return None if a call may go out now; then `release` has to follow. While the site is down, it is a probe."""
         with self._lock:
             if self._down_since is None or self._probe_at is None:
                 return None
             now = self._clock.now()
             seconds = (self._probe_at - now).total_seconds()
-            if seconds <= 0 and not self._is_probing:
-                self._is_probing = True
+            if seconds <= 0 and self._prober is None:
+                self._prober = threading.get_ident()
                 return None
             return SiteDown(max(seconds, WHILE_PROBING), self._probe_at, self._down_since)
+
+    def release(self) -> None:
+        """Let the next probe go out, if this thread's call was one."""
+        with self._lock:
+            if self._prober == threading.get_ident():
+                self._prober = None
 
     def succeeded(self) -> None:
         """Take note that the site has answered."""
@@ -88,7 +94,6 @@ class SiteHealth:
             self._failing.clear()
             self._down_since = self._probe_at = None
             self._probes = 0
-            self._is_probing = False
 
     def failed(self, context: RequestContext, resolution: ErrorResolution) -> SiteDown | None:
         """Take note of a failure.
@@ -101,7 +106,6 @@ class SiteHealth:
             How long to wait if the site is down; None if it is not, or has been for longer than is waited.
         """
         with self._lock:
-            self._is_probing = False
             if resolution.kind not in OUTAGE_KINDS:
                 return None
             now = self._clock.now()

@@ -97,6 +97,11 @@ class StreamDefinition:
         return (*self.key, "Division")
 
     @property
+    def proof_key(self) -> tuple[str, ...]:
+        """Properties without which a row is no row of the stream; none where a division has a single row."""
+        return self.key or (() if self.division_from is None else (self.division_from,))
+
+    @property
     def tracks_deletions(self) -> bool:
         """Whether Exact logs the deletion of its rows."""
         return self.entity_type is not None

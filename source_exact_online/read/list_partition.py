@@ -186,9 +186,7 @@ class ListPartition:
         if url is not None:
             self._asks_sync_timestamp = True
             endpoint = endpoints().sync_timestamp
-            return PageRequest(
-                self._client, url, endpoint.context(self.division), endpoint.decoder(self.division)
-            )
+            return PageRequest(self._client, url, endpoint.context(self.division), endpoint.decoder())
         return self._page_request(self._query.first_page(self._refusals))
 
     def _page_request(self, url: str) -> PageRequest:

@@ -14,9 +14,6 @@ from source_exact_online.api import exact_time
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
-NEVER_MOVED = "never"
-"""Move date of a division that Exact says was never moved."""
-
 MODES = {"full_refresh": True, "incremental": False}
 
 

@@ -9,8 +9,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 from source_exact_online.api import exact_time
+from source_exact_online.api.divisions import NEVER_MOVED
 from source_exact_online.api.exact_time import WallClock
-from source_exact_online.state.position import NEVER_MOVED, DeletionsRead, InProgressListing, Position
+from source_exact_online.state.position import DeletionsRead, InProgressListing, Position
 
 _HOUR_MS = 3_600_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+import msgspec
 from airbyte_cdk.models import (
     AirbyteMessage,
     AirbyteRecordMessage,
@@ -18,21 +19,27 @@ from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from airbyte_protocol_dataclasses.models import AirbyteStreamStatusRateLimitedReason  # the CDK does not export it
 
-from source_exact_online.api.odata import Row
 from source_exact_online.clock import Clock
+from source_exact_online.read.partition import Record
 from source_exact_online.state.position import Position
 from source_exact_online.state.stream_state import StreamState
 
 QUIET_SECONDS = 5.0
-"""Longest time for which a checkpoint of few records is held back."""
+"""Longest time for which a checkpoint of few records is held back, with up to fifty positions; longer with more."""
+
+POSITIONS_A_SECOND = 10
+"""Positions that a stream's state may name per second of that time."""
 
 
-class Output:
+class Messages:
     """Builds messages and decides which checkpoints are worth one.
 
     The state of a stream names all its divisions. With hundreds of them a message after each small page would outweigh
     the records by far, so that a checkpoint is emitted when at least as many records as divisions stand before it, when
-    the last one is some seconds old, and at the end of the stream.
+    the last one is some time old, and at the end of the stream.
+
+    Args:
+        clock: tells the time.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -45,57 +52,55 @@ class Output:
 
     @property
     def total(self) -> int:
-        """Records emitted so far."""
+        """Number of records emitted so far."""
         return self._counts.total()
 
     def started(self, stream: str) -> AirbyteMessage:
-        """Status message: the stream has begun."""
+        """Return the status message of a stream that has begun."""
         self._saved_at[stream] = self._clock.monotonic()
         return as_airbyte_message(StreamDescriptor(name=stream), AirbyteStreamStatus.STARTED)
 
-    def begun(self, state: StreamState) -> Iterator[AirbyteMessage]:
-        """State message, if some division is read for the first time: from which moment on its deletions count."""
-        if any(position.is_begin for position in state.positions.values()):
-            yield self._state(state)
-
     def rate_limited(self, stream: str, reset_ms: float) -> AirbyteMessage:
-        """Status message: the stream waits for a quota that starts afresh at that moment (epoch milliseconds)."""
+        """Return the status of a stream that waits for a quota, which starts afresh at that moment (epoch milliseconds)."""
         reason = AirbyteStreamStatusReason(
             type=AirbyteStreamStatusReasonType.RATE_LIMITED,
             rate_limited=AirbyteStreamStatusRateLimitedReason(quota_reset=int(reset_ms)),
         )
         return as_airbyte_message(StreamDescriptor(name=stream), AirbyteStreamStatus.RUNNING, [reason])
 
-    def records(self, stream: str, records: Sequence[Row]) -> Iterator[AirbyteMessage]:
-        """Record messages, and the status message before the first."""
+    def records(self, stream: str, records: Sequence[Record]) -> Iterator[AirbyteMessage]:
+        """Yield record messages, and the status message before the first."""
         if records and stream not in self._running:
             self._running.add(stream)
             yield as_airbyte_message(StreamDescriptor(name=stream), AirbyteStreamStatus.RUNNING)
         emitted_at = int(self._clock.now().timestamp() * 1000)
         for record in records:
             yield AirbyteMessage(
-                type=Type.RECORD, record=AirbyteRecordMessage(stream=stream, data=record, emitted_at=emitted_at)
+                type=Type.RECORD,
+                record=AirbyteRecordMessage(stream=stream, data=msgspec.to_builtins(record), emitted_at=emitted_at),
             )
         self._unsaved[stream] += len(records)
         self._counts[stream] += len(records)
 
     def checkpoint(self, state: StreamState) -> Iterator[AirbyteMessage]:
-        """State message, if it is worth one now."""
+        """Yield the state message, if it is worth one now."""
         age = self._clock.monotonic() - self._saved_at[state.stream]
-        if self._unsaved[state.stream] >= len(state.positions) or age >= QUIET_SECONDS:
-            yield self._state(state)
+        quiet = max(QUIET_SECONDS, len(state.positions) / POSITIONS_A_SECOND)
+        if self._unsaved[state.stream] >= len(state.positions) or age >= quiet:
+            yield self.state(state)
 
     def ended(self, state: StreamState, failures: Sequence[AirbyteTracedException]) -> Iterator[AirbyteMessage]:
-        """Last state, what went wrong, and the final status of a stream."""
+        """Yield the last state, what went wrong, and the final status of a stream."""
         descriptor = StreamDescriptor(name=state.stream)
         if self._emitted.get(state.stream) != state.positions:
-            yield self._state(state)
+            yield self.state(state)
         for failure in failures:
             yield failure.as_sanitized_airbyte_message(stream_descriptor=descriptor)
         status = AirbyteStreamStatus.INCOMPLETE if failures else AirbyteStreamStatus.COMPLETE
         yield as_airbyte_message(descriptor, status)
 
-    def _state(self, state: StreamState) -> AirbyteMessage:
+    def state(self, state: StreamState) -> AirbyteMessage:
+        """Return the state message of a stream."""
         self._emitted[state.stream] = dict(state.positions)
         self._unsaved[state.stream] = 0
         self._saved_at[state.stream] = self._clock.monotonic()

@@ -1,40 +1,50 @@
-"""From the configured catalogue to partitions: what to read, where from, and in which order."""
+"""From the configured catalogue to partitions: what to read, where from, and in which order. Changes nothing."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from airbyte_cdk.models import ConfiguredAirbyteCatalog, ConfiguredAirbyteStream, FailureType, SyncMode
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.api.client import ExactClient
 from source_exact_online.api.divisions import Division
-from source_exact_online.api.odata import Row
-from source_exact_online.catalog.definitions import StreamDefinition, catalog
+from source_exact_online.api.page import Row
+from source_exact_online.catalog.definitions import StreamDefinition, Transport, catalog
 from source_exact_online.catalog.schemas import DELETED_AT, column_order
-from source_exact_online.read.deletions import DeletionLog, TombstoneReader, deletion_log
-from source_exact_online.read.list_partition import ListingPartition
-from source_exact_online.read.query import Settings
-from source_exact_online.read.stream_reader import Consumer, RefusedColumns, StreamReader
+from source_exact_online.config import Config
+from source_exact_online.read.deletions import DeletionLogPartition, TombstoneReader, deletion_log
+from source_exact_online.read.fallbacks import RefusedColumns
+from source_exact_online.read.list_partition import ListPartition
+from source_exact_online.read.records import RepairLog
+from source_exact_online.read.stream_reader import Reader, StreamReader
+from source_exact_online.state import transitions
 from source_exact_online.state.position import Position
-from source_exact_online.state.stream_state import StreamState
+from source_exact_online.state.stream_state import LOGIN, StreamState
 from source_exact_online.sync.scheduler import PartitionTask
 
 logger = logging.getLogger("airbyte.exact_online")
 
-LOGIN = "login"
-"""Name of the one partition of a stream whose listing is the login's, in place of a division's number."""
 
-_FROM_THE_BEGINNING = (
-    "from its beginning. Its cursor Timestamp has lower values from now on, which a destination may take for older "
-    "ones: refresh it in full once."
-)
+@dataclass(slots=True)
+class Plan:
+    """What a run does.
+
+    Attributes:
+        tasks: partitions to read; those that others have to wait for are named there.
+        positions: positions by stream and key that hold from the start, before anything is read.
+        columns: columns that each stream reads.
+    """
+
+    tasks: list[PartitionTask] = field(default_factory=list)
+    positions: dict[tuple[str, str], Position] = field(default_factory=dict)
+    columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def chosen_streams(configured: ConfiguredAirbyteCatalog) -> list[ConfiguredAirbyteStream]:
-    """Streams of a configured catalogue.
+    """Return the streams of a configured catalogue.
 
     Raises:
         AirbyteTracedException: one of them is not in the catalogue.
@@ -49,155 +59,194 @@ def chosen_streams(configured: ConfiguredAirbyteCatalog) -> list[ConfiguredAirby
 
 
 class Planner:
-    """Builds the partitions of one sync."""
+    """Plans one run.
+
+    Args:
+        client: the API.
+        config: of the user.
+        states: state of each configured stream; only read here.
+        url_division: division in the URL of listings that belong to the login.
+        is_wanted: whether a division is among those to read.
+    """
 
     def __init__(
         self,
         client: ExactClient,
-        settings: Settings,
+        config: Config,
         states: Mapping[str, StreamState],
         *,
-        anchor: int,
-        read_deletions: bool,
+        url_division: int,
         is_wanted: Callable[[object], bool],
     ) -> None:
-        """Planner of a sync.
-
-        Args:
-            client: the API.
-            settings: what partitions need of the configuration.
-            states: state of each configured stream.
-            anchor: division in the URL of listings that belong to the login.
-            read_deletions: whether tombstones are wanted.
-            is_wanted: whether a division is among those to read.
-        """
         self._client = client
-        self._settings = settings
+        self._config = config
         self._states = states
-        self._anchor = anchor
-        self._read_deletions = read_deletions
+        self._url_division = url_division
         self._is_wanted = is_wanted
         self._refused = RefusedColumns()
+        self._repairs = RepairLog()
+        start = config.start_date
+        self._start = None if start is None else client.wall_clock.first_at_or_after(start)
+        self._now = int(client.server_clock.now_ms())
 
-    def jobs(self, streams: Iterable[ConfiguredAirbyteStream], divisions: Sequence[Division]) -> list[PartitionTask]:
-        """Partitions of the configured streams, those that a deletion log goes before included.
+    def plan(self, streams: Iterable[ConfiguredAirbyteStream], divisions: Sequence[Division]) -> Plan:
+        """Plan the partitions of the configured streams, and of the deletion logs that go before them.
 
         Streams are spread over the divisions before they are repeated, so that the first calls already teach the
         quotas of all divisions.
         """
+        plan = Plan()
         listings: dict[tuple[str, bool], list[ConfiguredAirbyteStream]] = {}
         for stream in streams:
             definition = catalog()[stream.stream.name]
             listings.setdefault((definition.path, definition.per_login), []).append(stream)
-        jobs: list[PartitionTask] = []
-        logs = {division.code: self._log(listings.values(), division) for division in divisions}
+            plan.columns[definition.name] = selected_columns(definition, stream)
+            self._warn_of_new_columns(definition.name, plan.columns[definition.name])
+            self._set_positions(definition, stream, divisions, plan)
+        logs = {division.code: self._log(listings.values(), division.code) for division in divisions}
+        plan.tasks += [log for log in logs.values() if log is not None]
         for (_, per_login), members in listings.items():
             if per_login:
-                jobs += map(PartitionTask, self._listings(members, Division(self._anchor), LOGIN))
+                plan.tasks.append(PartitionTask(self._listing(members, self._url_division, LOGIN)))
                 continue
+            names = {member.stream.name for member in members}
             for division in divisions:
-                before = logs[division.code]
-                names = {member.stream.name for member in members}
-                if before is not None and names & set(before.partition.readable):
+                log = logs[division.code]
+                if log is not None and names & set(log.partition.readable):
                     continue
-                listed = [PartitionTask(listing) for listing in self._listings(members, division, str(division.code))]
-                jobs += listed
-                if before is not None and names & set(before.partition.streams):
-                    before.after += listed
-        return [*(before for before in logs.values() if before is not None), *jobs]
+                task = PartitionTask(self._listing(members, division.code, str(division.code)))
+                plan.tasks.append(task)
+                if log is not None and names & set(log.partition.streams):
+                    log.dependents.append(task)
+        return plan
 
-    def _listings(
-        self, members: Sequence[ConfiguredAirbyteStream], division: Division, key: str
-    ) -> list[ListingPartition]:
-        """The listing that streams share in a division."""
-        consumers = [self._consumer(member, key) for member in members]
-        if key != LOGIN:
-            for consumer in consumers:
-                self._follow_move(consumer.state, key, division)
-            self._hear_of_deletions(consumers)
-        keeps = self._is_of_wanted_division(consumers[0].definition) if key == LOGIN else None
-        return [ListingPartition(self._client, self._settings, self._refused, division.code, consumers, keeps=keeps)]
+    # -- positions -------------------------------------------------------------------------------------------------
 
-    def _hear_of_deletions(self, consumers: Iterable[StreamReader]) -> None:
-        """From now on deletions count: what a first run delivers may be deleted before it leaves a state."""
-        for consumer in consumers:
-            if consumer.hears_of_deletions:
-                self._hear(consumer.state, consumer.key, int(self._client.server_clock.now_ms()))
+    def _set_positions(
+        self,
+        definition: StreamDefinition,
+        configured: ConfiguredAirbyteStream,
+        divisions: Sequence[Division],
+        plan: Plan,
+    ) -> None:
+        """Move the positions of a stream for what is known before anything is read."""
+        known = self._states[definition.name].positions
+        keys = {LOGIN: None} if definition.per_login else {str(one.code): one for one in divisions}
+        earlier_start = False
+        for key, division in keys.items():
+            before = known.get(key, Position())
+            position = before
+            if division is None:
+                position = replace(position, in_progress=None)  # short, and to be read anew when divisions have changed
+            else:
+                position = transitions.division_seen(position, division.move_date)
+                if before.was_read and not position.was_read:
+                    self._tell_move(definition, division)
+            if definition.transport is not Transport.SNAPSHOT:
+                started = transitions.start_date_set(position, self._start)
+                earlier_start = earlier_start or (position.was_read and not started.was_read)
+                position = started
+            if self._config.read_deletions and definition.tracks_deletions:
+                position = transitions.deletions_tracked(position, self._now)
+            if position != before:
+                plan.positions[definition.name, key] = position
+        if earlier_start and not is_full_refresh(definition, configured):
+            logger.info("start_date is earlier than it was: reading %s again from there.", definition.name)
 
     @staticmethod
-    def _hear(state: StreamState, key: str, begin: int | None) -> None:
-        """Deletions count from the last reading on, if there was one that does not tell; else from a begin."""
-        position = state.positions.get(key, Position())
-        if position.deletions_read is None:
-            under_way = None if position.under_way is None else position.under_way.began
-            state.positions[key] = replace(position, deletions_read=position.seen or under_way or begin)
+    def _tell_move(definition: StreamDefinition, division: Division) -> None:
+        logger.warning(
+            "Division %s was moved to another database: reading %s again from the start.%s",
+            division.code,
+            definition.name,
+            " Its cursor Timestamp has lower values from now on, which a destination may take for older ones: refresh "
+            "it in full once."
+            if definition.cursor == "Timestamp"
+            else "",
+        )
 
-    def _is_of_wanted_division(self, definition: StreamDefinition) -> Callable[[Row], bool]:
-        return lambda row: self._is_wanted(row.get(definition.division_from or "Division"))
+    def _warn_of_new_columns(self, stream: str, columns: tuple[str, ...]) -> None:
+        state = self._states[stream]
+        added = [name for name in columns if name not in state.columns] if state.columns is not None else []
+        if added and state.positions:
+            logger.warning(
+                "%s of %s is new: rows that were read before stay empty there until they change, or until the stream "
+                "is refreshed.",
+                ", ".join(added),
+                stream,
+            )
 
-    def _consumer(self, configured: ConfiguredAirbyteStream, key: str) -> StreamReader:
+    # -- partitions ------------------------------------------------------------------------------------------------
+
+    def _listing(self, members: Sequence[ConfiguredAirbyteStream], division: int, key: str) -> ListPartition:
+        """Return the listing that streams share in a division, or for the login."""
+        readers = [self._reader(member, key) for member in members]
+        row_filter = self._row_filter(readers[0].definition) if key == LOGIN else None
+        return ListPartition(
+            self._client,
+            self._config,
+            self._refused,
+            self._repairs,
+            division,
+            readers,
+            row_filter=row_filter,
+        )
+
+    def _row_filter(self, definition: StreamDefinition) -> Callable[[Row], bool]:
+        source = definition.division_from or "Division"
+        return lambda row: self._is_wanted(getattr(row, source))
+
+    def _reader(self, configured: ConfiguredAirbyteStream, key: str) -> StreamReader:
         definition = catalog()[configured.stream.name]
         return StreamReader(
             definition=definition,
-            columns=selected_columns(definition, configured),
-            full=is_full(definition, configured),
+            columns=("Division", *selected_columns(definition, configured)),
+            full_refresh=is_full_refresh(definition, configured),
             state=self._states[definition.name],
             key=key,
+            clock=self._client.wall_clock,
         )
 
-    def _log(self, listings: Iterable[Sequence[ConfiguredAirbyteStream]], division: Division) -> PartitionTask | None:
-        """The deletion log of a division, for the streams that have been read there before.
+    def _log(self, listings: Iterable[Sequence[ConfiguredAirbyteStream]], division: int) -> PartitionTask | None:
+        """Return the deletion log of a division, for the streams that have been read there before.
 
-        It feeds the stream that shows it as well, unless that goes on in the midst of an earlier reading.
+        It feeds the stream that shows it as well.
         """
-        if not self._read_deletions:
+        if not self._config.read_deletions:
             return None
-        key = str(division.code)
-        mourners: list[Consumer] = []
-        readers: list[Consumer] = []
+        key = str(division)
+        tombstones: list[Reader] = []
+        rows: list[Reader] = []
         for configured in (member for members in listings for member in members):
             definition = catalog()[configured.stream.name]
-            state = self._states[definition.name]
             if definition is deletion_log():
-                self._follow_move(state, key, division)
-                reader = self._consumer(configured, key)
-                readers += [reader] if reader.under_way is None else []
-            elif definition.tracks_deletions and not is_full(definition, configured):
-                self._follow_move(state, key, division)
-                self._hear(state, key, None)
-                if state.positions[key].deletions_read is not None:
-                    mourners.append(TombstoneReader(definition, state, key, self._client))
-        if not mourners:
+                rows.append(self._reader(configured, key))
+            elif definition.tracks_deletions and not is_full_refresh(definition, configured):
+                state = self._states[definition.name]
+                known = state.positions.get(key, Position())
+                if known.was_read or known.deletions is not None:
+                    tombstones.append(TombstoneReader(definition, state, key, self._client))
+        if not tombstones:
             return None
-        consumers = [*mourners, *readers]
-        return PartitionTask(DeletionLog(self._client, self._settings, self._refused, division.code, consumers))
-
-    def _follow_move(self, state: StreamState, key: str, division: Division) -> None:
-        """Note the date at which the division came to its database, and give up row versions of an earlier one."""
-        position = state.positions.get(key, Position())
-        if not division.move_known:
-            if position.unwatched is None:
-                state.positions[key] = replace(position, unwatched=int(self._client.server_clock.now_ms()))
-            return
-        if position.has_moved(division.moved):
-            logger.warning(
-                "Division %s was moved to another database: reading %s again %s",
-                division.code,
-                state.stream,
-                _FROM_THE_BEGINNING if catalog()[state.stream].cursor == "Timestamp" else "from its last Modified.",
+        return PartitionTask(
+            DeletionLogPartition(
+                self._client, self._config, self._refused, self._repairs, division, [*tombstones, *rows]
             )
-            state.positions[key] = position.after_move(division.moved)
-        else:
-            state.positions[key] = position.with_move(division.moved)
+        )
 
 
-def is_full(definition: StreamDefinition, configured: ConfiguredAirbyteStream) -> bool:
-    """Whether a stream is read in full: as configured, or because it has no cursor."""
+def is_full_refresh(definition: StreamDefinition, configured: ConfiguredAirbyteStream) -> bool:
+    """Return whether a stream is read in full: as configured, or because it has no cursor."""
     return configured.sync_mode is SyncMode.full_refresh or definition.cursor is None
 
 
 def selected_columns(definition: StreamDefinition, configured: ConfiguredAirbyteStream) -> tuple[str, ...]:
-    """Properties of a stream's records: the configured ones, keys and cursors. An empty selection means all."""
+    """Return the properties of a stream's records: the configured ones, keys and cursors. No selection means all.
+
+    `Division` is in every record and not among them.
+    """
     wanted = set((configured.stream.json_schema or {}).get("properties", {}))
     columns = column_order(definition.name, wanted | set(definition.always_read)) if wanted else ()
-    return tuple(name for name in columns or column_order(definition.name) if name != DELETED_AT)
+    return tuple(
+        name for name in columns or column_order(definition.name) if name not in (DELETED_AT, "Division")
+    )

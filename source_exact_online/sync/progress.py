@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from source_exact_online.api.errors import RequestContext
 from source_exact_online.api.rate_limits import Quotas
 from source_exact_online.api.request import RetryAfter
 from source_exact_online.api.usage import Usage
-from source_exact_online.api.wait import HEARTBEAT_SECONDS
-from source_exact_online.clock import Clock
+
+from source_exact_online.clock import HEARTBEAT_SECONDS, Clock
 
 logger = logging.getLogger("airbyte.exact_online")
 
@@ -35,7 +35,7 @@ class Progress:
         self._quotas = quotas
         self._rows: Counter[RequestContext] = Counter()
         self._recent: dict[RequestContext, None] = {}
-        self._waits_told: dict[int | None, float] = {}
+        self._waits_told: dict[object, float] = {}
         self._began = self._last_line = clock.monotonic()
 
     @property
@@ -43,29 +43,48 @@ class Progress:
         """Seconds until the next line is due; whoever waits longer has to `tick` in between."""
         return max(0.0, self._last_line + HEARTBEAT_SECONDS - self._clock.monotonic())
 
-    def page(self, subject: RequestContext, rows: int) -> None:
+    def page(self, context: RequestContext, rows: int) -> None:
         """Note a page that was read."""
-        self._rows[subject] += rows
-        self._recent.pop(subject, None)
-        self._recent[subject] = None
+        self._rows[context] += rows
+        self._recent.pop(context, None)
+        self._recent[context] = None
 
-    def wait(self, subject: RequestContext, later: RetryAfter) -> None:
-        """Tell of a wait that can be noticed; of a division's spent quota once, however many partitions wait for it."""
+    def wait(self, context: RequestContext, later: RetryAfter) -> None:
+        """Tell of a wait that can be noticed.
+
+        Of a division's spent quota and of a site that is down once, however many partitions wait for it.
+        """
         if later.seconds < 1:
             return
-        if later.quota is None:
-            logger.info("%s: waiting %.0f s for %s.", subject.stream, later.seconds, later.reason)
-        elif self._waits_told.get(subject.division) != later.quota.reset_ms:
-            self._waits_told[subject.division] = later.quota.reset_ms
+        if later.site is not None:
+            self._tell_once("site", later.site.probe_at.timestamp(), "Waiting for %s.", later.reason)
+        elif later.quota is None:
+            logger.info("%s: waiting %.0f s for %s.", context.stream, later.seconds, later.reason)
+        else:
             resumes = datetime.fromtimestamp(later.quota.reset_ms / 1000, tz=timezone.utc)
-            logger.info("Waiting %.0f s for %s; resumes at %s UTC.", later.seconds, later.reason, f"{resumes:%H:%M:%S}")
+            line = "Waiting %.0f s for %s; resumes at %s UTC."
+            self._tell_once(
+                context.division, later.quota.reset_ms, line, later.seconds, later.reason, f"{resumes:%H:%M:%S}"
+            )
 
-    def tick(self, partitions: int, open_partitions: int, waiting: int) -> None:
-        """Log a line if the last one is most of a minute old, so that nobody takes the connector for dead."""
-        if self.silence_left > 0:
-            return
+    def _tell_once(self, what: object, until: float, line: str, *values: object) -> None:
+        if self._waits_told.get(what) != until:
+            self._waits_told[what] = until
+            logger.info(line, *values)
+
+    def tick(self, partitions: int, open_partitions: int, waiting: int, until_next: float | None) -> None:
+        """Log a line, so that nobody takes the connector for dead; due when no silence is left.
+
+        Args:
+            partitions: of the run.
+            open_partitions: those that have not ended.
+            waiting: those of them that wait.
+            until_next: seconds until the first of them goes on, if all wait; None otherwise.
+        """
         self._last_line = self._clock.monotonic()
         line = f"{self._rows.total():,} rows read, {open_partitions} partitions to go, {waiting} of them waiting"
+        if until_next is not None:
+            line += f" until {self._clock.now() + timedelta(seconds=until_next):%H:%M:%S} UTC"
         line += self._pace(partitions, open_partitions) + "."
         recent = list(self._recent)[-SHOWN:]
         if recent:

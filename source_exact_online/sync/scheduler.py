@@ -18,13 +18,14 @@ from itertools import count
 from airbyte_cdk.models import AirbyteMessage, FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_exact_online.api.errors import Action, ApiError
+from source_exact_online.api.errors import ApiError, LoginUnusableError, NotReadableError
 from source_exact_online.api.request import RetryAfter
-from source_exact_online.api.wait import HEARTBEAT_SECONDS
-from source_exact_online.clock import Clock
+from source_exact_online.clock import HEARTBEAT_SECONDS, Clock
 from source_exact_online.read.partition import PageResult, Partition
+from source_exact_online.state import transitions
+from source_exact_online.state.position import Position
 from source_exact_online.state.stream_state import StreamState
-from source_exact_online.sync.messages import Output
+from source_exact_online.sync.messages import Messages
 from source_exact_online.sync.progress import Progress
 
 logger = logging.getLogger("airbyte.exact_online")
@@ -35,251 +36,255 @@ PER_DIVISION = 4
 
 @dataclass(slots=True)
 class PartitionTask:
-    """A partition and when it may go on.
+    """A partition and what has to wait for it.
 
     Attributes:
         partition: what to read.
-        after: jobs that wait until this one is finished.
+        dependents: tasks that wait until this one is finished.
     """
 
     partition: Partition
-    after: list[PartitionTask] = field(default_factory=list)
+    dependents: list[PartitionTask] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class _StreamProgress:
+class _StreamStatus:
     open: int = 0
     readable: int = 0
     skipped: list[str] = field(default_factory=list)
     failures: list[AirbyteTracedException] = field(default_factory=list)
 
 
-class Sync:
-    """One run of `read` over all its partitions."""
+class Scheduler:
+    """One run of `read` over all its partitions.
+
+    Args:
+        clock: tells the time and sleeps.
+        tasks: partitions to read; those in another task's `dependents` as well.
+        states: state of each stream; changed here as the run goes on, and nowhere else.
+        messages: builds the messages.
+        progress: tells people how the run is getting on.
+        workers: pages fetched at a time; 1 means no threads.
+        positions: positions by stream and key that hold from the start.
+        columns: columns that each stream reads.
+    """
 
     def __init__(
         self,
         clock: Clock,
-        jobs: Sequence[PartitionTask],
+        tasks: Sequence[PartitionTask],
         states: Mapping[str, StreamState],
-        output: Output,
+        messages: Messages,
         progress: Progress,
         *,
         workers: int,
+        positions: Mapping[tuple[str, str], Position] | None = None,
+        columns: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
-        """Prepare a run.
-
-        Args:
-            clock: tells the time and sleeps.
-            jobs: partitions to read; those in another job's `after` as well.
-            states: state of each stream, updated as the run goes on.
-            output: builds the messages.
-            progress: tells people how the run is getting on.
-            workers: pages fetched at a time; 1 means no threads.
-        """
         self._clock = clock
         self._states = states
-        self._output = output
-        self._told = progress
-        self._subjects = [job.partition.subject for job in jobs]
-        self._open_jobs = len(jobs)
+        self._messages = messages
+        self._progress_log = progress
+        self._positions = positions or {}
+        self._columns = columns or {}
+        self._contexts = [task.partition.context for task in tasks]
+        self._open_tasks = len(tasks)
         self._workers = workers
         self._order = count()
-        held = {id(later) for job in jobs for later in job.after}
-        self._ready: deque[PartitionTask] = deque(job for job in jobs if id(job) not in held)
+        dependents = {id(later) for task in tasks for later in task.dependents}
+        self._ready: deque[PartitionTask] = deque(task for task in tasks if id(task) not in dependents)
         self._delayed: list[tuple[float, int, PartitionTask]] = []
         self._busy: Counter[int] = Counter()
-        self._progress: dict[str, _StreamProgress] = {stream: _StreamProgress() for stream in states}
-        for job in jobs:
-            for stream in job.partition.streams:
-                self._progress[stream].open += 1
+        self._stream_status: dict[str, _StreamStatus] = {stream: _StreamStatus() for stream in states}
+        for task in tasks:
+            for stream in task.partition.streams:
+                self._stream_status[stream].open += 1
 
     @property
     def failures(self) -> dict[str, list[AirbyteTracedException]]:
         """Why streams ended incomplete, by stream."""
-        return {name: progress.failures for name, progress in self._progress.items() if progress.failures}
+        return {name: status.failures for name, status in self._stream_status.items() if status.failures}
 
-    def messages(self) -> Iterator[AirbyteMessage]:
-        """Read everything; yields the messages to emit."""
-        for stream, progress in self._progress.items():
-            yield self._output.started(stream)
-            yield from self._output.begun(self._states[stream])
-            if not progress.open:
+    def run(self) -> Iterator[AirbyteMessage]:
+        """Read everything; yield the messages to emit."""
+        for stream, status in self._stream_status.items():
+            yield self._messages.started(stream)
+            yield from self._begin(stream)
+            if not status.open:
                 yield from self._end(stream)
         yield from self._inline() if self._workers == 1 else self._threaded()
-        self._told.close(self._subjects)
+        self._progress_log.close(self._contexts)
+
+    def _begin(self, stream: str) -> Iterator[AirbyteMessage]:
+        """Set the positions that hold before anything is read, such as the moment from which on deletions count."""
+        state = self._states[stream]
+        state.columns = self._columns.get(stream, state.columns)
+        moved = {key: position for (name, key), position in self._positions.items() if name == stream}
+        if moved:
+            state.positions.update(moved)
+            yield self._messages.state(state)
 
     # -- two ways to run the same steps ----------------------------------------------------------------------------
 
     def _inline(self) -> Iterator[AirbyteMessage]:
         while self._ready or self._delayed:
-            job = self._next()
-            if job is None:
+            task = self._next()
+            if task is None:
                 self._pause(self._until_due())
                 continue
-            future: Future[PageResult] = Future()
-            _run(job, future)
+            future: Future[PageResult | RetryAfter] = Future()
+            _run(task, future)
             self._report()
-            yield from self._done(job, future)
+            yield from self._done(task, future)
 
     def _threaded(self) -> Iterator[AirbyteMessage]:
-        running: dict[Future[PageResult], PartitionTask] = {}
+        running: dict[Future[PageResult | RetryAfter], PartitionTask] = {}
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="partition")
         try:
             while self._ready or self._delayed or running:
-                while len(running) < self._workers and (job := self._next()) is not None:
-                    self._busy[job.partition.division] += 1
-                    running[pool.submit(job.partition.step)] = job
+                while len(running) < self._workers and (task := self._next()) is not None:
+                    self._busy[task.partition.division] += 1
+                    running[pool.submit(task.partition.step)] = task
                 if not running:
                     self._pause(self._until_due())
                     continue
                 done, _ = wait(running, timeout=self._patience(), return_when=FIRST_COMPLETED)
                 self._report()
                 for future in done:
-                    job = running.pop(future)
-                    self._busy[job.partition.division] -= 1
-                    yield from self._done(job, future)
+                    task = running.pop(future)
+                    self._busy[task.partition.division] -= 1
+                    yield from self._done(task, future)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _next(self) -> PartitionTask | None:
-        """A job that may run now: its time has come and its division has room."""
+        """Return a task that may run now: its time has come and its division has room."""
         now = self._clock.monotonic()
         while self._delayed and self._delayed[0][0] <= now:
             self._ready.append(heapq.heappop(self._delayed)[2])
         for _ in range(len(self._ready)):
-            job = self._ready.popleft()
-            if self._busy[job.partition.division] < PER_DIVISION:
-                return job
-            self._ready.append(job)
+            task = self._ready.popleft()
+            if self._busy[task.partition.division] < PER_DIVISION:
+                return task
+            self._ready.append(task)
         return None
 
     def _until_due(self) -> float:
         return max(0.0, self._delayed[0][0] - self._clock.monotonic()) if self._delayed else 0.0
 
     def _patience(self) -> float:
-        """Seconds to wait for a page: not past the moment at which a delayed job may go on."""
+        """Return the seconds to wait for a page: not past the moment at which a delayed task may go on."""
         due = self._until_due() if self._delayed else HEARTBEAT_SECONDS
-        return max(min(self._told.silence_left, due), 0.001)
+        return max(min(self._progress_log.silence_left, due), 0.001)
 
     def _pause(self, seconds: float) -> None:
-        self._clock.sleep(min(seconds, self._told.silence_left))
+        self._clock.sleep(min(seconds, self._progress_log.silence_left))
         self._report()
 
     def _report(self) -> None:
-        self._told.tick(len(self._subjects), self._open_jobs, len(self._delayed))
+        if self._progress_log.silence_left <= 0:
+            all_wait = bool(self._delayed) and len(self._delayed) == self._open_tasks
+            self._progress_log.tick(
+                len(self._contexts), self._open_tasks, len(self._delayed), self._until_due() if all_wait else None
+            )
 
     # -- what a step brings ----------------------------------------------------------------------------------------
 
-    def _done(self, job: PartitionTask, future: Future[PageResult]) -> Iterator[AirbyteMessage]:
-        if not any(self._progress[stream].open for stream in job.partition.streams):
-            return  # the sync was given up while this page was under way
+    def _done(self, task: PartitionTask, future: Future[PageResult | RetryAfter]) -> Iterator[AirbyteMessage]:
+        if not any(self._stream_status[stream].open for stream in task.partition.streams):
+            return  # the run was given up while this page was under way
         error = future.exception()
         if error is not None:
-            yield from self._failed(job, error)
+            yield from self._failed(task, error)
             return
-        step = future.result()
-        if step.later is not None:
-            yield from self._delay(job, step.later)
+        result = future.result()
+        if isinstance(result, RetryAfter):
+            yield from self._delay(task, result)
             return
-        if step.instead:
-            self._add(step.instead)
-            yield from self._close(job)
-            return
-        for stream, records in step.records.items():
-            yield from self._output.records(stream, records)
-        if step.records:
-            self._told.page(job.partition.subject, sum(map(len, step.records.values())))
-        for stream, division, position in job.partition.checkpoint():
-            self._states[stream].positions[division] = position
-        for stream in job.partition.streams:
-            yield from self._output.checkpoint(self._states[stream])
-        if step.finished:
-            for stream in job.partition.readable:
-                self._progress[stream].readable += 1
-            yield from self._close(job)
+        for stream, records in result.records.items():
+            yield from self._messages.records(stream, records)
+        if result.records:
+            self._progress_log.page(task.partition.context, sum(map(len, result.records.values())))
+        for stream, key, position in result.positions:
+            self._states[stream].positions[key] = position
+            yield from self._messages.checkpoint(self._states[stream])
+        if result.finished:
+            for stream in task.partition.readable:
+                self._stream_status[stream].readable += 1
+            yield from self._close(task)
         else:
-            self._ready.append(job)
+            self._ready.append(task)
 
-    def _add(self, partitions: Sequence[Partition]) -> None:
-        for partition in partitions:
-            self._subjects.append(partition.subject)
-            self._open_jobs += 1
-            self._ready.append(PartitionTask(partition))
-            for stream in partition.streams:
-                self._progress[stream].open += 1
-
-    def _delay(self, job: PartitionTask, later: RetryAfter) -> Iterator[AirbyteMessage]:
-        self._told.wait(job.partition.subject, later)
-        heapq.heappush(self._delayed, (self._clock.monotonic() + later.seconds, next(self._order), job))
+    def _delay(self, task: PartitionTask, later: RetryAfter) -> Iterator[AirbyteMessage]:
+        self._progress_log.wait(task.partition.context, later)
+        heapq.heappush(self._delayed, (self._clock.monotonic() + later.seconds, next(self._order), task))
         if later.quota is not None:
-            for stream in job.partition.streams:
-                yield self._output.rate_limited(stream, later.quota.reset_ms)
+            for stream in task.partition.streams:
+                yield self._messages.rate_limited(stream, later.quota.reset_ms)
 
-    def _failed(self, job: PartitionTask, error: BaseException) -> Iterator[AirbyteMessage]:
+    def _failed(self, task: PartitionTask, error: BaseException) -> Iterator[AirbyteMessage]:
         if not isinstance(error, Exception):
             raise error
-        subject = job.partition.subject
-        for stream, key, position in job.partition.checkpoint():
-            self._states[stream].positions[key] = position
-        if isinstance(error, ApiError) and error.verdict.action is Action.SKIP:
-            logger.warning("Skipped %s in division %s: %s", subject.stream, subject.division, error.message)
-            for stream in job.partition.readable:
-                self._progress[stream].skipped.append(error.verdict.message)
-        else:
-            logger.error("%s in division %s failed: %s", subject.stream, subject.division, error)
-            failure = _traced(error)
-            for stream in job.partition.streams:
-                self._progress[stream].failures.append(failure)
-            if _is_fatal(error):
-                yield from self._close(job)
-                yield from self._abandon(failure)
-                return
-        yield from self._close(job)
+        context = task.partition.context
+        if isinstance(error, NotReadableError):
+            logger.warning("Skipped %s in division %s: %s", context.stream, context.division, error.message)
+            for stream in task.partition.readable:
+                self._stream_status[stream].skipped.append(error.resolution.message)
+            yield from self._close(task)
+            return
+        logger.error("%s in division %s failed: %s", context.stream, context.division, error)
+        failure = _traced(error)
+        for stream in task.partition.streams:
+            self._stream_status[stream].failures.append(failure)
+        yield from self._close(task)
+        if _concerns_the_login(error):
+            yield from self._abandon(failure)
 
     def _abandon(self, failure: AirbyteTracedException) -> Iterator[AirbyteMessage]:
         """Nothing can be read any more, whatever the partition: end all streams with the one reason."""
         self._ready.clear()
         self._delayed.clear()
-        for stream, progress in self._progress.items():
-            if progress.open:
-                progress.open = 0
-                if failure not in progress.failures:
-                    progress.failures.append(failure)
+        for stream, status in self._stream_status.items():
+            if status.open:
+                status.open = 0
+                if failure not in status.failures:
+                    status.failures.append(failure)
                 yield from self._end(stream)
 
-    def _close(self, job: PartitionTask) -> Iterator[AirbyteMessage]:
-        self._open_jobs -= 1
-        self._ready.extend(job.after)
-        for stream in job.partition.streams:
-            progress = self._progress[stream]
-            if not progress.open:
+    def _close(self, task: PartitionTask) -> Iterator[AirbyteMessage]:
+        self._open_tasks -= 1
+        self._ready.extend(task.dependents)
+        for stream in task.partition.streams:
+            status = self._stream_status[stream]
+            if not status.open:
                 continue
-            progress.open -= 1
-            if not progress.open:
+            status.open -= 1
+            if not status.open:
                 yield from self._end(stream)
 
     def _end(self, stream: str) -> Iterator[AirbyteMessage]:
-        progress = self._progress[stream]
-        if progress.skipped and not progress.readable and not progress.failures:
-            message = f"Stream {stream} could not be read in any division. {progress.skipped[0]}"
-            progress.failures.append(AirbyteTracedException(message=message, failure_type=FailureType.config_error))
-        if not progress.failures:
-            self._states[stream].forget_finished_passes()
-        yield from self._output.ended(self._states[stream], progress.failures)
+        status, state = self._stream_status[stream], self._states[stream]
+        if status.skipped and not status.readable and not status.failures:
+            message = f"Stream {stream} could not be read in any division. {status.skipped[0]}"
+            status.failures.append(AirbyteTracedException(message=message, failure_type=FailureType.config_error))
+        if not status.failures:
+            for key, position in state.positions.items():
+                if position.refreshed_at is not None:
+                    state.positions[key] = transitions.refresh_ended(position)
+        yield from self._messages.ended(state, status.failures)
 
 
-def _run(job: PartitionTask, future: Future[PageResult]) -> None:
+def _run(task: PartitionTask, future: Future[PageResult | RetryAfter]) -> None:
     try:
-        future.set_result(job.partition.step())
+        future.set_result(task.partition.step())
     except Exception as error:  # kept for the partition, as a worker thread's pool would
         future.set_exception(error)
 
 
-def _is_fatal(error: Exception) -> bool:
-    """Whether an error concerns the login rather than one partition."""
+def _concerns_the_login(error: Exception) -> bool:
+    """Return whether an error concerns the login rather than one partition: the API says so, or there is no token."""
     if isinstance(error, ApiError):
-        return error.verdict.action is Action.FAIL and error.verdict.failure is FailureType.config_error
+        return isinstance(error, LoginUnusableError)
     return isinstance(error, AirbyteTracedException) and error.failure_type is FailureType.config_error
 
 
