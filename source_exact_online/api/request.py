@@ -12,7 +12,8 @@ from source_exact_online.api.client import ExactClient, TokenRefused
 from source_exact_online.api.errors import Action, ApiError, ErrorResolution, RequestContext
 from source_exact_online.api.rate_limits import LimitsUnknown, QuotaExceeded
 from source_exact_online.api.usage import Cost
-from source_exact_online.api.wait import sleep_with_heartbeat, spent_message
+from source_exact_online.api.wait import spent_message
+from source_exact_online.clock import sleep_with_heartbeat
 
 WINDOW_MARGIN = 0.05
 """Seconds added to the end of a quota window, so that the next call falls into the new one."""
