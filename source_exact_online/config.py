@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from jsonschema import Draft7Validator
 from jsonschema.exceptions import best_match
 
-from source_exact_online.sites import SITES, LoginSettings, trusted_base_url
+from source_exact_online.sites import SITES, trusted_base_url
 
 TOKEN_FILE_VARIABLE = "EXACT_ONLINE_TOKEN_FILE"
 
@@ -26,10 +26,16 @@ LONGEST_LOOKBACK_MINUTES = 100 * 366 * 24 * 60
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What a user configured.
+    """What a user configured: the only type for settings, handed down whole.
+
+    The tokens are not in it, as they change while the connector runs: `auth.credentials` keeps them.
 
     Attributes:
-        login: site, app and token store.
+        base_url: scheme and host of the API, e.g. ``https://start.exactonline.nl``, or a loopback address of a sandbox.
+        site: country site, e.g. ``nl``.
+        client_id: of the app registration.
+        client_secret: of the app registration.
+        token_file: where tokens are kept beside the configuration; None = nowhere.
         divisions: administrations to read; empty means all that the login may read.
         exclude_divisions: administrations not to read.
         start_date: aware UTC; rows with an earlier ``Modified`` are not read.
@@ -38,9 +44,15 @@ class Config:
         num_workers: partitions read at a time.
         daily_calls_reserve: calls a day and division left to other processes of the same app.
         quota_wait: longest wait for a day's quota to start afresh.
+        stream_groups: groups of streams to offer; None for all.
+        include_binary: whether pictures and files are columns.
     """
 
-    login: LoginSettings
+    base_url: str
+    site: str
+    client_id: str = field(repr=False)
+    client_secret: str = field(repr=False)
+    token_file: Path | None
     divisions: tuple[int, ...]
     exclude_divisions: frozenset[int]
     start_date: datetime | None
@@ -49,23 +61,12 @@ class Config:
     num_workers: int
     daily_calls_reserve: int
     quota_wait: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """What of a configuration decides which streams and columns are offered; no login is needed for it.
-
-    Attributes:
-        groups: groups of streams to offer; None for all.
-        binary: whether pictures and files are columns.
-    """
-
-    groups: frozenset[str] | None
-    binary: bool
+    stream_groups: frozenset[str] | None
+    include_binary: bool
 
 
 def config_error(message: str) -> AirbyteTracedException:
-    """Error that a person has to mend, with one sentence that says how."""
+    """Return an error that a person has to fix, with one sentence that says how."""
     return AirbyteTracedException(message=message, internal_message=message, failure_type=FailureType.config_error)
 
 
@@ -112,13 +113,11 @@ def parse_config(raw: Mapping[str, Any], now: datetime, environment: Mapping[str
     if divisions and not set(divisions) - excluded:
         raise config_error("exclude_divisions names every division in divisions: nothing is left to read.")
     return Config(
-        login=LoginSettings(
-            base_url=_base_url(raw.get("base_url"), site),
-            site=site,
-            client_id=credentials["client_id"],
-            client_secret=credentials["client_secret"],
-            token_file=Path(token_file) if token_file else None,
-        ),
+        base_url=_base_url(raw.get("base_url"), site),
+        site=site,
+        client_id=credentials["client_id"],
+        client_secret=credentials["client_secret"],
+        token_file=Path(token_file) if token_file else None,
         divisions=divisions,
         exclude_divisions=excluded,
         start_date=_start_date(raw.get("start_date"), now),
@@ -127,13 +126,20 @@ def parse_config(raw: Mapping[str, Any], now: datetime, environment: Mapping[str
         num_workers=int(raw.get("num_workers", 10)),
         daily_calls_reserve=int(raw.get("daily_calls_reserve", 0)),
         quota_wait=timedelta(minutes=int(raw.get("quota_wait_minutes", 10))),
+        stream_groups=stream_groups(raw),
+        include_binary=include_binary(raw),
     )
 
 
-def parse_offer(raw: Mapping[str, Any]) -> Offer:
-    """Parse what of a configuration decides about the streams and columns that are offered."""
+def stream_groups(raw: Mapping[str, Any]) -> frozenset[str] | None:
+    """Return the groups of streams to offer, None for all; also of a configuration without a login, for `discover`."""
     groups = frozenset(raw.get("stream_groups") or ())
-    return Offer(None if not groups or "all" in groups else groups, bool(raw.get("include_binary")))
+    return None if not groups or "all" in groups else groups
+
+
+def include_binary(raw: Mapping[str, Any]) -> bool:
+    """Return whether pictures and files are columns; also of a configuration without a login, for `discover`."""
+    return bool(raw.get("include_binary"))
 
 
 def _refuse_white_space(value: str, name: str) -> None:

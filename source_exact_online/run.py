@@ -39,7 +39,7 @@ def run() -> NoReturn:
         sys.exit(_login(arguments[1:]))
     source = SourceExactOnline()
     code = _speak(source, arguments)
-    source.settle()
+    source.shutdown()
     with contextlib.suppress(OSError):
         sys.stdout.flush()
     if code == 128 + signal.SIGTERM:
@@ -95,7 +95,7 @@ def _messages(entrypoint: AirbyteEntrypoint, parsed: object) -> Iterator[str]:
 
 
 def _traced(error: Exception) -> AirbyteTracedException:
-    """What to tell a person about an error: files given on the command line that cannot be used are theirs to mend."""
+    """What to tell a person about an error: files given on the command line that cannot be used are theirs to fix."""
     if isinstance(error, AirbyteTracedException):
         return error
     if isinstance(error, OSError) and error.filename:

@@ -1,42 +1,21 @@
-"""What a login needs to know, and which servers may see its tokens."""
+"""The country sites, and which servers may see a login's tokens."""
 
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import urlsplit
 
 SITES = ("nl", "be", "de", "fr", "es", "co.uk", "com")
 """Country sites. App registration, login and API of an account all belong to one of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class LoginSettings:
-    """One app at one site.
-
-    Attributes:
-        base_url: e.g. ``https://start.exactonline.nl``, or a loopback address for a sandbox.
-        site: country site, e.g. ``nl``.
-        client_id: of the app registration.
-        client_secret: of the app registration.
-        token_file: where tokens are kept beside the configuration; None = nowhere.
-    """
-
-    base_url: str
-    site: str
-    client_id: str = field(repr=False)
-    client_secret: str = field(repr=False)
-    token_file: Path | None
-
-
 def site_url(site: str) -> str:
-    """Exact Online's address for a country site."""
+    """Return Exact Online's address for a country site."""
     return f"https://start.exactonline.{site}"
 
 
 def is_loopback(host: str | None) -> bool:
-    """Whether a host name means this very machine."""
+    """Return whether a host name means this very machine."""
     if host == "localhost":
         return True
     try:
@@ -46,7 +25,7 @@ def is_loopback(host: str | None) -> bool:
 
 
 def trusted_base_url(configured: str | None, site: str) -> str:
-    """Address of the API.
+    """Return the address of the API.
 
     Args:
         configured: what the user wants instead of the site's own address, if anything.

@@ -25,7 +25,7 @@ from source_exact_online.auth.authenticator import ExactAuthenticator
 from source_exact_online.catalog.definitions import catalog
 from source_exact_online.catalog.stream import ExactStream
 from source_exact_online.clock import Clock, SystemClock
-from source_exact_online.config import Config, config_error, parse_config, parse_offer
+from source_exact_online.config import Config, config_error, include_binary, parse_config, stream_groups
 from source_exact_online.state.stream_state import known_divisions, load_states
 from source_exact_online.sync.divisions import choose_divisions, label
 from source_exact_online.sync.messages import Messages
@@ -82,12 +82,12 @@ class SourceExactOnline(AbstractSource):
             return super().read_state(state_path)
 
     def streams(self, config: Mapping[str, Any]) -> list[Stream]:
-        """Streams to offer; needs neither token nor network."""
-        offer = parse_offer(config)
+        """Return the streams to offer; needs neither token nor network."""
+        groups, binary = stream_groups(config), include_binary(config)
         return [
-            ExactStream(definition, binary=offer.binary)
+            ExactStream(definition, binary=binary)
             for definition in catalog().values()
-            if offer.groups is None or definition.group in offer.groups
+            if groups is None or definition.group in groups
         ]
 
     def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, Any]:
@@ -164,7 +164,7 @@ class SourceExactOnline(AbstractSource):
         if scheduler.failures:
             raise _incomplete(scheduler.failures)
 
-    def settle(self) -> None:
+    def shutdown(self) -> None:
         """Let a token refresh that is under way finish, so that its answer is not lost when the process ends.
 
         Whoever merely waits is woken: nothing is lost there.
@@ -172,13 +172,13 @@ class SourceExactOnline(AbstractSource):
         if isinstance(self._clock, SystemClock):
             self._clock.interrupt()
         if self._authenticator is not None:
-            self._authenticator.settle()
+            self._authenticator.shutdown()
 
     def _client(self, settings: Config, config: Mapping[str, Any]) -> ExactClient:
         raw = cast(MutableMapping[str, Any], config)
-        self._authenticator = ExactAuthenticator(settings.login, raw, clock=self._clock)
+        self._authenticator = ExactAuthenticator(settings, raw, clock=self._clock)
         return ExactClient(
-            settings.login.base_url,
+            settings.base_url,
             self._authenticator,
             self._clock,
             daily_calls_reserve=settings.daily_calls_reserve,

@@ -31,13 +31,12 @@ ERROR_ACTIONS = {
     "skip": "this stream is left out in this division, one warning; all others go on",
     "fail": "the sync ends",
 }
-TOKEN_OUTCOMES = {
-    "too_early": "the access token at hand is used on, or asked again when the time has come",
-    "dead": "the sync ends: log in again",
-    "client": "the sync ends: correct the client id or secret",
-    "transient": "asked again after a pause, a few times",
-    "refused": "the sync ends and passes on Exact's words",
-    "unreadable": "the sync ends; not repeated",
+TOKEN_ACTIONS = {
+    "wait": "the access token at hand stays in use, or asked again when the time has come",
+    "log_in": "the sync ends: log in again",
+    "correct_client": "the sync ends: correct the client id or secret",
+    "retry": "asked again after a pause, a few times",
+    "report": "the sync ends and passes on what Exact says; not repeated",
 }
 
 _BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -50,7 +49,7 @@ def errors() -> str:
 
 def token_errors() -> str:
     """Return a table of what happens after a refusal of the token endpoint."""
-    return _errors("auth/token_errors.yaml", "outcome", TOKEN_OUTCOMES)
+    return _errors("auth/token_errors.yaml", "action", TOKEN_ACTIONS)
 
 
 def configuration() -> str:

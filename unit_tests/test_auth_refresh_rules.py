@@ -118,7 +118,7 @@ def test_expiry_date_that_is_no_date_counts_as_unknown() -> None:
 def test_configuration_message_precedes_the_first_use_of_the_token() -> None:
     login = Login()
     events: list[str] = []
-    login.auth._chain._on_control = lambda config: events.append(config["credentials"]["access_token"])
+    login.auth._credentials._on_control = lambda config: events.append(config["credentials"]["access_token"])
     request = requests.Request("GET", f"{BASE_URL}/api/v1/current/Me", auth=login.auth).prepare()
     events.append(request.headers["Authorization"])
     assert events == ["access-1", "Bearer access-1"]
@@ -169,7 +169,7 @@ def test_token_is_not_used_when_its_message_could_not_be_written() -> None:
     def closed(_: object) -> None:
         raise BrokenPipeError
 
-    login.auth._chain._on_control = closed
+    login.auth._credentials._on_control = closed
     for _ in range(2):
         with pytest.raises(BrokenPipeError):
             login.auth.get_access_token()
@@ -384,17 +384,10 @@ def test_request_to_another_host_never_gets_the_token() -> None:
     assert login.server.calls == 0
 
 
-def test_cdk_methods_follow_the_same_rules() -> None:
+def test_request_to_exact_gets_the_header() -> None:
     login = Login()
-    assert login.auth.token_has_expired()
-    access, expiry, refresh = login.auth.refresh_access_token()
-    assert (access, refresh) == ("access-1", "refresh!1")
-    assert expiry == login.clock.now() + timedelta(seconds=600)
-    assert not login.auth.token_has_expired()
-    login.clock.advance(580)
-    login.auth.refresh_and_set_access_token()
-    assert login.auth.access_token == "access-2"
-    assert login.auth.get_auth_header() == {"Authorization": "Bearer access-2"}
+    request = requests.Request("GET", f"{BASE_URL}:443/api/v1/current/Me", auth=login.auth).prepare()
+    assert request.headers["Authorization"] == "Bearer access-1"
 
 
 def test_old_refresh_token_is_warned_about_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -450,13 +443,13 @@ def test_ctrl_c_during_the_token_call_does_not_lose_its_answer(monkeypatch: pyte
     go_on = interrupt_the_refresh(login, monkeypatch)
     assert login.messages == []
     go_on.set()
-    login.auth.settle()
+    login.auth.shutdown()
     assert [message["credentials"]["refresh_token"] for message in login.messages] == ["refresh!1"]
 
 
 def test_no_refresh_begins_when_the_process_is_about_to_end() -> None:
     login = Login()
-    login.auth.settle()
+    login.auth.shutdown()
     with pytest.raises(SleepInterruptedError):
         login.auth.get_access_token()
     assert login.server.calls == 0

@@ -18,7 +18,7 @@ from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.auth.token_endpoint import Granted, Lost, TokenEndpoint, Unsent
-from source_exact_online.auth.token_errors import Outcome, Refused, judge_refusal, token_rules
+from source_exact_online.auth.token_errors import Refused, TokenAction, TokenErrorKind, read_refusal, token_error_rows
 from source_exact_online.auth.tokens import complete_fields
 from source_exact_online.clock import SystemClock
 from unit_tests.auth_fakes import CLIENT_SECRET, OLD_TOKEN, TOO_EARLY, Fault, Login, configuration
@@ -39,42 +39,49 @@ NO_PROXY = (
 
 
 @pytest.mark.parametrize(
-    ("status", "reason", "body", "name", "outcome"),
+    ("status", "reason", "body", "name", "action"),
     [
-        (400, "", TOO_EARLY, "too early", Outcome.TOO_EARLY),
-        (401, "", '{"error":"x","error_description":"Access Token not expired"}', "too early", Outcome.TOO_EARLY),
-        (400, "TooEarlyToRefreshTokens: Rate limit exceeded", "", "too early", Outcome.TOO_EARLY),
-        (400, "", '{"error":"access_denied","error_description":"Rate limit exceeded"}', "token calls limited", None),
-        (401, "", OLD_TOKEN, "old refresh token", Outcome.DEAD),
-        (400, "", OLD_TOKEN, "old refresh token", Outcome.DEAD),
-        (400, "", EXPIRED, "expired refresh token", Outcome.DEAD),
-        (400, "", CHAIN, "broken chain", Outcome.DEAD),
-        (400, "", '{"error":"invalid_grant"}', "invalid grant", Outcome.DEAD),
-        (401, "", '{"error":"invalid_client"}', "wrong client", Outcome.CLIENT),
-        (400, "", '{"error":"unauthorized_client"}', "wrong client", Outcome.CLIENT),
-        (500, "", FAULT, "gateway fault", Outcome.TRANSIENT),
-        (404, "", NO_PROXY, "gateway fault", Outcome.TRANSIENT),
-        (200, "", "", "empty answer", Outcome.TRANSIENT),
-        (500, "", "", "empty answer", Outcome.TRANSIENT),
-        (503, "", "<html>Maintenance</html>", "server trouble", Outcome.TRANSIENT),
-        (429, "", "", "server trouble", Outcome.TRANSIENT),
-        (200, "", "<html>Maintenance</html>", "not a token answer", Outcome.TRANSIENT),
-        (400, "", '{"error":"unsupported_grant_type"}', "other refusal", Outcome.REFUSED),
-        (403, "", "<html>Access denied</html>", "unreadable refusal", Outcome.UNREADABLE),
-        (401, "", "", "unreadable refusal", Outcome.UNREADABLE),
-        (302, "", "", "unreadable refusal", Outcome.UNREADABLE),
+        (400, "", TOO_EARLY, "too early", TokenAction.WAIT),
+        (401, "", '{"error":"x","error_description":"Access Token not expired"}', "too early", TokenAction.WAIT),
+        (400, "TooEarlyToRefreshTokens: Rate limit exceeded", "", "too early", TokenAction.WAIT),
+        (
+            400,
+            "",
+            '{"error":"access_denied","error_description":"Rate limit exceeded"}',
+            "token calls limited",
+            TokenAction.WAIT,
+        ),
+        (401, "", OLD_TOKEN, "old refresh token", TokenAction.LOG_IN),
+        (400, "", OLD_TOKEN, "old refresh token", TokenAction.LOG_IN),
+        (400, "", EXPIRED, "expired refresh token", TokenAction.LOG_IN),
+        (400, "", CHAIN, "broken chain", TokenAction.LOG_IN),
+        (400, "", '{"error":"invalid_grant"}', "invalid grant", TokenAction.LOG_IN),
+        (401, "", '{"error":"invalid_client"}', "wrong client", TokenAction.CORRECT_CLIENT),
+        (400, "", '{"error":"unauthorized_client"}', "wrong client", TokenAction.CORRECT_CLIENT),
+        (500, "", FAULT, "gateway fault", TokenAction.RETRY),
+        (404, "", NO_PROXY, "gateway fault", TokenAction.RETRY),
+        (200, "", "", "empty answer", TokenAction.RETRY),
+        (500, "", "", "empty answer", TokenAction.RETRY),
+        (503, "", "<html>Maintenance</html>", "server trouble", TokenAction.RETRY),
+        (429, "", "", "server trouble", TokenAction.RETRY),
+        (200, "", "<html>Maintenance</html>", "not a token answer", TokenAction.RETRY),
+        (400, "", '{"error":"unsupported_grant_type"}', "other refusal", TokenAction.REPORT),
+        (403, "", "<html>Access denied</html>", "unreadable refusal", TokenAction.REPORT),
+        (401, "", "", "unreadable refusal", TokenAction.REPORT),
+        (302, "", "", "unreadable refusal", TokenAction.REPORT),
     ],
 )
-def test_every_refusal_has_its_row(status: int, reason: str, body: str, name: str, outcome: Outcome | None) -> None:
-    refused = judge_refusal(status, reason, body.encode())
-    assert refused.rule.name == name
-    assert outcome is None or refused.rule.outcome is outcome
+def test_every_refusal_has_its_row(status: int, reason: str, body: str, name: str, action: TokenAction) -> None:
+    refused = read_refusal(status, reason, body.encode())
+    assert refused.row.kind is TokenErrorKind(name)
+    assert refused.row.action is action
 
 
 def test_every_row_has_message_and_source_and_differs_in_its_message() -> None:
-    rules = token_rules()
-    assert all(rule.message and rule.source for rule in rules)
-    assert len({rule.message for rule in rules}) == len(rules)
+    rows = token_error_rows()
+    assert [row.kind for row in rows] == list(TokenErrorKind)
+    assert all(row.message and row.source for row in rows)
+    assert len({row.message for row in rows}) == len(rows)
 
 
 @pytest.mark.parametrize(
@@ -278,10 +285,10 @@ def test_no_secret_in_any_message_or_line(caplog: pytest.LogCaptureFixture) -> N
         login.server.faults.append(fault)
         with pytest.raises(AirbyteTracedException) as caught:
             login.auth.get_access_token()
-        texts += [str(caught.value), caught.value.internal_message or "", repr(login.auth._current)]
+        texts += [str(caught.value), caught.value.internal_message or "", repr(login.auth._refresher._state)]
     login = Login()
     login.auth.get_access_token()
-    texts += [repr(login.auth._current), repr(login.auth._chain), *caplog.messages]
+    texts += [repr(login.auth._refresher._state), repr(login.auth._credentials), *caplog.messages]
     for secret in ("refresh!0", "refresh!1", "access-1", CLIENT_SECRET):
         assert [text for text in texts if secret in text] == []
 

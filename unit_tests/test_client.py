@@ -15,7 +15,7 @@ from source_exact_online.api.client import ExactClient
 from source_exact_online.api.errors import Action, ApiError, RequestContext
 from source_exact_online.api.odata import Page
 from source_exact_online.api.request import HEADERLESS_REFUSALS, PageRequest, RetryAfter, fetch, fetch_all
-from source_exact_online.api.wait import HEARTBEAT_SECONDS, sleep_with_heartbeat
+from source_exact_online.clock import HEARTBEAT_SECONDS, sleep_with_heartbeat
 from unit_tests.exact_fakes import (
     BASE_URL,
     SECRETS,

@@ -51,19 +51,19 @@ class TestDefaults:
 
         config = parse_config(raw, START, {})
 
-        assert config.login.base_url == "https://start.exactonline.be"
+        assert config.base_url == "https://start.exactonline.be"
         assert (config.divisions, config.exclude_divisions, config.start_date) == ((), frozenset(), None)
         assert config.lookback == timedelta(minutes=120)
         assert (config.read_deletions, config.num_workers, config.daily_calls_reserve) == (True, 10, 0)
         assert config.quota_wait == timedelta(minutes=10)
-        assert config.login.token_file is None
+        assert config.token_file is None
 
     def test_unknown_fields_are_ignored_as_airbyte_adds_its_own(self) -> None:
-        assert parse(something={"new": 1}, credentials=credentials(auth_type="oauth")).login.site == "nl"
+        assert parse(something={"new": 1}, credentials=credentials(auth_type="oauth")).site == "nl"
 
     @pytest.mark.parametrize("site", ["nl", "be", "de", "fr", "es", "co.uk", "com"])
     def test_every_site_has_its_own_host(self, site: str) -> None:
-        assert parse(site=site).login.base_url == f"https://start.exactonline.{site}"
+        assert parse(site=site).base_url == f"https://start.exactonline.{site}"
 
     def test_divisions_keep_their_order_and_are_read_once(self) -> None:
         assert parse(divisions=[3, 1, 3, 2]).divisions == (3, 1, 2)
@@ -81,12 +81,12 @@ class TestTokenFile:
     def test_it_may_stand_in_the_configuration_or_the_environment(self) -> None:
         environment = {"EXACT_ONLINE_TOKEN_FILE": "/tokens/env.json"}
 
-        assert parse(environment).login.token_file == Path("/tokens/env.json")
+        assert parse(environment).token_file == Path("/tokens/env.json")
         configured = parse(environment, credentials=credentials(token_file="/tokens/own.json"))
-        assert configured.login.token_file == Path("/tokens/own.json"), "the configuration is nearer"
+        assert configured.token_file == Path("/tokens/own.json"), "the configuration is nearer"
 
     def test_an_empty_one_is_none(self) -> None:
-        assert parse({"EXACT_ONLINE_TOKEN_FILE": ""}).login.token_file is None
+        assert parse({"EXACT_ONLINE_TOKEN_FILE": ""}).token_file is None
 
 
 class TestStartDate:
@@ -127,13 +127,13 @@ class TestBaseUrl:
         ],
     )
     def test_a_loopback_address_is_for_a_sandbox(self, url: str) -> None:
-        assert parse(base_url=url).login.base_url == url.rstrip("/")
+        assert parse(base_url=url).base_url == url.rstrip("/")
 
     @pytest.mark.parametrize("url", [OFFICIAL, f"{OFFICIAL}/", "", None])
     def test_the_sites_own_address_is_the_default(self, url: str | None) -> None:
         fields: dict[str, Any] = {} if url is None else {"base_url": url}
 
-        assert parse(**fields).login.base_url == OFFICIAL
+        assert parse(**fields).base_url == OFFICIAL
 
     @pytest.mark.parametrize(
         "url",

@@ -24,10 +24,10 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.api.divisions import Division
 from source_exact_online.auth.token_endpoint import Answer, Granted, Lost, TokenEndpoint, Unsent
-from source_exact_online.auth.token_errors import judge_refusal
+from source_exact_online.auth.token_errors import read_refusal
 from source_exact_online.auth.tokens import Tokens
 from source_exact_online.login import command as login
-from source_exact_online.login.config_file import parse_divisions
+from source_exact_online.login.config_file import LoginRequest, parse_divisions
 from source_exact_online.login.redirect import (
     LoginError,
     RedirectListener,
@@ -143,7 +143,7 @@ class Run:
 
 
 def refusal(status: int, body: str) -> Answer:
-    return judge_refusal(status, "", body.encode())
+    return read_refusal(status, "", body.encode())
 
 
 def test_login_writes_a_configuration_that_is_ready_and_checks_it(tmp_path: Path) -> None:
@@ -440,6 +440,12 @@ def test_sandbox_address_is_written_down(tmp_path: Path) -> None:
     run = Run(tmp_path, "--base-url", "http://127.0.0.1:9999/")
     assert run(Person(redirected(), ""), Endpoint(Granted(TOKENS))) == 0
     assert run.config["base_url"] == "http://127.0.0.1:9999"
+
+
+def test_request_shows_no_secret_when_it_is_printed() -> None:
+    request = LoginRequest("nl", "https://start.exactonline.nl", CLIENT_ID, CLIENT_SECRET, CALLBACK, Path("c.json"))
+    assert CLIENT_SECRET not in repr(request)
+    assert CLIENT_ID not in repr(request)
 
 
 def test_base_url_option_is_not_advertised() -> None:

@@ -19,13 +19,11 @@ from hypothesis import strategies as st
 
 from source_exact_online.auth import token_file as token_file_module
 from source_exact_online.auth import token_file_format
-from source_exact_online.auth.authenticator import LoginSettings
 from source_exact_online.auth.credentials import Credentials
-from source_exact_online.auth.token_file import TokenFile
+from source_exact_online.auth.token_file import FileContent, TokenFile
 from source_exact_online.auth.token_file_format import Owner, TokenRecord, fingerprint
 from source_exact_online.auth.tokens import Tokens
 from unit_tests.auth_fakes import (
-    BASE_URL,
     CLIENT_ID,
     CLIENT_SECRET,
     OLD_TOKEN,
@@ -33,6 +31,7 @@ from unit_tests.auth_fakes import (
     FakeTokenServer,
     Fault,
     Login,
+    config_for,
     configuration,
 )
 
@@ -79,7 +78,7 @@ def test_only_the_owner_may_read_the_file(token_file: Path) -> None:
 def test_file_is_written_before_the_configuration_message(token_file: Path) -> None:
     login = Login(token_file)
     seen: list[str] = []
-    login.auth._chain._on_control = lambda _: seen.append(content(token_file)["access_token"])
+    login.auth._credentials._on_control = lambda _: seen.append(content(token_file)["access_token"])
     login.auth.get_access_token()
     assert seen == ["access-1"]
 
@@ -239,7 +238,7 @@ def test_damaged_file_is_named_and_left_as_it_is(token_file: Path, damage: bytes
         ("format", 2, "newer version"),
         ("refresh_token", "", "lacks parts"),
         ("expires_at", "soon", "lacks parts"),
-        ("former", "none", "lacks parts"),
+        ("previous_fingerprints", "none", "lacks parts"),
     ],
 )
 def test_file_of_somebody_else_is_refused_and_left_alone(
@@ -305,7 +304,7 @@ def test_disk_that_gets_room_again_costs_nothing(token_file: Path, monkeypatch: 
     real = TokenFile.save
     failures = iter([True, True, False])
 
-    def sometimes(store: TokenFile, stored: TokenRecord | None, tokens: Tokens) -> TokenRecord:
+    def sometimes(store: TokenFile, stored: TokenRecord | None, tokens: Tokens) -> FileContent:
         if next(failures):
             no_space()
         return real(store, stored, tokens)
@@ -331,7 +330,7 @@ def test_long_history_is_cut_at_its_oldest_end(token_file: Path, monkeypatch: py
         login.auth.get_access_token()
         login.clock.advance(590)
     record = content(token_file)
-    assert record["former"] == [fingerprint(record["salt"], f"refresh!{number}") for number in (3, 4, 5)]
+    assert record["previous_fingerprints"] == [fingerprint(record["salt"], f"refresh!{number}") for number in (3, 4, 5)]
     assert login.again(configuration()).auth.get_access_token() == "access-7"
 
 
@@ -354,7 +353,7 @@ def die(*_: object, **__: object) -> None:
     raise ProcessDiedError
 
 
-DEATHS = ("begin_refresh", "send", "catch", "save", "create", "fsync", "replace", "unlink", "announce")
+DEATHS = ("begin_refresh", "send", "on_chunk", "save", "create", "fsync", "replace", "unlink", "emit_config_update")
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -372,7 +371,7 @@ def test_login_survives_death_at_any_point_but_the_moment_of_the_answer(
             try:
                 Login(token_file, server=server, config=configuration()).auth.get_access_token()
             except ProcessDiedError:
-                lost = lost or (point == "catch" and server.issued > calls)
+                lost = lost or (point == "on_chunk" and server.issued > calls)
             except AirbyteTracedException:
                 assert lost
         server.clock.advance(seconds)
@@ -390,9 +389,9 @@ def arm(patch: pytest.MonkeyPatch, point: str) -> None:
     """Lets the process die at a point of the next refresh."""
     if point == "send":
         patch.setattr(FakeTokenServer, "send", die)
-    elif point == "announce":
-        patch.setattr(Credentials, "announce", die)
-    elif point in ("begin_refresh", "catch", "save"):
+    elif point == "emit_config_update":
+        patch.setattr(Credentials, "emit_config_update", die)
+    elif point in ("begin_refresh", "on_chunk", "save"):
         patch.setattr(TokenFile, point, die)
     else:  # a system call while the outcome is saved
         real = TokenFile._replace
@@ -480,6 +479,6 @@ def test_lock_that_is_never_released_is_a_transient_error(
 
 
 def test_settings_show_no_secret() -> None:
-    shown = repr(LoginSettings(BASE_URL, "nl", CLIENT_ID, CLIENT_SECRET, None))
+    shown = repr(config_for(configuration()))
     assert CLIENT_SECRET not in shown
     assert CLIENT_ID not in shown

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,10 @@ import requests
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.auth import token_endpoint
-from source_exact_online.auth.authenticator import ExactAuthenticator, LoginSettings
-from source_exact_online.auth.token_endpoint import Answer, Catch, TokenEndpoint
+from source_exact_online.auth.authenticator import ExactAuthenticator
+from source_exact_online.auth.token_endpoint import Answer, OnChunk, TokenEndpoint
 from source_exact_online.auth.token_file import TokenFile
+from source_exact_online.config import parse_config
 
 FIRST_REFRESH_TOKEN = "refresh!0"
 
@@ -130,9 +131,10 @@ def token_server(life: float) -> Iterator[tuple[str, TokenRules]]:
 
 def authenticator(base_url: str, token_file: Path, refresh_token: str = FIRST_REFRESH_TOKEN) -> ExactAuthenticator:
     """As a process with a configuration that nobody updates builds it."""
-    config = {"credentials": {"client_id": "id", "client_secret": "secret-of-app", "refresh_token": refresh_token}}
-    settings = LoginSettings(base_url, "nl", "id", "secret-of-app", token_file)
-    return ExactAuthenticator(settings, config, on_control=lambda _: None)
+    credentials = {"client_id": "id", "client_secret": "secret-of-app", "refresh_token": refresh_token}
+    raw = {"site": "nl", "base_url": base_url, "credentials": {**credentials, "token_file": str(token_file)}}
+    config = parse_config(raw, datetime.now(timezone.utc), {})
+    return ExactAuthenticator(config, raw, on_control=lambda _: None)
 
 
 def use_tokens(base_url: str, token_file: str, seconds: float) -> None:
@@ -178,23 +180,23 @@ ASKING, ARRIVED, DURABLE = 1, 2, 3
 
 def watch_refreshes(progress: mmap.mmap) -> None:
     """Lets this process note in shared memory how far its refresh has come."""
-    refresh, read, catch = TokenEndpoint.refresh, token_endpoint._read, TokenFile.catch
+    refresh, read, on_chunk = TokenEndpoint.refresh, token_endpoint._read, TokenFile.on_chunk
 
-    def watched_refresh(endpoint: TokenEndpoint, refresh_token: str, caught: Catch | None = None) -> Answer:
+    def watched_refresh(endpoint: TokenEndpoint, refresh_token: str, chunk_taker: OnChunk | None = None) -> Answer:
         progress[0] = ASKING
-        return refresh(endpoint, refresh_token, caught)
+        return refresh(endpoint, refresh_token, chunk_taker)
 
-    def watched_read(response: requests.Response, caught: Catch) -> tuple[bytes, bool]:
+    def watched_read(response: requests.Response, chunk_taker: OnChunk) -> tuple[bytes, bool]:
         progress[0] = ARRIVED
-        return read(response, caught)
+        return read(response, chunk_taker)
 
-    def watched_catch(store: TokenFile, now: datetime, chunk: bytes, first: bool) -> None:
-        catch(store, now, chunk, first)
+    def watched_on_chunk(store: TokenFile, now: datetime, chunk: bytes, first: bool) -> None:
+        on_chunk(store, now, chunk, first)
         progress[0] = DURABLE
 
     TokenEndpoint.refresh = watched_refresh  # type: ignore[method-assign]
     token_endpoint._read = watched_read
-    TokenFile.catch = watched_catch  # type: ignore[method-assign]
+    TokenFile.on_chunk = watched_on_chunk  # type: ignore[method-assign]
 
 
 def kill_at_random(base_url: str, token_file: str, kills: int, seed: int) -> list[tuple[bool, int]]:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from urllib.parse import parse_qs, quote, urlsplit
 
+
 def datetime_literal(wall: datetime) -> str:
-    """Return the ``datetime'...'`` literal of a naive wall clock time, cut to the whole second (earlier, so `ge` stays safe)."""
+    """Return the literal ``datetime'...'`` of a naive wall clock time, cut to the second: earlier, so `ge` is safe."""
     return f"datetime'{wall.replace(microsecond=0).isoformat()}'"
 
 

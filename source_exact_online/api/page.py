@@ -10,6 +10,7 @@ repaired, a value that does not fit its column becomes null, and each repair is 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -249,7 +250,7 @@ _HALF_PAIR = re.compile("[\ud800-\udfff]")
 _ODD_TEXT = re.compile("[\x00\ufffd\ud800-\udfff]")
 
 
-def lenient_json(body: bytes) -> Any:
+def lenient_json(body: bytes) -> object:
     """Return the value of a JSON text with raw control characters, stray bytes, NaN or a byte order mark in it.
 
     What stands for no character becomes U+FFFD.
@@ -311,7 +312,10 @@ def shown(value: object) -> str:
     return repr(value)[:60]
 
 
-_ERROR_VALUE = re.compile(rb'"error"\s*:\s*\{[^{}]{0,300}"message"\s*:\s*(?:\{[^{}]{0,300}?"value"\s*:\s*)?"((?:[^"\\]|\\.){1,2000})"')
+_ERROR_VALUE = re.compile(
+    rb'"error"\s*:\s*\{[^{}]{0,300}"message"\s*:\s*(?:\{[^{}]{0,300}?"value"\s*:\s*)?'
+    rb'"((?:[^"\\]|\\.){1,2000})"'
+)
 
 
 def words_in(body: bytes) -> str:
@@ -320,10 +324,8 @@ def words_in(body: bytes) -> str:
     if found is None:
         return ""
     text = found[1].decode("utf-8", "replace")
-    try:
+    with contextlib.suppress(ValueError):
         text = json.loads(f'"{text}"', strict=False)
-    except ValueError:
-        pass
     return " ".join(text.split())[:300]
 
 

@@ -1,7 +1,7 @@
 """Whether the site as a whole is down, as it is at night between 04:00 and 04:30 Dutch time.
 
-One listing that fails may be a listing's trouble. When several fail in the same way, when the answer itself asks to come
-back later, or when nothing has ever been answered, the site is taken to be down: one probe at a time goes out, and
+One listing that fails may be a listing's trouble. When several fail in the same way, when the answer itself asks to
+come back later, or when nothing has ever been answered, the site is taken to be down: one probe at a time goes out, and
 everybody else waits for what it brings. Such failures are nobody's failed attempts.
 """
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import requests
 import urllib3
 
-from source_exact_online.auth.token_errors import Refused, judge_refusal
+from source_exact_online.auth.token_errors import Refused, read_refusal
 from source_exact_online.auth.tokens import Tokens, complete_fields, granted_tokens
 from source_exact_online.clock import Clock
 
@@ -44,7 +44,7 @@ class Lost:
 
 Answer = Granted | Refused | Unsent | Lost
 
-Catch = Callable[[bytes, bool], None]
+OnChunk = Callable[[bytes, bool], None]
 
 
 class TokenEndpoint:
@@ -75,27 +75,27 @@ class TokenEndpoint:
         self._session = session
         self._timeout = timeout
 
-    def refresh(self, refresh_token: str, catch: Catch | None = None) -> Answer:
-        """Trades a refresh token for a new pair.
+    def refresh(self, refresh_token: str, on_chunk: OnChunk | None = None) -> Answer:
+        """Trade a refresh token for a new pair.
 
         Args:
             refresh_token: as it was received, not URL-encoded.
-            catch: gets each part of the answer's body in the moment it arrives, and whether it is the first.
+            on_chunk: gets each part of the answer's body in the moment it arrives, and whether it is the first.
         """
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
-        return self._post(form, refresh_token, catch or _nobody)
+        return self._post(form, refresh_token, on_chunk or _ignore)
 
     def exchange(self, code: str, redirect_uri: str) -> Answer:
-        """Trades the code of a consent for the first pair.
+        """Trade the code of a consent for the first pair.
 
         Args:
             code: URL-decoded.
             redirect_uri: exactly as registered and as used in the consent URL.
         """
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
-        return self._post(form, "", _nobody)
+        return self._post(form, "", _ignore)
 
-    def _post(self, form: Mapping[str, str], spent_refresh_token: str, catch: Catch) -> Answer:
+    def _post(self, form: Mapping[str, str], spent_refresh_token: str, on_chunk: OnChunk) -> Answer:
         session = self._session or requests.Session()
         sent_at = self._clock.now()
         try:
@@ -108,7 +108,7 @@ class TokenEndpoint:
                 stream=True,
                 auth=_no_auth,
             )
-            body, cut = _read(response, catch)
+            body, cut = _read(response, on_chunk)
         except requests.RequestException as error:
             reason = type(error).__name__
             return Unsent(reason) if _nothing_was_sent(error) else Lost(reason)
@@ -121,24 +121,24 @@ class TokenEndpoint:
         tokens = granted_tokens(fields, spent_refresh_token, sent_at, self._clock.now())
         if tokens is not None and (response.ok or tokens.refresh_token != spent_refresh_token):
             return Granted(tokens)
-        return judge_refusal(response.status_code, response.headers.get("Reason", ""), body)
+        return read_refusal(response.status_code, response.headers.get("Reason", ""), body)
 
 
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Keeps requests from adding the credentials of a .netrc file."""
+    """Keep requests from adding the credentials of a .netrc file."""
     return request
 
 
-def _nobody(_chunk: bytes, _first: bool) -> None:
-    """Catches nothing."""
+def _ignore(_chunk: bytes, _first: bool) -> None:
+    """Do nothing with a chunk."""
 
 
-def _read(response: requests.Response, catch: Catch) -> tuple[bytes, bool]:
-    """Body as far as it arrived, and whether it was cut off."""
+def _read(response: requests.Response, on_chunk: OnChunk) -> tuple[bytes, bool]:
+    """Return the body as far as it arrived, and whether it was cut off."""
     body = bytearray()
     try:
         for chunk in _chunks(response):
-            catch(chunk, not body)
+            on_chunk(chunk, not body)
             body += chunk
             if len(body) > LONGEST_BODY:
                 break
@@ -159,13 +159,13 @@ def _chunks(response: requests.Response) -> Iterator[bytes]:
 
 
 def _is_cut_off(body: bytes) -> bool:
-    """Whether a body without a length looks like a JSON object that stops in the middle."""
+    """Return whether a body without a length looks like a JSON object that stops in the middle."""
     text = body.strip()
     return text.startswith(b"{") and not text.endswith(b"}")
 
 
 def _nothing_was_sent(error: requests.RequestException) -> bool:
-    """Whether the connection failed before the first byte of the request could leave."""
+    """Return whether the connection failed before the first byte of the request could leave."""
     if isinstance(error, (requests.ConnectTimeout, requests.exceptions.ProxyError, ValueError)):
         return True
     cause = error.args[0] if error.args else None
@@ -176,7 +176,7 @@ def _nothing_was_sent(error: requests.RequestException) -> bool:
 
 
 def _in_tls_handshake(error: BaseException) -> bool:
-    """Whether the error comes from the TLS handshake, which urllib3 reports like a reset of a request under way."""
+    """Return whether the error is of the TLS handshake, which urllib3 reports like a reset of a request under way."""
     seen: BaseException | None = error
     while seen is not None:
         traceback = seen.__traceback__

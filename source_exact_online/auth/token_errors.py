@@ -3,67 +3,52 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
-from importlib.resources import files
 
-import yaml
+from source_exact_online.error_table import ErrorRow, first_match, read_table
 
 LONGEST_DETAIL = 300
 """Characters of a refusal's own words that are passed on."""
 
 
-class Outcome(Enum):
-    """What a refusal leads to; token_errors.yaml explains each."""
+class TokenErrorKind(Enum):
+    """The rows of token_errors.yaml."""
 
-    TOO_EARLY = "too_early"
-    DEAD = "dead"
-    CLIENT = "client"
-    TRANSIENT = "transient"
-    REFUSED = "refused"
-    UNREADABLE = "unreadable"
+    TOO_EARLY = "too early"
+    TOKEN_CALLS_LIMITED = "token calls limited"
+    OLD_REFRESH_TOKEN = "old refresh token"
+    EXPIRED_REFRESH_TOKEN = "expired refresh token"
+    BROKEN_CHAIN = "broken chain"
+    INVALID_GRANT = "invalid grant"
+    WRONG_CLIENT = "wrong client"
+    GATEWAY_FAULT = "gateway fault"
+    EMPTY_ANSWER = "empty answer"
+    SERVER_TROUBLE = "server trouble"
+    NOT_A_TOKEN_ANSWER = "not a token answer"
+    OTHER_REFUSAL = "other refusal"
+    UNREADABLE_REFUSAL = "unreadable refusal"
 
 
-@dataclass(frozen=True, slots=True)
-class TokenRule:
-    """One row of the table."""
+class TokenAction(Enum):
+    """What is done about a refusal; token_errors.yaml explains each."""
 
-    name: str
-    statuses: frozenset[int]
-    body: str | None
-    text: re.Pattern[str] | None
-    outcome: Outcome
-    message: str
-    source: str
+    WAIT = "wait"
+    LOG_IN = "log_in"
+    CORRECT_CLIENT = "correct_client"
+    RETRY = "retry"
+    REPORT = "report"
 
-    def matches(self, status: int, body: str, text: str) -> bool:
-        """Whether all conditions of the row hold."""
-        return (
-            (not self.statuses or status in self.statuses)
-            and (self.body is None or self.body == body)
-            and (self.text is None or self.text.search(text) is not None)
-        )
+
+TokenErrorRow = ErrorRow[TokenErrorKind, TokenAction]
 
 
 @cache
-def token_rules() -> tuple[TokenRule, ...]:
-    """The table, in its order."""
-    rows = yaml.safe_load(files(__package__).joinpath("token_errors.yaml").read_text(encoding="utf-8"))
-    return tuple(
-        TokenRule(
-            name=row["name"],
-            statuses=frozenset(row.get("statuses", ())),
-            body=row.get("body"),
-            text=re.compile(row["text"], re.IGNORECASE) if "text" in row else None,
-            outcome=Outcome(row["outcome"]),
-            message=row["message"].strip(),
-            source=row["source"],
-        )
-        for row in rows
-    )
+def token_error_rows() -> tuple[TokenErrorRow, ...]:
+    """Return the table, in its order."""
+    return read_table("source_exact_online.auth", "token_errors.yaml", TokenErrorKind, TokenAction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +56,12 @@ class Refused:
     """An answer of the token endpoint that gives no tokens.
 
     Attributes:
-        rule: what it means.
+        row: what it means.
         status: HTTP status.
         detail: Exact's own words, shortened; may quote secrets, so it must be masked before anybody sees it.
     """
 
-    rule: TokenRule
+    row: TokenErrorRow
     status: int
     detail: str
 
@@ -86,23 +71,22 @@ class Refused:
         return self.status < 400 or self.status >= 500
 
 
-def judge_refusal(status: int, reason: str, body: bytes) -> Refused:
-    """Finds the row for an answer.
+def read_refusal(status: int, reason: str, body: bytes) -> Refused:
+    """Return what an answer without tokens means.
 
     Args:
         status: HTTP status.
         reason: header ``Reason``, empty where there is none.
         body: as received.
     """
-    kind, words = _read(body)
+    form, words = _read(body)
     text = " ".join(part for part in (words, reason) if part)
-    rule = next(rule for rule in token_rules() if rule.matches(status, kind, text))
-    detail = " ".join(text.split())[:LONGEST_DETAIL]
-    return Refused(rule, status, detail)
+    row = first_match(token_error_rows(), status, form, reason, text)
+    return Refused(row, status, " ".join(text.split())[:LONGEST_DETAIL])
 
 
 def _read(body: bytes) -> tuple[str, str]:
-    """Kind of a body, and the words in it that say what is wrong."""
+    """Return the form of a body, and the words in it that say what is wrong."""
     text = body.decode("utf-8", errors="replace").strip()
     if not text:
         return "empty", ""

@@ -17,6 +17,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -32,7 +33,7 @@ from source_exact_online.auth.token_file_format import (
     journal_head,
     parse_journal,
     parse_record,
-    record,
+    record_bytes,
 )
 from source_exact_online.auth.tokens import Tokens
 
@@ -41,6 +42,19 @@ logger = logging.getLogger("airbyte.exact_online")
 LOCK_HEARTBEAT_SECONDS = 50.0
 LOCK_HEARTBEATS = 15
 """Lines about a lock held by another process before giving up; a holder works for seconds, not minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileContent:
+    """What a token file and the journal beside it hold.
+
+    Attributes:
+        record: the newest tokens; None where there is no file yet.
+        cut_short: whether a refresh was begun whose answer is not known.
+    """
+
+    record: TokenRecord | None = None
+    cut_short: bool = False
 
 
 class TokenFile:
@@ -53,16 +67,15 @@ class TokenFile:
 
     def __init__(self, path: Path, owner: Owner) -> None:
         self.path = Path(os.path.realpath(path.expanduser()))
-        self.refresh_cut_short = False
         self._owner = owner
         self._pending = self.path.with_name(self.path.name + ".pending")
         self._new = self.path.with_name(self.path.name + ".new")
         self._journal: int | None = None
-        self._refreshing: RefreshJournal | None = None
+        self._begun: RefreshJournal | None = None
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Holds the lock that all processes with this file share; says so at least once a minute while it waits.
+        """Hold the lock that all processes with this file share; says so at least once a minute while it waits.
 
         Raises:
             AirbyteTracedException: the directory is missing or the lock file cannot be made (config error), or another
@@ -91,8 +104,8 @@ class TokenFile:
             self._close_journal()
             lock.release()
 
-    def load(self) -> TokenRecord | None:
-        """The newest state, None where there is no file yet. Takes over what a process that died left behind.
+    def load(self) -> FileContent:
+        """Read the newest state. Takes over what a process that died left behind.
 
         Raises:
             AirbyteTracedException: the file is damaged, unreadable, or of another app or site (config error).
@@ -101,26 +114,25 @@ class TokenFile:
         stored = None if data is None else parse_record(self.path, data, self._owner)
         journal = self._read(self._pending)
         if journal is None:
-            return stored
+            return FileContent(stored)
         refreshing, tokens = parse_journal(self._pending, journal, self._owner)
         if stored is not None and refreshing is not None and _is_done(refreshing, stored):
-            return stored  # the writer died after it had saved the tokens, before it took the journal away
+            return FileContent(stored)  # the writer died after it had saved the tokens, before it took the journal away
         if refreshing is None or tokens is None:
-            self.refresh_cut_short = True
-            return stored
-        login = refreshing.succeeded(stored, tokens)
+            return FileContent(stored, cut_short=True)
+        record = refreshing.succeeded(stored, tokens)
         logger.warning("An earlier run died while it saved new tokens; they were found complete and are used.")
         try:
-            self._replace(login)
+            self._replace(record)
         except OSError as error:
             raise self._unwritable(error) from error
-        return login
+        return FileContent(record)
 
     def begin_refresh(self, stored: TokenRecord | None, configured: str, spent: str, now: datetime) -> None:
-        """Starts the journal of a refresh.
+        """Start the journal of a refresh.
 
         Args:
-            stored: what `load` returned.
+            stored: record that `load` returned.
             configured: refresh token of the configuration.
             spent: refresh token that is about to be traded.
             now: UTC.
@@ -130,17 +142,17 @@ class TokenFile:
         """
         if os.path.ismount(self.path):
             raise file_error(self.path, "is a mount of its own and cannot be replaced. Mount its directory instead.")
-        self._refreshing = RefreshJournal.of(stored, configured, spent, now)
+        self._begun = RefreshJournal.of(stored, configured, spent, now)
         try:
             self._journal = _create(self._pending)
-            _write(self._journal, journal_head(self._refreshing, self._owner))
+            _write(self._journal, journal_head(self._begun, self._owner))
             os.fsync(self._journal)
         except OSError as error:
             self._close_journal()
             raise self._unwritable(error) from error
 
-    def catch(self, now: datetime, chunk: bytes, first: bool) -> None:
-        """Puts a part of the answer where the death of this process cannot reach it.
+    def on_chunk(self, now: datetime, chunk: bytes, first: bool) -> None:
+        """Put a part of the answer where the death of this process cannot reach it.
 
         Args:
             now: UTC.
@@ -152,13 +164,13 @@ class TokenFile:
                 _write(self._journal, now.isoformat().encode() + b"\n" + chunk if first else chunk)
 
     def end_refresh(self) -> None:
-        """Takes the journal away: the refresh ended without new tokens, and none are under way."""
+        """Take the journal away: the refresh ended without new tokens, and none are under way."""
         self._close_journal()
         with suppress(OSError):
             self._pending.unlink(missing_ok=True)
 
-    def save(self, stored: TokenRecord | None, tokens: Tokens) -> TokenRecord:
-        """Makes the outcome of the refresh durable.
+    def save(self, stored: TokenRecord | None, tokens: Tokens) -> FileContent:
+        """Make the outcome of the refresh durable.
 
         Args:
             stored: what the file held before.
@@ -167,16 +179,16 @@ class TokenFile:
         Raises:
             OSError: it could not be written; the file holds what it held.
         """
-        if self._refreshing is None:
+        if self._begun is None:
             raise RuntimeError("save without begin_refresh")
-        login = self._refreshing.succeeded(stored, tokens)
-        self._replace(login)
-        return login
+        record = self._begun.succeeded(stored, tokens)
+        self._replace(record)
+        return FileContent(record)
 
-    def _replace(self, login: TokenRecord) -> None:
+    def _replace(self, record: TokenRecord) -> None:
         handle = _create(self._new)
         try:
-            _write(handle, record(login, self._owner))
+            _write(handle, record_bytes(record, self._owner))
             os.fsync(handle)
         finally:
             os.close(handle)
@@ -187,7 +199,6 @@ class TokenFile:
                 os.fsync(directory)
             finally:
                 os.close(directory)
-        self.refresh_cut_short = False
         self.end_refresh()
 
     def _close_journal(self) -> None:
@@ -208,9 +219,9 @@ class TokenFile:
 
 
 def _is_done(refreshing: RefreshJournal, stored: TokenRecord) -> bool:
-    """Whether the file already holds the outcome of a refresh."""
+    """Return whether the file already holds the outcome of a refresh."""
     if refreshing.salt == stored.salt:
-        return refreshing.spent in stored.former
+        return refreshing.spent in stored.previous_fingerprints
     return stored.tokens.received_at is not None and refreshing.began_at < stored.tokens.received_at
 
 

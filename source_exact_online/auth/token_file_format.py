@@ -42,27 +42,28 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class TokenRecord:
-    """Content of a token file.
+    """Content of a token file: one login.
 
     Attributes:
         tokens: the newest pair.
         salt: of the fingerprints, random per file.
-        grew_from: fingerprint of the configured refresh token that this chain began with.
-        former: fingerprints of the refresh tokens that were replaced, oldest first.
+        root_fingerprint: fingerprint of the configured refresh token that this chain began with.
+        previous_fingerprints: fingerprints of the refresh tokens that were replaced, oldest first.
     """
 
     tokens: Tokens
     salt: str
-    grew_from: str
-    former: tuple[str, ...] = field(default=(), repr=False)
+    root_fingerprint: str
+    previous_fingerprints: tuple[str, ...] = field(default=(), repr=False)
 
-    def knows(self, refresh_token: str) -> bool:
-        """Whether this is a refresh token of the chain, or of an earlier one in this file: not a new login."""
-        return self.knows_fingerprint(fingerprint(self.salt, refresh_token))
+    def recognises(self, refresh_token: str) -> bool:
+        """Return whether this is a refresh token of the chain, or of an earlier one in this file: not a new login."""
+        return self.recognises_fingerprint(fingerprint(self.salt, refresh_token))
 
-    def knows_fingerprint(self, mark: str) -> bool:
-        """The same by fingerprint."""
-        return mark in (self.grew_from, fingerprint(self.salt, self.tokens.refresh_token)) or mark in self.former
+    def recognises_fingerprint(self, mark: str) -> bool:
+        """Return the same for a fingerprint."""
+        newest = fingerprint(self.salt, self.tokens.refresh_token)
+        return mark in (self.root_fingerprint, newest) or mark in self.previous_fingerprints
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,31 +84,31 @@ class RefreshJournal:
 
     @classmethod
     def of(cls, stored: TokenRecord | None, configured: str, spent: str, now: datetime) -> RefreshJournal:
-        """From the refresh tokens themselves."""
+        """Return it from the refresh tokens themselves."""
         salt = stored.salt if stored else secrets.token_hex(16)
         return cls(now, salt, fingerprint(salt, configured), fingerprint(salt, spent))
 
     def succeeded(self, stored: TokenRecord | None, tokens: Tokens) -> TokenRecord:
-        """What the file holds when it has brought these tokens."""
-        former = list(stored.former) if stored else []
-        grew_from = self.configured
-        if stored and stored.knows_fingerprint(self.configured):
-            grew_from = stored.grew_from
+        """Return what the file holds when it has brought these tokens."""
+        previous = list(stored.previous_fingerprints) if stored else []
+        root_fingerprint = self.configured
+        if stored and stored.recognises_fingerprint(self.configured):
+            root_fingerprint = stored.root_fingerprint
         elif stored:  # a new login: the old chain ends here, and its tokens are remembered as nothing new
-            former += [stored.grew_from, fingerprint(self.salt, stored.tokens.refresh_token)]
-        kept = tuple(dict.fromkeys([*former, self.spent]))[-LONGEST_HISTORY:]
-        return TokenRecord(tokens, self.salt, grew_from, kept)
+            previous += [stored.root_fingerprint, fingerprint(self.salt, stored.tokens.refresh_token)]
+        kept = tuple(dict.fromkeys([*previous, self.spent]))[-LONGEST_HISTORY:]
+        return TokenRecord(tokens, self.salt, root_fingerprint, kept)
 
 
 def fingerprint(salt: str, refresh_token: str) -> str:
-    """Short keyed hash of a refresh token: recognises it and does not tell it."""
+    """Return a short keyed hash of a refresh token: recognises it and does not tell it."""
     digest = hmac.digest(salt.encode(), refresh_token.encode(), "sha256")
     return base64.urlsafe_b64encode(digest[:9]).decode()
 
 
-def record(login: TokenRecord, owner: Owner) -> bytes:
-    """Content of the file."""
-    tokens = login.tokens
+def record_bytes(record: TokenRecord, owner: Owner) -> bytes:
+    """Return the content of the file."""
+    tokens = record.tokens
     content = {
         "about": _ABOUT,
         "format": FORMAT,
@@ -119,15 +120,15 @@ def record(login: TokenRecord, owner: Owner) -> bytes:
         "expires_at": tokens.expires_at.isoformat() if tokens.expires_at else None,
         "expires_in": tokens.life,
         "refreshed_at": tokens.received_at.isoformat() if tokens.received_at else None,
-        "salt": login.salt,
-        "grew_from": login.grew_from,
-        "former": list(login.former),
+        "salt": record.salt,
+        "root_fingerprint": record.root_fingerprint,
+        "previous_fingerprints": list(record.previous_fingerprints),
     }
     return json.dumps(content).encode()
 
 
 def parse_record(path: Path, data: bytes, owner: Owner) -> TokenRecord:
-    """Reads the content of the file.
+    """Read the content of the file.
 
     Raises:
         AirbyteTracedException: it is damaged, or of another app or site (config error).
@@ -140,9 +141,9 @@ def parse_record(path: Path, data: bytes, owner: Owner) -> TokenRecord:
         raise _damaged(path, "holds no token record")
     if content["format"] > FORMAT:
         raise file_error(path, "was written by a newer version of this connector. Use that version.")
-    texts = ("client_id", "site", "host", "refresh_token", "access_token", "salt", "grew_from")
-    former = content.get("former")
-    if not all(isinstance(content.get(name), str) for name in texts) or not isinstance(former, list):
+    texts = ("client_id", "site", "host", "refresh_token", "access_token", "salt", "root_fingerprint")
+    previous = content.get("previous_fingerprints")
+    if not all(isinstance(content.get(name), str) for name in texts) or not isinstance(previous, list):
         raise _damaged(path, "lacks parts of the token record")
     _check_owner(path, content, owner)
     tokens = Tokens(
@@ -154,11 +155,11 @@ def parse_record(path: Path, data: bytes, owner: Owner) -> TokenRecord:
     )
     if not tokens.refresh_token or tokens.expires_at is None or tokens.received_at is None:
         raise _damaged(path, "lacks parts of the token record")
-    return TokenRecord(tokens, content["salt"], content["grew_from"], tuple(map(str, former)))
+    return TokenRecord(tokens, content["salt"], content["root_fingerprint"], tuple(map(str, previous)))
 
 
 def journal_head(refreshing: RefreshJournal, owner: Owner) -> bytes:
-    """First line of the journal of a refresh: what is about to happen."""
+    """Return the first line of the journal of a refresh: what is about to happen."""
     head = {
         "client_id": owner.client_id,
         "site": owner.site,
@@ -172,7 +173,7 @@ def journal_head(refreshing: RefreshJournal, owner: Owner) -> bytes:
 
 
 def parse_journal(path: Path, data: bytes, owner: Owner) -> tuple[RefreshJournal | None, Tokens | None]:
-    """Reads a journal: the head; the moment the answer came; the answer as it came, which may be cut off.
+    """Read a journal: the head; the moment the answer came; the answer as it came, which may be cut off.
 
     Returns:
         The refresh, and the tokens that came; either is None where the writer died before it was written whole.
@@ -216,5 +217,5 @@ def _damaged(path: Path, how: str) -> AirbyteTracedException:
 
 
 def file_error(path: Path, what: str) -> AirbyteTracedException:
-    """The config error about a token file."""
+    """Return the config error about a token file."""
     return AirbyteTracedException(message=f"The token file {path} {what}", failure_type=FailureType.config_error)

@@ -49,18 +49,22 @@ class Tokens:
     received_at: datetime | None = None
     life: float | None = None
 
+    def same_pair(self, other: Tokens) -> bool:
+        """Return whether both tokens are the same, whatever is known of their times."""
+        return (self.refresh_token, self.access_token) == (other.refresh_token, other.access_token)
+
     def alive(self, now: datetime) -> bool:
-        """Whether the access token has not yet expired."""
+        """Return whether the access token has not yet expired."""
         return bool(self.access_token) and self.expires_at is not None and now < self.expires_at
 
     def refresh_allowed_at(self) -> datetime | None:
-        """Earliest moment that Exact accepts a refresh, UTC; None where it is not known."""
+        """Return the earliest moment that Exact accepts a refresh, UTC; None where it is not known."""
         if self.received_at is not None:
             return self.received_at + timedelta(seconds=EARLIEST_REFRESH * (self.life or DEFAULT_LIFE_SECONDS))
         return None
 
     def fresh(self, now: datetime) -> bool:
-        """Whether the access token is to be used as it is, rather than replaced.
+        """Return whether the access token is to be used as it is, rather than replaced.
 
         It is until a small margin before its end. Without a known life it is until its very end: the margin of a
         life that may be short could lie before the earliest moment that Exact accepts a refresh.
@@ -75,7 +79,7 @@ class Tokens:
         return now < until
 
     def idle_for(self, now: datetime) -> timedelta | None:
-        """How long the refresh token has not been used; None where unknown."""
+        """Return how long the refresh token has not been used; None where unknown."""
         if self.received_at is not None:
             return now - self.received_at
         if self.expires_at is not None:
@@ -84,7 +88,7 @@ class Tokens:
 
 
 def parse_life(value: object) -> float:
-    """Seconds of life from ``expires_in``, which Exact sends as a string; nonsense counts as missing."""
+    """Return the seconds of life from ``expires_in``, which Exact sends as a string; nonsense counts as missing."""
     try:
         seconds = float(str(value).strip())
     except ValueError:
@@ -93,7 +97,7 @@ def parse_life(value: object) -> float:
 
 
 def parse_moment(value: object) -> datetime | None:
-    """Moment from an ISO 8601 text; without a zone it counts as UTC; None where it is no such text."""
+    """Return the moment of an ISO 8601 text; without a zone it counts as UTC; None where it is no such text."""
     if not isinstance(value, str) or not value.strip():
         return None
     text = value.strip()
@@ -109,7 +113,7 @@ def parse_moment(value: object) -> datetime | None:
 
 
 def complete_fields(body: bytes) -> dict[str, Any]:
-    """Fields of a token answer, also of one that was cut off: every field that arrived whole.
+    """Return the fields of a token answer, also of one that was cut off: every field that arrived whole.
 
     A refresh token that arrived is the only key to the login, whatever became of the rest of the answer.
     """
@@ -125,7 +129,7 @@ def complete_fields(body: bytes) -> dict[str, Any]:
 def granted_tokens(
     fields: Mapping[str, Any], spent_refresh_token: str, sent_at: datetime, received_at: datetime
 ) -> Tokens | None:
-    """The pair in an answer.
+    """Return the pair in an answer.
 
     Args:
         fields: the answer.

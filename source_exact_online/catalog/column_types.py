@@ -7,7 +7,9 @@ from enum import Enum
 from types import UnionType
 from typing import Any
 
-BIG_INTEGERS = frozenset({"Timestamp", "HID", "Hid", "ID", "ExternalIDInt", "ExternalLeaveAbsenceType", "Legislation", "FileSize"})
+BIG_INTEGERS = frozenset(
+    {"Timestamp", "HID", "Hid", "ID", "ExternalIDInt", "ExternalLeaveAbsenceType", "Legislation", "FileSize"}
+)
 """Names of integer properties that are Edm.Int64 somewhere: they arrive as text and leave as integers."""
 
 

@@ -1,4 +1,4 @@
-"""Logs in to Exact Online in a browser and writes a configuration that is ready to use."""
+"""Log in to Exact Online in a browser and write a configuration that is ready to use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from source_exact_online.api.client import ExactClient
 from source_exact_online.api.divisions import Division, readable_divisions
-from source_exact_online.auth.credentials import mask
+from source_exact_online.auth.masking import mask
 from source_exact_online.auth.token_endpoint import TokenEndpoint
 from source_exact_online.clock import Clock, SystemClock
 from source_exact_online.login.config_file import LoginRequest
@@ -22,7 +22,7 @@ SECRET_VARIABLE = "EXACT_ONLINE_CLIENT_SECRET"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of the command."""
+    """Add the options of the command."""
     parser.add_argument("--site", required=True, choices=SITES, help="country where the app is registered")
     parser.add_argument("--client-id", required=True, help="client id of the app, from the Exact App Centre")
     parser.add_argument(
@@ -50,7 +50,7 @@ def run(
     list_divisions: DivisionLister | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> int:
-    """Runs the command.
+    """Run the command.
 
     Args:
         args: parsed options of `add_arguments`.

@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,8 @@ class LoginRequest:
 
     site: str
     base_url: str
-    client_id: str
-    client_secret: str
+    client_id: str = field(repr=False)
+    client_secret: str = field(repr=False)
     redirect_uri: str
     config_file: Path
     token_file: str | None = None
@@ -47,7 +47,7 @@ class LoginRequest:
 
 
 def parse_divisions(text: str, known: set[int]) -> list[int]:
-    """Division numbers in a text; empty for all.
+    """Return the division numbers in a text; empty for all.
 
     Args:
         text: numbers separated by commas or blanks; "all" or nothing for all.
@@ -69,7 +69,7 @@ def parse_divisions(text: str, known: set[int]) -> list[int]:
 
 
 def configuration(request: LoginRequest, tokens: Tokens, divisions: list[int]) -> dict[str, Any]:
-    """The connector's configuration."""
+    """Return the connector's configuration."""
     credentials = {
         "client_id": request.client_id,
         "client_secret": request.client_secret,
@@ -88,7 +88,7 @@ def configuration(request: LoginRequest, tokens: Tokens, divisions: list[int]) -
 
 
 def write_config(path: Path, config: Mapping[str, Any]) -> None:
-    """Writes a configuration so that it is whole or not there, readable by its owner only.
+    """Write a configuration so that it is whole or not there, readable by its owner only.
 
     Raises:
         LoginError: it cannot be written.

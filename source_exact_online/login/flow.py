@@ -10,9 +10,9 @@ from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.api.divisions import Division
-from source_exact_online.auth.credentials import mask
+from source_exact_online.auth.masking import mask
 from source_exact_online.auth.token_endpoint import Granted, Lost, TokenEndpoint, Unsent
-from source_exact_online.auth.token_errors import Outcome
+from source_exact_online.auth.token_errors import TokenAction
 from source_exact_online.auth.tokens import Tokens
 from source_exact_online.clock import Clock
 from source_exact_online.login.config_file import LoginRequest, configuration, parse_divisions, write_config
@@ -68,7 +68,7 @@ class LoginFlow:
         self._new_state = new_state
 
     def run(self) -> None:
-        """Logs in and writes the configuration.
+        """Log in and write the configuration.
 
         Raises:
             LoginError: it did not work; the text says what to do.
@@ -83,7 +83,7 @@ class LoginFlow:
         try:
             divisions = self._choose(tokens)
         except (KeyboardInterrupt, LoginError):
-            self._terminal.say(f"\n{request.config_file} is written all the same, without a choice of divisions.")
+            self._terminal.say(f"\n{request.config_file} is written nevertheless, without a choice of divisions.")
             raise
         if divisions:
             write_config(request.config_file, configuration(request, tokens, divisions))
@@ -146,7 +146,7 @@ class LoginFlow:
             return None
 
     def _trade(self, code: str) -> Tokens | None:
-        """Tokens for a code; None where a new consent may help."""
+        """Return tokens for a code; None where a new consent may help."""
         say = self._terminal.say
         for pause in (*EXCHANGE_PAUSES, None):
             answer = self._endpoint.exchange(code, self._request.redirect_uri)
@@ -157,10 +157,10 @@ class LoginFlow:
                 return None
             if isinstance(answer, Unsent):
                 trouble = f"Exact Online cannot be reached ({answer.reason})."
-            elif answer.rule.outcome is Outcome.TRANSIENT:
-                trouble = answer.rule.message
-            elif answer.rule.outcome is Outcome.CLIENT:
-                raise LoginError(answer.rule.message)
+            elif answer.row.action is TokenAction.RETRY:
+                trouble = answer.row.message
+            elif answer.row.action is TokenAction.CORRECT_CLIENT:
+                raise LoginError(answer.row.message)
             else:
                 reason = filter_secrets(answer.detail) or "no reason given"
                 say(
@@ -174,7 +174,7 @@ class LoginFlow:
         raise LoginError(f"{trouble} Try again later.")
 
     def _choose(self, tokens: Tokens) -> list[int]:
-        """Divisions to read; empty means all."""
+        """Return the divisions to read; empty means all."""
         try:
             divisions = self._list_divisions(self._request.base_url, tokens.access_token)
         except AirbyteTracedException as error:

@@ -33,7 +33,7 @@ class WrongAddressError(LoginError):
 
 
 def consent_url(base_url: str, client_id: str, redirect_uri: str, state: str, force_login: bool) -> str:
-    """Address to open in a browser.
+    """Return the address to open in a browser.
 
     Args:
         base_url: of the site.
@@ -53,7 +53,7 @@ def consent_url(base_url: str, client_id: str, redirect_uri: str, state: str, fo
 
 
 def check_redirect_uri(redirect_uri: str) -> None:
-    """Refuses what Exact cannot have registered.
+    """Refuse what Exact cannot have registered.
 
     Raises:
         LoginError: it is neither an https address nor a loopback one.
@@ -67,13 +67,13 @@ def check_redirect_uri(redirect_uri: str) -> None:
 
 
 def _listens(redirect_uri: str) -> bool:
-    """Whether this program can receive the redirect itself: plain http to this machine."""
+    """Return whether this program can receive the redirect itself: plain http to this machine."""
     parts = urlsplit(redirect_uri)
     return parts.scheme == "http" and is_loopback(parts.hostname)
 
 
 def code_in(address: str, state: str) -> str:
-    """The code in the address that the browser ended at.
+    """Return the code in the address that the browser ended at.
 
     Args:
         address: as pasted or as received; with or without what precedes its query.
@@ -133,14 +133,14 @@ class RedirectListener(HTTPServer):
         super().__init__((host, parts.port or 80), _RedirectHandler)
 
     def receive(self) -> str | None:
-        """Answers one request; its address if it was the redirect, None if it was something else."""
+        """Answer one request; return its address if it was the redirect, None if it was something else."""
         self.received = None
         self.handle_request()
         return self.received
 
     @classmethod
     def open(cls, redirect_uri: str) -> RedirectListener | None:
-        """A listener, or None where the redirect does not lead to this program or the port is not to be had."""
+        """Return a listener; None where the redirect does not lead to this program or the port is taken."""
         if not _listens(redirect_uri):
             return None
         try:
@@ -169,4 +169,4 @@ class _RedirectHandler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Says nothing: the request line holds the code."""
+        """Say nothing: the request line holds the code."""

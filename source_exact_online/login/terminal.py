@@ -19,27 +19,27 @@ class Terminal(Protocol):
     """What the login asks of whoever runs it."""
 
     def say(self, text: str) -> None:
-        """Shows a text."""
+        """Show a text."""
 
     def ask(self, prompt: str) -> str:
-        """One line, without its end.
+        """Return one line, without its end.
 
         Raises:
             LoginError: there is nobody to answer.
         """
 
     def secret(self, prompt: str) -> str:
-        """One line that is not shown while it is typed.
+        """Return one line that is not shown while it is typed.
 
         Raises:
             LoginError: there is nobody to answer.
         """
 
     def address(self, prompt: str, listener: RedirectListener | None) -> str:
-        """The address the browser ended at: pasted, or received by the listener, whichever comes first."""
+        """Return the address the browser ended at: pasted, or received by the listener, whichever comes first."""
 
     def open_browser(self, url: str) -> bool:
-        """Opens a browser window if there can be one; whether it did."""
+        """Open a browser window if there can be one; return whether it did."""
 
 
 class Console:

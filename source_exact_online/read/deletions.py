@@ -126,7 +126,7 @@ class TombstoneReader:
             record["Timestamp"] = row.Timestamp
         return record
 
-    def after(self, listing: InProgressListing, *, finished: bool, ascending: bool) -> Position:  # noqa: ARG002
+    def after(self, listing: InProgressListing, *, finished: bool, ascending: bool) -> Position:
         """Return the position once the whole log has been read; before that it has not changed."""
         return transitions.deletions_read(self.position, listing) if finished else self.position
 

@@ -111,9 +111,7 @@ class StreamState:
         )
 
 
-def _load_position(
-    stream: str, division: str, document: object, now: datetime, clock: WallClock
-) -> Position | None:
+def _load_position(stream: str, division: str, document: object, now: datetime, clock: WallClock) -> Position | None:
     try:
         position = Position.from_json(document)
         if transitions.is_from_the_future(position, now + _TOLERANCE, clock):

@@ -247,6 +247,4 @@ def selected_columns(definition: StreamDefinition, configured: ConfiguredAirbyte
     """
     wanted = set((configured.stream.json_schema or {}).get("properties", {}))
     columns = column_order(definition.name, wanted | set(definition.always_read)) if wanted else ()
-    return tuple(
-        name for name in columns or column_order(definition.name) if name not in (DELETED_AT, "Division")
-    )
+    return tuple(name for name in columns or column_order(definition.name) if name not in (DELETED_AT, "Division"))

@@ -11,7 +11,6 @@ from source_exact_online.api.errors import RequestContext
 from source_exact_online.api.rate_limits import Quotas
 from source_exact_online.api.request import RetryAfter
 from source_exact_online.api.usage import Usage
-
 from source_exact_online.clock import HEARTBEAT_SECONDS, Clock
 
 logger = logging.getLogger("airbyte.exact_online")

@@ -1,0 +1,44 @@
+"""Which tokens are the newest: the rule, in one function."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from source_exact_online.auth.token_file_format import TokenRecord
+from source_exact_online.auth.tokens import Tokens
+
+
+class Source(Enum):
+    """Where the newest tokens are; docs/authentication.md has the same as a table."""
+
+    UNSAVED = "unsaved"
+    """This process obtained them, and the token file could not be written yet."""
+
+    FILE = "file"
+    """In the token file: the configured refresh token is one that its chain began with or went through."""
+
+    OWN = "own"
+    """This process obtained them; the configuration holds the same refresh token, but not when it was issued."""
+
+    CONFIGURED = "configured"
+    """In the configuration. With a token file of another chain this is a new login, which starts the file afresh."""
+
+
+def which_tokens_win(
+    configured: Tokens, *, unsaved: Tokens | None = None, own: Tokens | None = None, record: TokenRecord | None = None
+) -> tuple[Source, Tokens]:
+    """Return the newest tokens of a login and where they are.
+
+    Args:
+        configured: those of the configuration, as it is now.
+        unsaved: obtained by this process and not yet in the token file.
+        own: the last ones that this process obtained.
+        record: content of the token file; None without one.
+    """
+    if unsaved is not None:
+        return Source.UNSAVED, unsaved
+    if record is not None and record.recognises(configured.refresh_token):
+        return Source.FILE, record.tokens
+    if own is not None and own.refresh_token == configured.refresh_token:
+        return Source.OWN, own
+    return Source.CONFIGURED, configured

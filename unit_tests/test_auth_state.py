@@ -1,0 +1,196 @@
+"""The two rules at the heart of a login: which tokens win, and how its state moves."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from airbyte_cdk.models import FailureType
+
+from source_exact_online.auth import refresh_transitions as transitions
+from source_exact_online.auth.precedence import Source, which_tokens_win
+from source_exact_online.auth.refresh_state import Dead, Held, Lost, NoTokens, RefreshState, Refused, Waiting
+from source_exact_online.auth.refresh_transitions import Ask, Decision, Fail, Instant, Use, Wait, decide
+from source_exact_online.auth.token_file_format import TokenRecord, fingerprint
+from source_exact_online.auth.tokens import Tokens
+
+NOW = datetime(2025, 3, 3, 9, 0, tzinfo=timezone.utc)
+
+CONFIGURED = Tokens("configured!")
+OWN = Tokens("configured!", "own-access", received_at=NOW)
+UNSAVED = Tokens("unsaved!", "unsaved-access")
+
+
+def chain(root: str = "first!", *previous: str) -> TokenRecord:
+    """A token file whose chain began with `root` and went through `previous`."""
+    marks = tuple(fingerprint("salt", token) for token in previous)
+    return TokenRecord(Tokens("newest!", "file-access"), "salt", fingerprint("salt", root), marks)
+
+
+class TestWhichTokensWin:
+    @pytest.mark.parametrize(
+        ("configured", "unsaved", "own", "record", "source", "refresh_token"),
+        [
+            ("configured!", None, None, None, Source.CONFIGURED, "configured!"),
+            ("configured!", None, OWN, None, Source.OWN, "configured!"),
+            ("other!", None, OWN, None, Source.CONFIGURED, "other!"),
+            ("configured!", None, None, chain("configured!"), Source.FILE, "newest!"),
+            ("configured!", None, None, chain("first!", "configured!"), Source.FILE, "newest!"),
+            ("newest!", None, None, chain(), Source.FILE, "newest!"),
+            ("configured!", None, OWN, chain("configured!"), Source.FILE, "newest!"),
+            ("configured!", None, None, chain(), Source.CONFIGURED, "configured!"),
+            ("configured!", None, OWN, chain(), Source.OWN, "configured!"),
+            ("", None, None, chain(), Source.CONFIGURED, ""),
+            ("configured!", UNSAVED, OWN, None, Source.UNSAVED, "unsaved!"),
+            ("configured!", UNSAVED, OWN, chain("configured!"), Source.UNSAVED, "unsaved!"),
+        ],
+    )
+    def test_table(
+        self,
+        configured: str,
+        unsaved: Tokens | None,
+        own: Tokens | None,
+        record: TokenRecord | None,
+        source: Source,
+        refresh_token: str,
+    ) -> None:
+        found, tokens = which_tokens_win(Tokens(configured), unsaved=unsaved, own=own, record=record)
+
+        assert (found, tokens.refresh_token) == (source, refresh_token)
+
+    def test_own_tokens_win_over_the_same_ones_configured_as_they_know_their_age(self) -> None:
+        assert which_tokens_win(CONFIGURED, own=OWN)[1].received_at == NOW
+
+
+def at(seconds: float) -> Instant:
+    return Instant(NOW + timedelta(seconds=seconds), seconds)
+
+
+def issued(name: str = "a", seconds: float = 0.0) -> Tokens:
+    """Tokens that came so many seconds after the start."""
+    moment = NOW + timedelta(seconds=seconds)
+    return Tokens(f"refresh-{name}", f"access-{name}", moment + timedelta(seconds=600), moment, 600.0)
+
+
+HELD = RefreshState(Held(issued()))
+REFUSED = transitions.rejected(HELD, "access-a", at(100).utc)
+WAITING = transitions.told_too_early(REFUSED, at(100))
+LOST = transitions.answer_lost(HELD, "ReadTimeout")
+DEAD = transitions.gave_up(HELD, "It has been used.")
+GRACE = transitions.told_too_early(HELD, at(590))
+
+
+class TestStates:
+    def test_each_is_reached_by_one_step(self) -> None:
+        assert isinstance(RefreshState().login, NoTokens)
+        assert isinstance(HELD.login, Held)
+        assert isinstance(REFUSED.login, Refused)
+        assert isinstance(WAITING.login, Waiting)
+        assert isinstance(LOST.login, Lost)
+        assert isinstance(DEAD.login, Dead)
+
+    def test_a_state_cannot_be_changed(self) -> None:
+        with pytest.raises(FrozenInstanceError):
+            HELD.too_early = 3  # type: ignore[misc]
+
+    @pytest.mark.parametrize(
+        ("state", "seconds", "decision"),
+        [
+            (HELD, 0, Use),
+            (HELD, 579, Use),
+            (HELD, 581, Ask),
+            (RefreshState(Held(Tokens("only-a-refresh-token"))), 0, Ask),
+            (REFUSED, 101, Ask),
+            (WAITING, 101, Wait),
+            (WAITING, 603, Ask),
+            (GRACE, 599, Use),
+            (GRACE, 601, Wait),
+            (GRACE, 603, Ask),
+            (LOST, 599, Use),
+            (LOST, 601, Fail),
+            (transitions.rejected(LOST, "access-a", at(590).utc), 591, Fail),
+            (DEAD, 0, Fail),
+        ],
+    )
+    def test_what_is_done_in_it(self, state: RefreshState, seconds: float, decision: type[Decision]) -> None:
+        assert isinstance(decide(state, at(seconds)), decision)
+
+    def test_a_token_that_is_too_old_to_use_and_too_young_to_replace_is_waited_for(self) -> None:
+        short = Tokens("r", "a", NOW + timedelta(seconds=10), NOW + timedelta(seconds=3), 10.0)
+
+        decision = decide(RefreshState(Held(short)), at(10))
+
+        assert isinstance(decision, Wait)
+        assert decision.seconds == pytest.approx(2.5)
+
+    @pytest.mark.parametrize("state", [HELD, REFUSED, WAITING, GRACE, LOST, DEAD])
+    def test_other_tokens_are_held_whatever_the_state_was(self, state: RefreshState) -> None:
+        after = transitions.observed(state, issued("b"))
+
+        assert after == RefreshState(Held(issued("b")))
+        assert isinstance(decide(after, at(0)), Use)
+
+    @pytest.mark.parametrize("state", [HELD, REFUSED, WAITING, GRACE, LOST, DEAD])
+    def test_the_same_tokens_change_nothing(self, state: RefreshState) -> None:
+        assert transitions.observed(state, Tokens("refresh-a", "access-a")) is state
+
+    @pytest.mark.parametrize("state", [HELD, REFUSED, WAITING, GRACE, LOST])
+    def test_new_tokens_end_whatever_there_was(self, state: RefreshState) -> None:
+        login = transitions.granted(state, issued("b")).login
+
+        assert isinstance(login, Held)
+        assert login.tokens == issued("b")
+        assert login.replaces_refused == (state in (REFUSED, WAITING))
+
+    def test_a_refusal_of_a_token_that_is_not_in_use_changes_nothing(self) -> None:
+        for state in (RefreshState(), REFUSED, WAITING, DEAD):
+            assert transitions.rejected(state, "access-a", NOW) is state
+        assert transitions.rejected(HELD, "access-z", NOW) is HELD
+
+    def test_a_refusal_after_the_token_s_time_is_no_early_one(self) -> None:
+        assert transitions.rejected(HELD, "access-a", at(590).utc).login == Refused(issued(), early=False)
+
+    def test_a_token_refused_in_place_of_a_refused_one_needs_a_person(self) -> None:
+        after = transitions.rejected(transitions.granted(REFUSED, issued("b")), "access-b", at(1).utc)
+
+        assert isinstance(after.login, Dead)
+
+    def test_too_early_again_after_a_refusal_needs_a_person(self) -> None:
+        assert isinstance(transitions.told_too_early(WAITING, at(603)).login, Dead)
+
+    def test_too_early_in_grace_is_not_counted_against_a_later_refusal(self) -> None:
+        refused = transitions.rejected(GRACE, "access-a", at(595).utc)
+
+        assert isinstance(transitions.told_too_early(refused, at(596)).login, Waiting)
+
+    def test_grace_of_an_unknown_end_grows(self) -> None:
+        state, moment = RefreshState(Held(Tokens("r", "a"))), 0.0
+        pauses = []
+        for _ in range(6):
+            state = transitions.told_too_early(state, at(moment))
+            assert isinstance(state.login, Held)
+            assert state.login.grace is not None
+            pauses.append((state.login.grace.ask_at - at(moment).utc).total_seconds())
+            moment += pauses[-1]
+        assert pauses == [60, 120, 240, 480, 600, 600]
+
+    def test_faults_in_a_row_end_in_one_error_for_everybody(self) -> None:
+        state, moment = RefreshState(Held(issued())), 600.0
+        for _ in transitions.FAULT_PAUSES:
+            state = transitions.faulted(state, at(moment), "It is down.", jitter=1.0)
+            wait = decide(state, at(moment))
+            assert isinstance(wait, Wait)
+            moment += wait.seconds
+        state = transitions.faulted(state, at(moment), "It is down.", jitter=1.0)
+
+        told = decide(state, at(moment + 29))
+        assert isinstance(told, Fail)
+        assert told.failure is FailureType.transient_error
+        assert "It is down. It was tried 7 times." in told.message
+        assert isinstance(decide(state, at(moment + 31)), Ask)
+
+    def test_trouble_with_the_endpoint_does_not_hinder_a_living_token(self) -> None:
+        state = transitions.troubled(HELD, at(0), "It is down.")
+
+        assert isinstance(decide(state, at(1)), Use)
