@@ -77,13 +77,12 @@ def current_user(client: ExactClient) -> CurrentUser:
     me = endpoints().me
     page = fetch(client, client.url(me.path, None, {"$select": ",".join(me.columns)}), me.context(None), me.decoder())
     row = page.rows[0] if page.rows else None
-    division = row.CurrentDivision if row is not None else None
-    if not isinstance(division, int):
+    if row is None or not isinstance(row.CurrentDivision, int):
         raise AirbyteTracedException(
             message="Exact Online names no current administration for this login: open one in Exact Online once.",
             failure_type=FailureType.config_error,
         )
-    return CurrentUser(division, str(row.UserID or ""), str(row.FullName or ""))
+    return CurrentUser(row.CurrentDivision, str(row.UserID or ""), str(row.FullName or ""))
 
 
 def accessible_divisions(

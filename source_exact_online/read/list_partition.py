@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import NoReturn
 
 from airbyte_cdk.models import FailureType
 
@@ -237,7 +236,7 @@ class ListPartition:
 
         If one is seen out of order, the position is held back until the listing has ended.
         """
-        versions = [row.Timestamp for row in rows if row.Timestamp is not None]
+        versions: list[int] = [row.Timestamp for row in rows if row.Timestamp is not None]
         if not versions:
             return None
         last = versions[0] if self._last_version is None else self._last_version
@@ -283,7 +282,7 @@ class ListPartition:
             return self._begin()
         if isinstance(error, QueryRefusedError) and self._fallbacks.apply(resolution, url):
             return self._begin()
-        self._give_up(error)
+        raise self._final(error)
 
     def _is_about_the_page(self, error: ApiError) -> bool:
         """Return whether another page of the listing may be answered where this one is not."""
@@ -292,9 +291,8 @@ class ListPartition:
             return True
         return action is Action.RETRY and kind not in OUTAGE_KINDS
 
-    def _give_up(self, error: ApiError) -> NoReturn:
-        """Raise the error: a listing that Exact forbids in its middle is cut short, not skipped, as rows are missing."""
+    def _final(self, error: ApiError) -> ApiError:
+        """Return the error to end with: a listing that Exact forbids in its middle is cut short, not skipped."""
         if isinstance(error, NotReadableError) and self._listing is not None and self._listing.pages:
-            cut_short = replace(error.resolution, action=Action.FAIL, failure=FailureType.transient_error)
-            raise IncompleteError(cut_short) from None
-        raise error
+            return IncompleteError(replace(error.resolution, action=Action.FAIL, failure=FailureType.transient_error))
+        return error

@@ -125,7 +125,7 @@ class Query:
         return None if condition is None else self._page(condition, refused)
 
     def sync_timestamp(self) -> str | None:
-        """Return the URL that finds the row version to begin at, for a feed that begins at a moment; None if it need not."""
+        """Return the URL that finds the row version to begin a feed at; None if it is known or the feed begins at 1."""
         name = self._definition.sync_timestamp
         new = [reader for reader in self._readers if reader.row_version is None]
         moments = [moment for reader in new if (moment := self._first_modified(reader)) is not None]
@@ -254,7 +254,7 @@ class Query:
 
 
 def modified_of(row: Row) -> int | None:
-    """Return ``Modified`` of a row as Exact sent it, on Exact's wall clock (ms); None where there is none that makes sense."""
+    """Return ``Modified`` of a row as Exact sent it, on Exact's wall clock (ms); None where there is no date."""
     value = getattr(row, "Modified", None)
     try:
         return exact_time.milliseconds(value) if value else None

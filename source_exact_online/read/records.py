@@ -1,4 +1,4 @@
-"""Typed rows to records: dates and row versions in the form that destinations get, and a warning for what does not fit."""
+"""Typed rows to records: dates and integers in the form that destinations get, and warnings for what does not fit."""
 
 from __future__ import annotations
 

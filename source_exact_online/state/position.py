@@ -64,7 +64,7 @@ class Position:
         start_date: rows with a lower ``Modified`` were left out; milliseconds on Exact's wall clock, None if none were.
         move_date: ``DivisionMoveDate`` when the division was last read, or `NEVER_MOVED`; None where it is unknown.
         deletions: how far the log of deleted rows was read; None if they do not count yet.
-        refreshed_at: when this division's part of a full refresh that has not ended elsewhere began, epoch milliseconds.
+        refreshed_at: start of this division's part of a full refresh that has not ended in all divisions, epoch ms.
         in_progress: listing that has begun and not ended.
     """
 

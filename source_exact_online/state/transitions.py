@@ -125,7 +125,7 @@ def page_read(
 
 
 def feed_checkpoint(before: Position, listing: InProgressListing) -> Position:
-    """Return the position of a feed in the middle of a listing whose row versions ascend: all up to the highest is read.
+    """Return the position of a feed in mid-listing whose row versions ascend: all up to the highest is read.
 
     Rows do not come in the order of ``Modified``, so that the cursor has to wait for the end.
 

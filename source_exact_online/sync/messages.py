@@ -61,7 +61,7 @@ class Messages:
         return as_airbyte_message(StreamDescriptor(name=stream), AirbyteStreamStatus.STARTED)
 
     def rate_limited(self, stream: str, reset_ms: float) -> AirbyteMessage:
-        """Return the status of a stream that waits for a quota, which starts afresh at that moment (epoch milliseconds)."""
+        """Return the status of a stream that waits for a quota until a moment (epoch milliseconds)."""
         reason = AirbyteStreamStatusReason(
             type=AirbyteStreamStatusReasonType.RATE_LIMITED,
             rate_limited=AirbyteStreamStatusRateLimitedReason(quota_reset=int(reset_ms)),
