@@ -26,6 +26,7 @@ from source_exact_online.catalog.definitions import catalog
 from source_exact_online.catalog.stream import ExactStream
 from source_exact_online.clock import Clock, SystemClock
 from source_exact_online.config import Config, config_error, include_binary, parse_config, stream_groups
+from source_exact_online.read.records import RecordBatch
 from source_exact_online.state.stream_state import known_divisions, load_states
 from source_exact_online.sync.divisions import choose_divisions, label
 from source_exact_online.sync.messages import Messages
@@ -125,7 +126,24 @@ class SourceExactOnline(AbstractSource):
         catalog: ConfiguredAirbyteCatalog,
         state: list[AirbyteStateMessage] | None = None,
     ) -> Iterator[AirbyteMessage]:
-        """Read the configured streams.
+        """Read the configured streams, a message object a record.
+
+        Raises:
+            AirbyteTracedException: nothing could be read, or some streams ended incomplete.
+        """
+        for message in self.read_batches(config, catalog, state):
+            if isinstance(message, RecordBatch):
+                yield from message.messages()
+            else:
+                yield message
+
+    def read_batches(
+        self,
+        config: Mapping[str, Any],
+        catalog: ConfiguredAirbyteCatalog,
+        state: list[AirbyteStateMessage] | None = None,
+    ) -> Iterator[AirbyteMessage | RecordBatch]:
+        """Read the configured streams, the records of a page as ready lines.
 
         Raises:
             AirbyteTracedException: nothing could be read, or some streams ended incomplete.

@@ -22,7 +22,8 @@ from source_exact_online.api.request import PageRequest, RetryAfter
 from source_exact_online.catalog.definitions import StreamDefinition, catalog
 from source_exact_online.catalog.schemas import DELETED_AT
 from source_exact_online.read.list_partition import ListPartition
-from source_exact_online.read.partition import PageResult, Record
+from source_exact_online.read.partition import PageResult
+from source_exact_online.read.records import Record
 from source_exact_online.state import transitions
 from source_exact_online.state.position import InProgressListing, Position
 from source_exact_online.state.stream_state import StreamState

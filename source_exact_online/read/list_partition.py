@@ -35,7 +35,7 @@ from source_exact_online.read.fallbacks import QueryFallbacks, RefusedColumns
 from source_exact_online.read.order_charge_lines import NotExpandedError
 from source_exact_online.read.partition import PageResult
 from source_exact_online.read.query import Query, modified_of
-from source_exact_online.read.records import RepairLog
+from source_exact_online.read.records import RecordBatch, RepairLog
 from source_exact_online.read.stream_reader import Reader
 from source_exact_online.state import transitions
 from source_exact_online.state.position import InProgressListing
@@ -218,8 +218,14 @@ class ListPartition:
         found += form.write_dates(wanted[0][1] if len(wanted) == 1 else rows, now_ms)
         self._repairs.warn(self.context.stream, self.division, found)
         self._is_resumed = False
+        emitted_at = int(self._client.server_clock.local_ms())
         return PageResult(
-            records={reader.name: reader.records(taken, self.division, now_ms) for reader, taken in wanted},
+            batches=[
+                RecordBatch.of(
+                    reader.name, reader.records(taken, self.division, now_ms), int(self._client.server_clock.local_ms())
+                )
+                for reader, taken in wanted
+            ],
             positions=[
                 (
                     reader.name,

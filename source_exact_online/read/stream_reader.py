@@ -9,7 +9,7 @@ from typing import ClassVar, Protocol
 from source_exact_online.api.exact_time import WallClock
 from source_exact_online.api.page import Row
 from source_exact_online.catalog.definitions import Rows, StreamDefinition, Transport
-from source_exact_online.read.partition import Record
+from source_exact_online.read.records import Record
 from source_exact_online.state import transitions
 from source_exact_online.state.position import InProgressListing, Position
 from source_exact_online.state.stream_state import StreamState

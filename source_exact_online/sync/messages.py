@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-import msgspec
 from airbyte_cdk.models import (
     AirbyteMessage,
-    AirbyteRecordMessage,
+    AirbyteStateStats,
     AirbyteStreamStatus,
     AirbyteStreamStatusReason,
     AirbyteStreamStatusReasonType,
     StreamDescriptor,
-    Type,
 )
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from airbyte_protocol_dataclasses.models import AirbyteStreamStatusRateLimitedReason  # the CDK does not export it
 
 from source_exact_online.clock import Clock
-from source_exact_online.read.partition import Record
+from source_exact_online.read.records import RecordBatch
 from source_exact_online.state.position import Position
 from source_exact_online.state.stream_state import StreamState
 
@@ -47,13 +45,7 @@ class Messages:
         self._running: set[str] = set()
         self._unsaved: Counter[str] = Counter()
         self._saved_at: dict[str, float] = {}
-        self._counts: Counter[str] = Counter()
         self._emitted: dict[str, dict[str, Position]] = {}
-
-    @property
-    def total(self) -> int:
-        """Number of records emitted so far."""
-        return self._counts.total()
 
     def started(self, stream: str) -> AirbyteMessage:
         """Return the status message of a stream that has begun."""
@@ -68,19 +60,15 @@ class Messages:
         )
         return as_airbyte_message(StreamDescriptor(name=stream), AirbyteStreamStatus.RUNNING, [reason])
 
-    def records(self, stream: str, records: Sequence[Record]) -> Iterator[AirbyteMessage]:
-        """Yield record messages, and the status message before the first."""
-        if records and stream not in self._running:
-            self._running.add(stream)
-            yield as_airbyte_message(StreamDescriptor(name=stream), AirbyteStreamStatus.RUNNING)
-        emitted_at = int(self._clock.now().timestamp() * 1000)
-        for record in records:
-            yield AirbyteMessage(
-                type=Type.RECORD,
-                record=AirbyteRecordMessage(stream=stream, data=msgspec.to_builtins(record), emitted_at=emitted_at),
-            )
-        self._unsaved[stream] += len(records)
-        self._counts[stream] += len(records)
+    def batch(self, batch: RecordBatch) -> Iterator[AirbyteMessage | RecordBatch]:
+        """Yield the records of a page, and the status message before the first."""
+        if not batch.count:
+            return
+        if batch.stream not in self._running:
+            self._running.add(batch.stream)
+            yield as_airbyte_message(StreamDescriptor(name=batch.stream), AirbyteStreamStatus.RUNNING)
+        yield batch
+        self._unsaved[batch.stream] += batch.count
 
     def checkpoint(self, state: StreamState) -> Iterator[AirbyteMessage]:
         """Yield the state message, if it is worth one now."""
@@ -100,8 +88,11 @@ class Messages:
         yield as_airbyte_message(descriptor, status)
 
     def state(self, state: StreamState) -> AirbyteMessage:
-        """Return the state message of a stream."""
+        """Return the state message of a stream, with the number of records since the last one."""
+        message = state.message()
+        if message.state is not None:
+            message.state.sourceStats = AirbyteStateStats(recordCount=float(self._unsaved[state.stream]))
         self._emitted[state.stream] = dict(state.positions)
         self._unsaved[state.stream] = 0
         self._saved_at[state.stream] = self._clock.monotonic()
-        return state.message()
+        return message
