@@ -221,9 +221,7 @@ class ListPartition:
         emitted_at = int(self._client.server_clock.local_ms())
         return PageResult(
             batches=[
-                RecordBatch.of(
-                    reader.name, reader.records(taken, self.division, now_ms), int(self._client.server_clock.local_ms())
-                )
+                RecordBatch.of(reader.name, reader.records(taken, self.division, now_ms), emitted_at)
                 for reader, taken in wanted
             ],
             positions=[
