@@ -152,7 +152,7 @@ clean: ## remove the virtual environments, caches and what was built
 	@touch $@
 
 # The connector and the sandbox are installed from this working copy, editable: a change of their code needs no set-up.
-%/ready: %/dependencies setup.py source_exact_online/version.py sandbox/setup.py
+%/ready: %/dependencies setup.py source_exact_online/version.py sandbox/setup.py sandbox/exact_online_sandbox/__init__.py
 	$*/bin/pip install --quiet --no-deps --no-build-isolation -e . -e sandbox
 	$*/bin/pip check --quiet
 	@touch $@

@@ -118,3 +118,12 @@ def test_make_targets_that_are_named_exist(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     named = set(re.findall(r"`make ([a-z-]+)", page.read_text(encoding="utf-8")))
     assert named - targets == set()
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "SECURITY.md", "docs/development.md"])
+def test_files_of_the_repository_that_are_named_exist(name: str) -> None:
+    page = (REPOSITORY / name).read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:[\w.]+/)+[\w.]*)`", page))
+    places = (REPOSITORY, REPOSITORY / "source_exact_online")
+    assert [path for path in sorted(named) if not any((place / path).exists() for place in places)] == []
+    assert named

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+import exact_online_sandbox
 from source_exact_online.version import VERSION
 
 ROOT = Path(__file__).parent.parent
@@ -23,9 +24,9 @@ def metadata() -> dict[str, Any]:
     return data
 
 
-def setup_argument(name: str, script: str = "setup.py") -> object:
-    """Return a literal argument of the call of setup() in a setup.py."""
-    tree = ast.parse((ROOT / script).read_text(encoding="utf-8"))
+def setup_argument(name: str) -> object:
+    """Return a literal argument of the call of setup() in setup.py."""
+    tree = ast.parse((ROOT / "setup.py").read_text(encoding="utf-8"))
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "setup"]
     return ast.literal_eval(next(keyword.value for keyword in calls[0].keywords if keyword.arg == name))
 
@@ -43,9 +44,10 @@ def test_metadata_is_valid_against_airbytes_model() -> None:
 def test_every_copy_of_the_version_is_that_of_the_package(metadata: dict[str, Any]) -> None:
     label = re.search(r"^ARG VERSION=(.+)$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
 
-    assert version("airbyte-source-exact-online") == VERSION, "make set the package up before the version changed?"
+    for distribution in ("airbyte-source-exact-online", "exact-online-sandbox"):
+        assert version(distribution) == VERSION, f"{distribution} is installed: make .venv/ready brings it up to date"
+    assert exact_online_sandbox.__version__ == VERSION
     assert metadata["dockerImageTag"] == VERSION
-    assert setup_argument("version", "sandbox/setup.py") == VERSION
     assert label is not None
     assert label[1] == VERSION
 
