@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from runpy import run_path
 
 from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
 
 RUNTIME_REQUIREMENTS = [
     "airbyte-cdk>=7.39.1,<8",
@@ -24,9 +27,9 @@ TEST_REQUIREMENTS = [
 
 setup(
     name="airbyte-source-exact-online",
-    version="0.1.0",
+    version=run_path(str(ROOT / "source_exact_online" / "version.py"))["VERSION"],
     description="Airbyte source connector for Exact Online",
-    long_description=(Path(__file__).parent / "README.md").read_text(encoding="utf-8"),
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     author="The source-exact-online contributors",
     license="MIT",

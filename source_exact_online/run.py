@@ -30,6 +30,7 @@ from source_exact_online.config import check_shape
 from source_exact_online.login import command as login
 from source_exact_online.source import SourceExactOnline
 from source_exact_online.stdout import MessageBuffer, StdoutError
+from source_exact_online.version import VERSION
 
 logger = logging.getLogger("airbyte.exact_online")
 
@@ -42,6 +43,9 @@ def run() -> NoReturn:
     arguments = sys.argv[1:]
     if arguments[:1] == ["login"]:
         sys.exit(_login(arguments[1:]))
+    if arguments == ["--version"]:
+        print(f"source-exact-online {VERSION}")
+        sys.exit(0)
     source = SourceExactOnline()
     code = _speak(source, arguments)
     source.shutdown()

@@ -136,6 +136,7 @@ RUNS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     night=st.sampled_from(NIGHTS),

@@ -20,6 +20,7 @@ from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
 from source_exact_online import run
 from source_exact_online.source import SourceExactOnline
 from source_exact_online.stdout import MessageBuffer
+from source_exact_online.version import VERSION
 from unit_tests.exact_fakes import SECRETS, FakeClock, ScriptedApi, Sent, configured, page, raw_config, refusal, row
 
 JOURNALS = "financial/Journals"
@@ -86,6 +87,16 @@ def error_of(messages: list[dict[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = errors[-1]
     assert not [secret for secret in SECRETS for message in messages if secret in json.dumps(message)]
     return found
+
+
+def test_version_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["source-exact-online", "--version"])
+
+    with pytest.raises(SystemExit) as ended:
+        run.run()
+
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"source-exact-online {VERSION}\n"
 
 
 class TestExitCodes:

@@ -356,6 +356,7 @@ def die(*_: object, **__: object) -> None:
 DEATHS = ("begin_refresh", "send", "on_chunk", "save", "create", "fsync", "replace", "unlink", "emit_config_update")
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(deaths=st.lists(st.tuples(st.sampled_from(DEATHS), st.floats(0, 900)), min_size=1, max_size=6))
 def test_login_survives_death_at_any_point_but_the_moment_of_the_answer(
