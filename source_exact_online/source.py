@@ -224,7 +224,7 @@ def _settings(settings: Config) -> Settings:
     start = settings.start_date
     return Settings(
         lookback_ms=int(settings.lookback.total_seconds() * 1000),
-        start=None if start is None else exact_time.first_at_or_after(start),
+        start=None if start is None else exact_time.AMSTERDAM.first_at_or_after(start),
     )
 
 

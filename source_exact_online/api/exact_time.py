@@ -1,122 +1,231 @@
-"""Exact Online's wall clock.
+"""Exact Online's clock.
 
-Exact writes instants (``Created``, ``Modified``) as the server's local time, Europe/Amsterdam, posing as UTC, and
-compares ``datetime'...'`` literals in filters with that same clock (Exact's FAQ on dates). Business dates
-(``InvoiceDate``) are midnight in the same notation and must not be shifted at all.
+Exact writes instants (``Created``, ``Modified``) as the local time of the site's servers posing as UTC, and compares
+``datetime'...'`` literals in filters with that same clock (Exact's FAQ on dates). Business dates (``InvoiceDate``) are
+midnight in the same notation and must not be shifted at all.
+
+Times on the wall clock are counted here in milliseconds since 1970-01-01T00:00 on that clock, as Exact does in JSON.
+All of them lie in the years 1 to 9999; anything else raises ValueError.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
-from functools import lru_cache
-
-import pendulum
-
-ZONE = pendulum.timezone("Europe/Amsterdam")
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, timezone
+from functools import cached_property, lru_cache
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a wall clock has no zone
-_DAY_MS = 86_400_000
+_UTC_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+_MILLISECOND = timedelta(milliseconds=1)
 _HOUR_MS = 3_600_000
-_SECOND_DAY_HOUR = (datetime(1, 1, 2) - _EPOCH) // timedelta(hours=1)  # noqa: DTZ001 - a wall clock has no zone
+_DAY_MS = 86_400_000
+_FIRST_MS = (date.min.toordinal() - _EPOCH_DAY) * _DAY_MS
+_LAST_MS = (date.max.toordinal() - _EPOCH_DAY + 1) * _DAY_MS - 1
+
+_REMEMBERED_TEXTS = 16_384
+_REMEMBERED_DAYS = 65_536
+
+_MINUTES = tuple(f"T{hour:02}:{minute:02}:" for hour in range(24) for minute in range(60))
+_SECONDS = tuple(f"{second:02}" for second in range(60))
+_UTC_MILLIS = tuple(f".{millis:03}+00:00" for millis in range(1000))
 
 
-def to_wall(instant: datetime) -> datetime:
-    """Wall clock (naive) that Exact's servers show at an aware instant."""
-    return instant.astimezone(ZONE).replace(tzinfo=None, fold=0)
+class _Day(NamedTuple):
+    """Offsets from UTC (ms) on a day of the wall clock, and the times (ms) from and until which two of them compete."""
+
+    before: int
+    changing: int
+    changed: int
+    after: int
 
 
-def to_utc(wall: datetime) -> datetime:
-    """Aware UTC instant of a naive wall clock time.
+@dataclass(frozen=True)
+class WallClock:
+    """The clock of a site's servers.
 
-    The repeated hour of the October night names two instants; the first (summer time) is returned. A time in the hour
-    that March skips is read with the offset before the change.
+    An hour of the night in which summer time ends is shown twice, so that a time in it names two instants. An hour of
+    the night in which it begins is skipped; a time in it counts with the offset before the change.
+
+    Attributes:
+        zone: name of its time zone in the IANA database.
     """
-    return wall.replace(tzinfo=ZONE, fold=0).astimezone(timezone.utc)
+
+    zone: str = "Europe/Amsterdam"
+    _texts: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _days: dict[int, _Day] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def from_instant(self, epoch_ms: int) -> int:
+        """Return what the wall clock shows (ms) at an instant in epoch milliseconds.
+
+        Raises:
+            ValueError: the instant or what the clock shows is not in the years 1 to 9999.
+        """
+        try:
+            instant = _UTC_EPOCH + timedelta(milliseconds=epoch_ms)
+            return to_milliseconds(instant.astimezone(self._zone_info).replace(tzinfo=None))
+        except OverflowError:
+            raise ValueError(f"{epoch_ms} ms is not in the years 1 to 9999") from None
+
+    def to_instant(self, wall_ms: int) -> int:
+        """Return the instant, in epoch milliseconds, of a time on the wall clock; the first one where there are two.
+
+        Raises:
+            ValueError: the time is not in the years 1 to 9999.
+        """
+        return wall_ms - self._offsets_at(wall_ms)[0]
+
+    def is_ambiguous(self, wall_ms: int) -> bool:
+        """Return whether the wall clock shows this time twice.
+
+        Raises:
+            ValueError: the time is not in the years 1 to 9999.
+        """
+        first, second = self._offsets_at(wall_ms)
+        return first != second
+
+    def first_at_or_after(self, instant: datetime) -> int:
+        """Return the lowest time (ms) that the wall clock shows at an aware instant or later.
+
+        In the first of the two hours that are shown alike when summer time ends, that is the start of the second one.
+
+        Raises:
+            ValueError: the instant or what the clock shows is not in the years 1 to 9999.
+        """
+        try:
+            local = instant.astimezone(self._zone_info)
+        except OverflowError:
+            raise ValueError(f"{instant} is not in the years 1 to 9999 in {self.zone}") from None
+        wall_ms = to_milliseconds(local.replace(tzinfo=None))
+        return wall_ms - wall_ms % _HOUR_MS if local.fold == 0 and self.is_ambiguous(wall_ms) else wall_ms
+
+    def utc_text(self, value: str, now_ms: float) -> str:
+        """Convert an instant in Exact's JSON to UTC text: ``2024-03-31T01:30:00.123+00:00``.
+
+        In the hour that is shown twice it is the second of the two instants if that has passed, else the first. An
+        instant that UTC would put out of the years 1 to 9999 (.NET's "no date", 0001-01-01) stays as it stands.
+
+        Args:
+            value: date in Exact's JSON, ``/Date(1711848600123)/``.
+            now_ms: the present by Exact's clock, epoch milliseconds.
+
+        Raises:
+            ValueError: the text is not such a date.
+        """
+        return self._texts.get(value) or self._new_text(value, now_ms)
+
+    def date_json(self, epoch_ms: int) -> str:
+        """Return an instant (epoch milliseconds) as Exact writes it in JSON.
+
+        Raises:
+            ValueError: the instant or what the clock shows is not in the years 1 to 9999.
+        """
+        return f"/Date({self.from_instant(epoch_ms)})/"
+
+    @cached_property
+    def _zone_info(self) -> ZoneInfo:
+        return ZoneInfo(self.zone)
+
+    def _new_text(self, value: str, now_ms: float) -> str:
+        wall_ms = milliseconds(value)
+        first, second = self._offsets_at(wall_ms)
+        instant, is_final = wall_ms - first, True
+        if second != first:
+            is_final = wall_ms - second <= now_ms
+            instant = wall_ms - second if is_final else instant
+        text = _utc_text(instant if _FIRST_MS <= instant <= _LAST_MS else wall_ms)
+        if is_final:
+            if len(self._texts) >= _REMEMBERED_TEXTS:
+                self._texts.clear()
+            self._texts[value] = text
+        return text
+
+    def _offsets_at(self, wall_ms: int) -> tuple[int, int]:
+        """Return the offsets from UTC (ms) with which a time is shown first and last; both are one if it comes once."""
+        day = wall_ms // _DAY_MS
+        before, changing, changed, after = self._days.get(day) or self._new_day(day)
+        first = before if wall_ms < changed else after
+        return first, min(first, before if wall_ms < changing else after)
+
+    def _new_day(self, day: int) -> _Day:
+        """Ask the zone, which is slow, about a whole day."""
+        times = range(day * _DAY_MS, (day + 1) * _DAY_MS)
+        before, after = self._zone_offset(times[0], 0), self._zone_offset(times[-1], 1)
+        changing = changed = times[0]
+        if before != after:  # no zone has ever changed its clock twice within a day
+            changing += bisect_left(times, True, key=lambda at: self._zone_offset(at, 1) == after)
+            changed += bisect_left(times, True, key=lambda at: self._zone_offset(at, 0) == after)
+        if len(self._days) >= _REMEMBERED_DAYS:
+            self._days.clear()
+        found = self._days[day] = _Day(before, changing, changed, after)
+        return found
+
+    def _zone_offset(self, wall_ms: int, fold: int) -> int:
+        offset = from_milliseconds(wall_ms).replace(tzinfo=self._zone_info, fold=fold).utcoffset()
+        return 0 if offset is None else offset // _MILLISECOND
 
 
-def is_ambiguous(wall: datetime) -> bool:
-    """Whether the wall clock shows this time twice (the hour repeated when summer time ends)."""
-    return wall.replace(tzinfo=ZONE, fold=0).utcoffset() != wall.replace(tzinfo=ZONE, fold=1).utcoffset()
-
-
-@lru_cache(maxsize=4096)
-def _day(days: int) -> str:
-    return (_EPOCH + timedelta(days=days)).strftime("%Y-%m-%d").rjust(10, "0")
-
-
-@lru_cache(maxsize=65_536)
-def _offset_ms(hour: int) -> int:
-    """Offset from UTC (ms) of the wall clock hour that begins `hour` hours after 1970-01-01T00:00.
-
-    None on the first day of all (.NET's way to say "no date"), before which there is nothing to shift it to.
-    """
-    if hour < _SECOND_DAY_HOUR:
-        return 0
-    offset = (_EPOCH + timedelta(hours=hour)).replace(tzinfo=ZONE, fold=0).utcoffset()
-    return int(offset.total_seconds() * 1000) if offset is not None else 0
+AMSTERDAM = WallClock()
+"""The clock of Exact's servers in the Netherlands."""
 
 
 def milliseconds(value: str) -> int:
-    """Milliseconds in a JSON date of OData v2, ``/Date(1351209600000)/``.
+    """Return the milliseconds in a JSON date of OData v2, ``/Date(1351209600000)/``.
+
+    Raises:
+        ValueError: the text is not such a date, or not one in the years 1 to 9999.
+    """
+    if value[:6] == "/Date(" and value[-2:] == ")/" and _FIRST_MS <= (wall_ms := int(value[6:-2])) <= _LAST_MS:
+        return wall_ms
+    raise ValueError(f"{value[:40]!r} is not a date in the years 1 to 9999")
+
+
+@lru_cache(maxsize=_REMEMBERED_TEXTS)
+def wall_text(value: str) -> str:
+    """Convert a date in Exact's JSON to text without zone, unshifted: ``2024-01-31T00:00:00``.
 
     Raises:
         ValueError: the text is not such a date.
     """
-    try:
-        return int(value[6:-2])
-    except ValueError:
-        return _unusual_milliseconds(value)
-
-
-def _unusual_milliseconds(value: str) -> int:
-    """Forms that OData allows and Exact was not seen to use: an offset in minutes behind the number, ISO 8601."""
-    if value[:6] == "/Date(" and value[-2:] == ")/":
-        body = value[6:-2]
-        return int(body[: max(body.find("+", 1), body.find("-", 1))])
-    return to_milliseconds(datetime.fromisoformat(value.removesuffix("Z")).replace(tzinfo=None))
-
-
-@lru_cache(maxsize=16_384)
-def utc_text(value: str) -> str:
-    """Instant in Exact's JSON to UTC text: ``2024-03-31T01:30:00.123+00:00``."""
-    wall = milliseconds(value)
-    days, rest = divmod(wall - _offset_ms(wall // _HOUR_MS), _DAY_MS)
-    seconds, millis = divmod(rest, 1000)
-    minutes, second = divmod(seconds, 60)
-    hour, minute = divmod(minutes, 60)
-    return f"{_day(days)}T{hour:02}:{minute:02}:{second:02}.{millis:03}+00:00"
-
-
-@lru_cache(maxsize=16_384)
-def wall_text(value: str) -> str:
-    """Date in Exact's JSON to text without zone, unshifted: ``2024-01-31T00:00:00``."""
     days, rest = divmod(milliseconds(value), _DAY_MS)
     if not rest:
         return _day(days) + "T00:00:00"
-    seconds, millis = divmod(rest, 1000)
-    minutes, second = divmod(seconds, 60)
-    hour, minute = divmod(minutes, 60)
-    fraction = f".{millis:03}" if millis else ""
-    return f"{_day(days)}T{hour:02}:{minute:02}:{second:02}{fraction}"
+    minute, rest = divmod(rest, 60_000)
+    second, millis = divmod(rest, 1000)
+    return _day(days) + _MINUTES[minute] + _SECONDS[second] + (f".{millis:03}" if millis else "")
 
 
 def from_milliseconds(wall_ms: int) -> datetime:
-    """Wall clock (naive) of milliseconds since 1970-01-01T00:00 on that clock."""
-    return _EPOCH + timedelta(milliseconds=wall_ms)
+    """Return the naive wall clock time of milliseconds since 1970-01-01T00:00 on that clock.
+
+    Raises:
+        ValueError: it is not in the years 1 to 9999.
+    """
+    try:
+        return _EPOCH + timedelta(milliseconds=wall_ms)
+    except OverflowError:
+        raise ValueError(f"{wall_ms} ms is not in the years 1 to 9999") from None
 
 
 def to_milliseconds(wall: datetime) -> int:
-    """Milliseconds since 1970-01-01T00:00 on the wall clock; the inverse of `from_milliseconds`."""
-    return round((wall - _EPOCH) / timedelta(milliseconds=1))
+    """Return the whole milliseconds since 1970-01-01T00:00 of a naive wall clock time."""
+    return (wall - _EPOCH) // _MILLISECOND
 
 
 def to_text(wall_ms: int) -> str:
-    """Text of a wall clock time, sortable: ``2024-01-31T13:45:00.123``."""
+    """Return the text of a wall clock time, sortable: ``2024-01-31T13:45:00.123``.
+
+    Raises:
+        ValueError: it is not in the years 1 to 9999.
+    """
     return from_milliseconds(wall_ms).isoformat(timespec="milliseconds")
 
 
 def from_text(text: str) -> int:
-    """Milliseconds of a wall clock time written by `to_text`.
+    """Return the milliseconds of a wall clock time written by `to_text`.
 
     Raises:
         ValueError: the text is not such a time.
@@ -127,21 +236,13 @@ def from_text(text: str) -> int:
     return to_milliseconds(wall)
 
 
-def of_instant(epoch_ms: int) -> int:
-    """Milliseconds on the wall clock at an instant in epoch milliseconds."""
-    return to_milliseconds(to_wall(datetime.fromtimestamp(epoch_ms / 1000, tz=timezone.utc)))
+@lru_cache(maxsize=4096)
+def _day(days: int) -> str:
+    return date.fromordinal(_EPOCH_DAY + days).isoformat()
 
 
-def first_at_or_after(instant: datetime) -> int:
-    """Lowest time (ms) that the wall clock shows at an aware instant or later.
-
-    In the first of the two hours that are shown alike when summer time ends, that is the begin of the second one.
-    """
-    wall_ms = to_milliseconds(to_wall(instant))
-    comes_again = to_milliseconds(to_wall(instant + timedelta(hours=1))) == wall_ms
-    return wall_ms - wall_ms % _HOUR_MS if comes_again else wall_ms
-
-
-def date_json(epoch_ms: int) -> str:
-    """An instant (epoch milliseconds) as Exact writes it in JSON."""
-    return f"/Date({of_instant(epoch_ms)})/"
+def _utc_text(epoch_ms: int) -> str:
+    days, rest = divmod(epoch_ms, _DAY_MS)
+    minute, rest = divmod(rest, 60_000)
+    second, millis = divmod(rest, 1000)
+    return _day(days) + _MINUTES[minute] + _SECONDS[second] + _UTC_MILLIS[millis]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -156,8 +156,13 @@ class RowPlan:
             sorted_out[_kind(schema[name])].append(name)
         return cls(**{kind: tuple(names) for kind, names in sorted_out.items()})
 
-    def record(self, row: Row) -> Row:
-        """Record of one row, without its null properties (Airbyte's serializer drops those anyway)."""
+    def record(self, row: Row, now_ms: float) -> Row:
+        """Record of one row, without its null properties (Airbyte's serializer drops those anyway).
+
+        Args:
+            row: the row.
+            now_ms: the present by Exact's clock, epoch milliseconds.
+        """
         record: Row = {}
         for name in self.copied:
             if (value := row.get(name)) is not None:
@@ -165,15 +170,14 @@ class RowPlan:
         for name in self.integers:
             if (value := row.get(name)) is not None:
                 record[name] = int(value) if isinstance(value, str) else value
-        _convert(row, record, self.instants, exact_time.utc_text)
-        _convert(row, record, self.dates, exact_time.wall_text)
+        utc_text, wall_text = exact_time.AMSTERDAM.utc_text, exact_time.wall_text
+        for name in self.instants:
+            if value := row.get(name):
+                record[name] = utc_text(value, now_ms)
+        for name in self.dates:
+            if value := row.get(name):
+                record[name] = wall_text(value)
         return record
-
-
-def _convert(row: Row, record: Row, names: Sequence[str], convert: Callable[[str], str]) -> None:
-    for name in names:
-        if value := row.get(name):
-            record[name] = convert(value)
 
 
 def _kind(property_schema: Mapping[str, Any]) -> str:

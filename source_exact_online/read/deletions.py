@@ -17,7 +17,6 @@ from source_exact_online.api.client import ExactClient
 from source_exact_online.api.endpoints import endpoints
 from source_exact_online.api.errors import Action, ApiError
 from source_exact_online.api.odata import Row
-from source_exact_online.api.repeated_hour import utc_since
 from source_exact_online.api.request import PageRequest
 from source_exact_online.catalog.definitions import StreamDefinition, catalog
 from source_exact_online.catalog.schemas import DELETED_AT
@@ -108,15 +107,14 @@ class TombstoneReader:
         heard = _surely_heard(position)
         if heard is None or not row.get("DeletedDate"):
             return True
-        return exact_time.milliseconds(row["DeletedDate"]) >= exact_time.of_instant(heard) - _OVERLAP_MS
+        return exact_time.milliseconds(row["DeletedDate"]) >= exact_time.AMSTERDAM.from_instant(heard) - _OVERLAP_MS
 
-    def record(self, row: Row, division: int) -> Row:
+    def record(self, row: Row, division: int, now_ms: float) -> Row:
         """Record of a deleted row; the present stands in for a date that the log does not tell."""
-        now = self.client.server_clock.now_ms()
         if row.get("DeletedDate"):
-            deleted_at = utc_since(row["DeletedDate"], self.position.deletions_read, now)
+            deleted_at = exact_time.AMSTERDAM.utc_text(row["DeletedDate"], now_ms)
         else:
-            deleted_at = datetime.fromtimestamp(now / 1000, tz=timezone.utc).isoformat(timespec="milliseconds")
+            deleted_at = datetime.fromtimestamp(now_ms / 1000, tz=timezone.utc).isoformat(timespec="milliseconds")
         record: Row = {"Division": division, self.stream.key[0]: row["EntityKey"], DELETED_AT: deleted_at}
         if self.stream.cursor == "Modified":
             record["Modified"] = deleted_at

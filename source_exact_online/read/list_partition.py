@@ -18,7 +18,6 @@ from source_exact_online.api.client import ExactClient
 from source_exact_online.api.endpoints import endpoints
 from source_exact_online.api.errors import Action, ApiError, ErrorResolution, RequestContext
 from source_exact_online.api.odata import Row
-from source_exact_online.api.repeated_hour import looked_within, utc_since
 from source_exact_online.api.request import PageRequest, RetryAfter
 from source_exact_online.catalog.definitions import Transport
 from source_exact_online.read.fallbacks import QueryFallbacks
@@ -213,18 +212,13 @@ class ListingPartition:
         return step
 
     def _records(self, consumer: Consumer, rows: Sequence[Row]) -> list[Row]:
-        pairs = [(consumer.record(row, self.division), row) for row in rows]
+        now = self._client.server_clock.now_ms()
+        pairs = [(consumer.record(row, self.division, now), row) for row in rows]
         if self._overlap is not None and not consumer.full:
             overlap = self._overlap
             pairs = [
                 (record, row) for record, row in pairs if not overlap.is_delivered(record, transitions.modified_of(row))
             ]
-        looked = None if consumer.full else consumer.position.seen
-        if looked_within(looked):
-            now = self._client.server_clock.now_ms()
-            for record, row in pairs:
-                if row.get("Modified") and "Modified" in record:
-                    record["Modified"] = utc_since(row["Modified"], looked, now)
         return [record for record, _ in pairs]
 
     def _position(self, consumer: Consumer, reached: Pass) -> Position:

@@ -103,7 +103,7 @@ class Query:
         Args:
             began: begin of the pass, epoch milliseconds.
         """
-        return exact_time.of_instant(began) if self._lists_undated_lines else None
+        return exact_time.AMSTERDAM.from_instant(began) if self._lists_undated_lines else None
 
     @property
     def headers(self) -> str | None:
@@ -158,7 +158,7 @@ class Query:
             return Lines(listed)
         if self._header.shows(url):
             return self._header.lines(listed, self.columns)
-        return Lines(listed if self._filtered else dated(listed, exact_time.date_json(began)))
+        return Lines(listed if self._filtered else dated(listed, exact_time.AMSTERDAM.date_json(began)))
 
     def lines_of_rest(self, rest: Rest, page: odata.Page) -> Lines:
         """Lines of a page that a link among other lines led to.
@@ -258,7 +258,9 @@ class Query:
         return None
 
     def _this_year(self) -> int:
-        return exact_time.from_milliseconds(exact_time.of_instant(int(self._client.server_clock.now_ms()))).year
+        return exact_time.from_milliseconds(
+            exact_time.AMSTERDAM.from_instant(int(self._client.server_clock.now_ms()))
+        ).year
 
     def _first_year(self) -> years.Begin:
         """Year to read back to. A financial year may have begun in the calendar year before."""

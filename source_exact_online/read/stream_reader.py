@@ -66,8 +66,8 @@ class Consumer(Protocol):
     def takes(self, row: Row) -> bool:
         """Whether a row of the listing concerns the stream."""
 
-    def record(self, row: Row, division: int) -> Row:
-        """Record of a row read in a division."""
+    def record(self, row: Row, division: int, now_ms: float) -> Row:
+        """Record of a row read in a division, at a moment of Exact's clock (epoch milliseconds)."""
 
     def after(self, reached: Pass) -> Position:
         """Position of the stream once a pass has come as far as this."""
@@ -143,11 +143,11 @@ class StreamReader:
             return True
         return bool(row.get("LineNumber")) is (self.definition.rows is Rows.LINES)
 
-    def record(self, row: Row, division: int) -> Row:
-        """Record of a row read in a division."""
+    def record(self, row: Row, division: int, now_ms: float) -> Row:
+        """Record of a row read in a division, at a moment of Exact's clock (epoch milliseconds)."""
         source, key_from = self.definition.division_from, self.definition.key_from
         key = {self.definition.key[0]: row[key_from]} if key_from else {}
-        return {"Division": row[source] if source else division, **key, **self._plan.record(row)}
+        return {"Division": row[source] if source else division, **key, **self._plan.record(row, now_ms)}
 
     def after(self, reached: Pass) -> Position:
         """Position once a pass has come as far as this: in mid-pass, or past it.

@@ -171,7 +171,7 @@ class Position:
         """Whether it knows of anything after an aware moment. A cursor in the future would hide rows for good."""
         instants = (self.since, self.seen, self.deletions_read, self.under_way.began if self.under_way else None)
         limit = round((moment - _EPOCH) / timedelta(milliseconds=1))
-        wall_limit = exact_time.of_instant(limit)
+        wall_limit = exact_time.AMSTERDAM.from_instant(limit)
         return (self.modified or 0) > wall_limit or any(instant is not None and instant > limit for instant in instants)
 
     def with_move(self, moved: str | None) -> Position:
@@ -191,7 +191,7 @@ class Position:
             date = exact_time.milliseconds(moved)
         except ValueError:
             return True
-        return self.unwatched is None or date >= exact_time.of_instant(self.unwatched) - _DAY_MS
+        return self.unwatched is None or date >= exact_time.AMSTERDAM.from_instant(self.unwatched) - _DAY_MS
 
     def after_move(self, moved: str | None) -> Position:
         """Position in a division that came to another database, where all row versions were given out anew.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
 
 from source_exact_online.api import exact_time
+from source_exact_online.api.exact_time import AMSTERDAM
 from source_exact_online.api.odata import Row
 from source_exact_online.state.position import Pass, Position
 
@@ -35,10 +36,9 @@ def filter_from(position: Position, lookback_ms: int) -> int | None:
         return LONG_AGO
     stood_still = max(0, (position.seen or 0) - (position.since or 0))
     window = min(max(0, lookback_ms - stood_still), position.modified - LONG_AGO)
-    cursor = exact_time.from_milliseconds(position.modified)
-    elapsed = exact_time.to_utc(cursor) - timedelta(milliseconds=window)
-    start = min(position.modified - window, exact_time.to_milliseconds(exact_time.to_wall(elapsed)))
-    if exact_time.is_ambiguous(cursor):
+    elapsed = AMSTERDAM.from_instant(AMSTERDAM.to_instant(position.modified) - window)
+    start = min(position.modified - window, elapsed)
+    if AMSTERDAM.is_ambiguous(position.modified):
         start = min(start, position.modified - position.modified % _HOUR_MS)
     return max(start, LONG_AGO)
 
@@ -68,8 +68,8 @@ def advanced(so_far: Pass, rows: Sequence[Row], next_url: str | None) -> Pass:
         rows: the page's rows.
         next_url: the page after it.
     """
-    began = exact_time.of_instant(so_far.began)
-    if exact_time.is_ambiguous(exact_time.from_milliseconds(began)):
+    began = AMSTERDAM.from_instant(so_far.began)
+    if AMSTERDAM.is_ambiguous(began):
         began -= began % _HOUR_MS
     found = [(version_of(row), modified_of(row)) for row in rows]
     versions = [version for version, _ in found if version is not None]
@@ -99,7 +99,7 @@ def finished(position: Position, done: Pass) -> Position:
     if done.full:
         return replace(position.without_cursors(), under_way=replace(done, next_url=None))
     seen = [value for value in (position.modified, done.highest_modified) if value is not None]
-    modified = min(max(seen), exact_time.of_instant(done.began)) if seen else None
+    modified = min(max(seen), AMSTERDAM.from_instant(done.began)) if seen else None
     version = highest(position.version, done.proven_version)
     before = position.modified or 0
     if position.unwatched is not None and position.before is not None:
