@@ -22,7 +22,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.api import exact_time
 from source_exact_online.api.client import ExactClient
-from source_exact_online.api.divisions import AccessibleDivisions, Division, inaccessible, readable_divisions
+from source_exact_online.api.divisions import AccessibleDivisions, Division, accessible_divisions, inaccessible
 from source_exact_online.auth.authenticator import ExactAuthenticator
 from source_exact_online.catalog.definitions import catalog
 from source_exact_online.catalog.stream import ExactStream
@@ -159,7 +159,7 @@ class SourceExactOnline(AbstractSource):
             client,
             _settings(settings),
             states,
-            anchor=divisions.readable.anchor,
+            url_division=divisions.readable.url_division,
             read_deletions=settings.read_deletions,
             is_wanted=lambda code: code in wanted if settings.divisions else code not in settings.exclude_divisions,
         )
@@ -195,7 +195,7 @@ class SourceExactOnline(AbstractSource):
     @staticmethod
     def _divisions(client: ExactClient, settings: Config, known: tuple[int, ...] = ()) -> Divisions:
         asked = tuple(code for code in settings.divisions if code not in settings.exclude_divisions)
-        readable = readable_divisions(client, asked, known)
+        readable = accessible_divisions(client, asked, known)
         if not asked:
             found = [one for code, one in sorted(readable.divisions.items()) if code not in settings.exclude_divisions]
             return Divisions(readable, found, [])

@@ -1,4 +1,4 @@
-"""The administrations ("divisions") that a login may read."""
+"""The user of a login, and the administrations ("divisions") that it may read."""
 
 from __future__ import annotations
 
@@ -34,37 +34,60 @@ class Division:
 
 
 @dataclass(frozen=True, slots=True)
+class CurrentUser:
+    """The user of a login.
+
+    Attributes:
+        division: the one that the user last opened. Good for a first call, never as the division to read.
+        user_id: GUID; empty where unknown.
+        full_name: name of the person; empty where unknown.
+    """
+
+    division: int
+    user_id: str = ""
+    full_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AccessibleDivisions:
     """What Exact says about the divisions of a login.
 
     Attributes:
         divisions: the readable ones by number.
         complete: whether Exact listed all of them. If not, `divisions` holds only what is known otherwise.
-        anchor: a division that may stand in the URL of division-independent listings.
+        url_division: a division that may stand in the URL of division-independent listings.
         warning: what is missing, in words for a person; None if nothing is.
     """
 
     divisions: dict[int, Division]
     complete: bool
-    anchor: int
+    url_division: int
     warning: str | None = None
 
 
-def current_division(client: ExactClient) -> int:
-    """Division that the user last opened. Good for a first look, never as the division to read."""
+def current_user(client: ExactClient) -> CurrentUser:
+    """Ask Exact who the user of the login is.
+
+    Raises:
+        AirbyteTracedException: the login does not work, or Exact names no current division.
+    """
     me = endpoints().me
     page = fetch(client, client.url(me.path, None, {"$select": ",".join(me.columns)}), me.subject(None))
-    code = page.rows[0].get("CurrentDivision") if page.rows else None
-    if not isinstance(code, int):
+    row = page.rows[0] if page.rows else {}
+    division = row.get("CurrentDivision")
+    if not isinstance(division, int):
         raise AirbyteTracedException(
             message="Exact Online names no current administration for this login: open one in Exact Online once.",
             failure_type=FailureType.config_error,
         )
-    return code
+    return CurrentUser(division, row.get("UserID") or "", row.get("FullName") or "")
 
 
-def readable_divisions(
-    client: ExactClient, configured: tuple[int, ...] = (), known: tuple[int, ...] = ()
+def accessible_divisions(
+    client: ExactClient,
+    configured: tuple[int, ...] = (),
+    known: tuple[int, ...] = (),
+    user: CurrentUser | None = None,
 ) -> AccessibleDivisions:
     """Ask Exact which divisions the login may read.
 
@@ -75,17 +98,18 @@ def readable_divisions(
         client: the API.
         configured: divisions named in the configuration. The first stands in the URL; if Exact refuses it there, the
             user's current division does.
-        known: divisions that an earlier run has read; they stand in where Exact's list cannot be had at the moment.
+        known: divisions that an earlier run has read; they stand in where Exact's list is not available at the moment.
+        user: the current user, if that has been asked for already.
 
     Raises:
         AirbyteTracedException: login or licence do not work at all, or it is not known what to read.
     """
     refusals: list[str] = []
-    for anchor in _anchors(client, configured):
+    for url_division in _url_divisions(client, configured, user):
         for index, service in enumerate(endpoints().divisions):
-            url = client.url(service.path, anchor, {"$select": ",".join(service.columns)})
+            url = client.url(service.path, url_division, {"$select": ",".join(service.columns)})
             try:
-                rows = fetch_all(client, url, service.subject(anchor))
+                rows = fetch_all(client, url, service.subject(url_division))
             except ApiError as error:
                 passes = error.verdict.failure is FailureType.transient_error
                 if (passes and not configured and not known) or (not passes and error.verdict.action is Action.FAIL):
@@ -94,21 +118,21 @@ def readable_divisions(
                 continue
             found = {row["Code"]: _division(row) for row in rows if isinstance(row.get("Code"), int)}
             if found:
-                return AccessibleDivisions(found, index == 0, anchor, refusals[0] if refusals else None)
-    known = configured or known or (anchor,)
+                return AccessibleDivisions(found, index == 0, url_division, refusals[0] if refusals else None)
+    known = configured or known or (url_division,)
     reason = refusals[0] if refusals else "Exact Online lists no administrations for this login."
     warning = f"{reason} Reading division {', '.join(map(str, known))} without the list of administrations."
-    return AccessibleDivisions({code: Division(code) for code in known}, False, anchor, warning)
+    return AccessibleDivisions({code: Division(code) for code in known}, False, url_division, warning)
 
 
-def _anchors(client: ExactClient, configured: tuple[int, ...]) -> Iterator[int]:
+def _url_divisions(client: ExactClient, configured: tuple[int, ...], user: CurrentUser | None) -> Iterator[int]:
     """Divisions to put into the URL of a listing of all: the first configured one, else the user's current one."""
     if not configured:
-        yield current_division(client)
+        yield (user or current_user(client)).division
         return
     yield configured[0]
     with contextlib.suppress(AirbyteTracedException):
-        current = current_division(client)
+        current = (user or current_user(client)).division
         if current != configured[0]:
             yield current
 

@@ -1,4 +1,4 @@
-"""Endpoints that the connector itself needs: current user, divisions, deletion log, row version look-up."""
+"""Endpoints that the connector itself needs: current user, divisions, deletion log, SyncTimestamp."""
 
 from __future__ import annotations
 
@@ -14,14 +14,20 @@ from source_exact_online.api.errors import RequestContext
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An endpoint of endpoints.yaml."""
+    """An endpoint of endpoints.yaml.
+
+    Attributes:
+        path: after version and division.
+        scope: as Exact names it in the app registration; None where the reference names none.
+        columns: properties to ask for.
+    """
 
     path: str
     scope: str | None
     columns: tuple[str, ...]
 
     def subject(self, division: int | None) -> RequestContext:
-        """What a request to it is about, for messages."""
+        """Return what a request to it is about, for messages."""
         return RequestContext(self.path, self.scope, division)
 
 
@@ -37,7 +43,7 @@ class Endpoints:
 
 @cache
 def endpoints() -> Endpoints:
-    """The endpoints of endpoints.yaml."""
+    """Return the endpoints of endpoints.yaml."""
     table: dict[str, Any] = yaml.safe_load(files(__package__).joinpath("endpoints.yaml").read_text("utf-8"))
     return Endpoints(
         me=_service(table["me"]),

@@ -43,21 +43,12 @@ class Usage:
         self._costs: dict[tuple[str, int | None], Cost] = {}
 
     def add(self, subject: RequestContext, cost: Cost) -> None:
-        """Add to the cost of a subject."""
+        """Add to the cost of a stream or service endpoint in a division."""
         with self._lock:
             self._costs.setdefault((subject.stream, subject.division), Cost()).add(cost)
 
-    def by_division(self) -> dict[int, Cost]:
-        """Total cost of each division."""
-        totals: dict[int, Cost] = {}
-        with self._lock:
-            for (_, division), cost in self._costs.items():
-                if division is not None:
-                    totals.setdefault(division, Cost()).add(cost)
-        return totals
-
     def table(self) -> list[str]:
-        """Lines of a table for the log: a line per stream and division, and their total."""
+        """Return the lines of a table for the log: a line per stream and division, and their total."""
         with self._lock:
             costs = sorted(self._costs.items(), key=lambda item: (item[0][1] or 0, item[0][0]))
         total = Cost()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from source_exact_online.api.client import ExactClient
-from source_exact_online.api.divisions import Division, readable_divisions
+from source_exact_online.api.divisions import Division, accessible_divisions
 from source_exact_online.auth.credentials import mask
 from source_exact_online.auth.token_endpoint import TokenEndpoint
 from source_exact_online.clock import Clock, SystemClock
@@ -134,5 +134,5 @@ class _Lister:
 
     def __call__(self, base_url: str, access_token: str) -> list[Division]:
         client = ExactClient(base_url, _FixedToken(access_token), self._clock)
-        readable = readable_divisions(client)
+        readable = accessible_divisions(client)
         return sorted(readable.divisions.values(), key=lambda division: division.code)

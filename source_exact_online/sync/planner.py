@@ -58,7 +58,7 @@ class Planner:
         settings: Settings,
         states: Mapping[str, StreamState],
         *,
-        anchor: int,
+        url_division: int,
         read_deletions: bool,
         is_wanted: Callable[[object], bool],
     ) -> None:
@@ -68,14 +68,14 @@ class Planner:
             client: the API.
             settings: what partitions need of the configuration.
             states: state of each configured stream.
-            anchor: division in the URL of listings that belong to the login.
+            url_division: division in the URL of listings that belong to the login.
             read_deletions: whether tombstones are wanted.
             is_wanted: whether a division is among those to read.
         """
         self._client = client
         self._settings = settings
         self._states = states
-        self._anchor = anchor
+        self._url_division = url_division
         self._read_deletions = read_deletions
         self._is_wanted = is_wanted
         self._refused = RefusedColumns()
@@ -94,7 +94,7 @@ class Planner:
         logs = {division.code: self._log(listings.values(), division) for division in divisions}
         for (_, per_login), members in listings.items():
             if per_login:
-                jobs += map(PartitionTask, self._listings(members, Division(self._anchor), LOGIN))
+                jobs += map(PartitionTask, self._listings(members, Division(self._url_division), LOGIN))
                 continue
             for division in divisions:
                 before = logs[division.code]
