@@ -114,7 +114,8 @@ class TombstoneReader:
         if row.get("DeletedDate"):
             deleted_at = exact_time.AMSTERDAM.utc_text(row["DeletedDate"], now_ms)
         else:
-            deleted_at = datetime.fromtimestamp(now_ms / 1000, tz=timezone.utc).isoformat(timespec="milliseconds")
+            now = self.client.server_clock.now_ms()
+            deleted_at = datetime.fromtimestamp(now / 1000, tz=timezone.utc).isoformat(timespec="milliseconds")
         record: Row = {"Division": division, self.stream.key[0]: row["EntityKey"], DELETED_AT: deleted_at}
         if self.stream.cursor == "Modified":
             record["Modified"] = deleted_at

@@ -212,8 +212,8 @@ class ListingPartition:
         return step
 
     def _records(self, consumer: Consumer, rows: Sequence[Row]) -> list[Row]:
-        now = self._client.server_clock.now_ms()
-        pairs = [(consumer.record(row, self.division, now), row) for row in rows]
+        latest_ms = self._client.server_clock.latest_ms()
+        pairs = [(consumer.record(row, self.division, latest_ms), row) for row in rows]
         if self._overlap is not None and not consumer.full:
             overlap = self._overlap
             pairs = [
