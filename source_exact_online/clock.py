@@ -1,11 +1,17 @@
-"""The one place that tells the time and sleeps, so that tests can do both without waiting."""
+"""Time: the one place that tells it and sleeps, so that tests do both without waiting; and waits that are logged."""
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from datetime import datetime, timezone
 from typing import Protocol
+
+logger = logging.getLogger("airbyte.exact_online")
+
+HEARTBEAT_SECONDS = 50.0
+"""Longest silence while waiting; platforms take a connector without output for dead."""
 
 
 class SleepInterruptedError(Exception):
@@ -16,13 +22,13 @@ class Clock(Protocol):
     """What the connector needs to know of time."""
 
     def now(self) -> datetime:
-        """Wall clock, timezone-aware UTC."""
+        """Return the wall clock's time, timezone-aware UTC."""
 
     def monotonic(self) -> float:
-        """Seconds since an arbitrary moment; never goes back."""
+        """Return the seconds since an arbitrary moment; never goes back."""
 
     def sleep(self, seconds: float) -> None:
-        """Returns after that many seconds; at once when they are zero or negative.
+        """Return after that many seconds; at once when they are zero or negative.
 
         Raises:
             SleepInterruptedError: the clock was interrupted before or while sleeping.
@@ -46,5 +52,25 @@ class SystemClock:
             raise SleepInterruptedError
 
     def interrupt(self) -> None:
-        """Makes every present and future `sleep` raise `SleepInterruptedError`."""
+        """Make every present and future `sleep` raise `SleepInterruptedError`."""
         self._interrupted.set()
+
+
+def sleep_with_heartbeat(clock: Clock, seconds: float, reason: str) -> None:
+    """Sleep, with a log line at least once a minute.
+
+    Args:
+        clock: sleeps.
+        seconds: how long; zero and less return at once.
+        reason: what is waited for, as in "Waiting 30 s for ...".
+
+    Raises:
+        SleepInterruptedError: the process is about to end.
+    """
+    remaining = seconds
+    while remaining > 0:
+        if remaining >= 1:
+            logger.info("Waiting %.0f s for %s.", remaining, reason)
+        pause = min(remaining, HEARTBEAT_SECONDS)
+        clock.sleep(pause)
+        remaining -= pause

@@ -16,7 +16,7 @@ class FaultBackoff(BackoffStrategy):
     """Exponential back-off with jitter for faults that pass: 1, 2, 4 ... seconds, each half fixed and half random.
 
     The CDK's default for 429 is not used: it gives up after 31 seconds, and Exact's shortest window is a minute long
-    (see quota.py for those waits).
+    (see rate_limits.py for those waits).
     """
 
     def __init__(self, first: float = 1.0, cap: float = 60.0, rng: Callable[[], float] = random.random) -> None:

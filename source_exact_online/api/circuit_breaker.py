@@ -1,9 +1,9 @@
-"""A fuse against Exact's error limit, and the memory of what Exact has refused for good.
+"""A circuit breaker against Exact's error limit, and the memory of what Exact has refused for good.
 
 More than ten refused calls an hour, counted per app, user, division and endpoint, block the key for an hour and longer
 each time (Exact's page "API limits"; 400, 401, 403 and 404 count). The connector never repeats a refused call, but each
 column that is dropped and each token that is renewed costs one, and so does every run of a scheduler that starts again
-and again. The fuse blows well before Exact's does.
+and again. The circuit breaker opens well before Exact blocks.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class CircuitBreaker:
         self._refused: defaultdict[tuple[str, int | None], deque[float]] = defaultdict(deque)
 
     def record(self, endpoint: str, division: int | None, status: int) -> None:
-        """Note an answer."""
+        """Count an answer if Exact does."""
         if status in COUNTED:
             with self._lock:
                 self._refused[endpoint, division].append(self._clock.monotonic())
 
     def is_open(self, endpoint: str, division: int | None) -> bool:
-        """Whether one more call could bring Exact to block the key."""
+        """Return whether one more call could bring Exact to block the key."""
         with self._lock:
             moments = self._refused[endpoint, division]
             while moments and self._clock.monotonic() - moments[0] >= _HOUR_SECONDS:
@@ -49,24 +49,25 @@ class CircuitBreaker:
 class RefusalCache:
     """Endpoints and divisions that Exact has closed to this login, for as long as the run lasts. Thread-safe.
 
-    Several partitions may use one endpoint of a division (the look-up of row versions). Until it has answered well once
-    they ask one at a time, so that an endpoint that is forbidden costs one refused call and not one for each of them.
+    Several partitions may use one endpoint of a division (`sync_timestamp`). Until it has answered well once they ask
+    one at a time, so that an endpoint that is forbidden costs one refused call and not one for each of them.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._verdicts: dict[tuple[str | None, int | None], ErrorResolution] = {}
+        self._resolutions: dict[tuple[str | None, int | None], ErrorResolution] = {}
         self._proven: set[tuple[str, int | None]] = set()
         self._asking: set[tuple[str, int | None]] = set()
 
-    def known(self, endpoint: str, subject: RequestContext) -> ErrorResolution | None:
-        """What Exact would say, in words about this subject; None if it is worth asking."""
+    def known(self, endpoint: str, context: RequestContext) -> ErrorResolution | None:
+        """Return what Exact would answer, in words about this request; None if it is worth asking."""
         with self._lock:
-            found = self._verdicts.get((endpoint, subject.division)) or self._verdicts.get((None, subject.division))
-        return found and resolution_named(found.rule, found.detail, subject)
+            place, whole_division = (endpoint, context.division), (None, context.division)
+            found = self._resolutions.get(place) or self._resolutions.get(whole_division)
+        return found and resolution_named(found.rule, found.detail, context)
 
-    def enter(self, endpoint: str, division: int | None) -> bool:
-        """Whether a call may go out now; each that may has to `leave`."""
+    def acquire(self, endpoint: str, division: int | None) -> bool:
+        """Return whether a call may go out now; each that may has to `release`."""
         with self._lock:
             place = endpoint, division
             if place in self._proven:
@@ -76,16 +77,16 @@ class RefusalCache:
             self._asking.add(place)
             return True
 
-    def leave(self, endpoint: str, division: int | None, *, answered: bool = False) -> None:
-        """The call is over; `answered` says that it brought a page."""
+    def release(self, endpoint: str, division: int | None, *, answered: bool = False) -> None:
+        """Let the next call go out; `answered` says that this one brought a page."""
         with self._lock:
             self._asking.discard((endpoint, division))
             if answered:
                 self._proven.add((endpoint, division))
 
-    def note(self, endpoint: str, subject: RequestContext, verdict: ErrorResolution) -> None:
-        """Remember a refusal, if it is one that will be the same next time."""
-        if verdict.action is Action.SKIP:
+    def remember(self, endpoint: str, context: RequestContext, resolution: ErrorResolution) -> None:
+        """Keep a refusal, if it is one that will be the same next time."""
+        if resolution.action is Action.SKIP:
             with self._lock:
-                place = None if verdict.concerns_division else endpoint
-                self._verdicts.setdefault((place, subject.division), verdict)
+                place = None if resolution.concerns_division else endpoint
+                self._resolutions.setdefault((place, context.division), resolution)

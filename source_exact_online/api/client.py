@@ -120,31 +120,31 @@ class ExactClient:
         if self._breaker.is_open(endpoint, subject.division):
             return errors.resolution_named("error limit near", "too many refused calls within an hour", subject)
         token = self._tokens.get_access_token()
-        if not self._refusals.enter(endpoint, subject.division):
+        if not self._refusals.acquire(endpoint, subject.division):
             return LimitsUnknown()
         answer: Answer | None = None
         try:
             budget = self.quotas.of(subject.division)
-            answer = budget.reserve() if budget is not None else None
+            answer = budget.reserve(endpoint)
             if answer is None:
                 answer = self._ask(url, endpoint, token, budget, subject)
             return answer
         finally:
-            self._refusals.leave(endpoint, subject.division, answered=isinstance(answer, odata.Page))
+            self._refusals.release(endpoint, subject.division, answered=isinstance(answer, odata.Page))
 
-    def _ask(self, url: str, endpoint: str, token: str, budget: Budget | None, subject: RequestContext) -> Answer:
+    def _ask(self, url: str, endpoint: str, token: str, budget: Budget, subject: RequestContext) -> Answer:
         sent = self.server_clock.local_ms()
         headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+        ok = False
         try:
             response = self._session.get(url, auth=_Bearer(token), timeout=TIMEOUT, allow_redirects=False)
-            headers = response.headers
+            headers, ok = response.headers, response.ok
         except requests.RequestException as error:
             return errors.resolution_named("no answer", type(error).__name__, subject)
         finally:
             self.usage.add(subject, Cost(calls=1))
             self.server_clock.observe(headers.get("Date"), sent, self.server_clock.local_ms())
-            if budget is not None:
-                budget.settle(headers)
+            budget.release(endpoint, headers, ok=ok)
         self._breaker.record(endpoint, subject.division, response.status_code)
         if response.status_code == requests.codes.ok:
             try:
@@ -152,9 +152,9 @@ class ExactClient:
             except odata.NotAListingError as error:
                 return errors.resolution_named("no answer", str(error), subject)
         verdict = errors.resolution_for(response.status_code, headers, response.content, subject)
-        self._refusals.note(endpoint, subject, verdict)
-        if verdict.action is Action.WAIT and budget is not None:
-            return budget.refused(headers)
+        self._refusals.remember(endpoint, subject, verdict)
+        if verdict.action is Action.WAIT:
+            return budget.refused(endpoint, headers)
         return TokenRefused(token) if verdict.action is Action.REFRESH else verdict
 
     def reject(self, token: str) -> None:

@@ -10,9 +10,9 @@ from source_exact_online.api import errors, odata
 from source_exact_online.api.backoff import MAX_ATTEMPTS, FaultBackoff
 from source_exact_online.api.client import ExactClient, TokenRefused
 from source_exact_online.api.errors import Action, ApiError, ErrorResolution, RequestContext
-from source_exact_online.api.rate_limits import LimitsUnknown, QuotaExceeded
+from source_exact_online.api.rate_limits import LimitsUnknown, QuotaExceeded, spent_message, wait_reason
 from source_exact_online.api.usage import Cost
-from source_exact_online.api.wait import sleep_with_heartbeat, spent_message
+from source_exact_online.clock import sleep_with_heartbeat
 
 WINDOW_MARGIN = 0.05
 """Seconds added to the end of a quota window, so that the next call falls into the new one."""
@@ -22,9 +22,6 @@ NOTABLE_WAIT = 1.0
 
 LONGEST_MINUTE = 120.0
 """Seconds beyond which the end of a minute cannot lie; a header that says so is not waited for."""
-
-HEADERLESS_REFUSALS = 5
-"""429 answers without quota headers in a row before the partitions of a division give up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +50,6 @@ class PageRequest:
         self._client = client
         self._backoff = backoff or FaultBackoff()
         self._faults = 0
-        self._refusals = 0
         self._tokens_refused = 0
 
     def attempt(self) -> odata.Page | RetryAfter:
@@ -79,9 +75,6 @@ class PageRequest:
         return later
 
     def _verdict(self, verdict: ErrorResolution) -> RetryAfter:
-        if verdict.action is Action.WAIT:  # a call that no division is charged for
-            self._refusals += 1
-            return self._headerless(60.0 * 2 ** (self._refusals - 1), self._refusals)
         if verdict.action is not Action.RETRY:
             raise ApiError(verdict)
         self._faults += 1
@@ -92,30 +85,18 @@ class PageRequest:
 
     def _quota(self, quota: QuotaExceeded) -> RetryAfter:
         if quota.refused:
-            self._refusals += not quota.told
             self._client.usage.add(self.subject, Cost(refused=1))
+        if quota.may_be_block:
+            detail = f"HTTP 429 without quota headers, {quota.attempts} times"
+            raise ApiError(errors.resolution_named("blocked", detail, self.subject))
         seconds = max(0.0, quota.wait_seconds) + WINDOW_MARGIN
-        if not quota.told:
-            return self._headerless(seconds, max(quota.rounds, self._refusals), quota)
-        if seconds > self._client.longest_quota_wait and (quota.daily or seconds > LONGEST_MINUTE):
+        is_long = quota.from_headers and (quota.daily or seconds > LONGEST_MINUTE)
+        if is_long and seconds > self._client.longest_quota_wait:
             message = spent_message(quota, self.subject.division)
             raise ApiError(
                 ErrorResolution(Action.FAIL, FailureType.transient_error, message, message, "day quota spent")
             )
-        window = "day" if quota.daily else "minute"
-        reason = f"the {window}'s call quota of division {self.subject.division}"
-        return RetryAfter(seconds, reason, quota if seconds >= NOTABLE_WAIT else None)
-
-    def _headerless(self, seconds: float, rounds: int, quota: QuotaExceeded | None = None) -> RetryAfter:
-        """After a 429 that does not tell its window: first to the end of the minute, then longer each time.
-
-        In the end it may be the block that follows upon too many refused calls, which lasts an hour or more.
-        """
-        if rounds >= HEADERLESS_REFUSALS:
-            detail = f"HTTP 429 without quota headers, {rounds} times"
-            raise ApiError(errors.resolution_named("blocked", detail, self.subject))
-        reason = "Exact Online to take calls again (HTTP 429 without quota headers"
-        reason += ", perhaps a block after too many wrong calls)" if rounds > 1 else ")"
+        reason = wait_reason(quota, self.subject.division)
         return RetryAfter(seconds, reason, quota if seconds >= NOTABLE_WAIT else None)
 
     def _renew(self, token: str) -> RetryAfter:

@@ -13,12 +13,11 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_exact_online.api.wait import sleep_with_heartbeat
 from source_exact_online.auth.credentials import Credentials
 from source_exact_online.auth.token_endpoint import Granted, Lost, TokenEndpoint, Unsent
 from source_exact_online.auth.token_errors import Outcome, Refused
 from source_exact_online.auth.tokens import DEFAULT_LIFE_SECONDS, Tokens
-from source_exact_online.clock import Clock
+from source_exact_online.clock import Clock, sleep_with_heartbeat
 
 logger = logging.getLogger("airbyte.exact_online")
 

@@ -11,8 +11,7 @@ from source_exact_online.api.errors import RequestContext
 from source_exact_online.api.rate_limits import Quotas
 from source_exact_online.api.request import RetryAfter
 from source_exact_online.api.usage import Usage
-from source_exact_online.api.wait import HEARTBEAT_SECONDS
-from source_exact_online.clock import Clock
+from source_exact_online.clock import HEARTBEAT_SECONDS, Clock
 
 logger = logging.getLogger("airbyte.exact_online")
 
@@ -72,8 +71,8 @@ class Progress:
             read = ", ".join(f"{one.stream} of division {one.division} ({self._rows[one]:,} rows)" for one in recent)
             line += f" Latest: {read}."
         for division in dict.fromkeys(one.division for one in recent):
-            if (budget := self._quotas.of(division)) is not None:
-                minute, day = budget.left()
+            if division is not None:
+                minute, day = self._quotas.of(division).left()
                 line += f" Calls left in division {division}: {minute} this minute, {day:,} today."
         logger.info(line)
         self._recent.clear()
@@ -86,7 +85,7 @@ class Progress:
             return
         division, calls = by_division.most_common(1)[0]
         budget = self._quotas.of(division)
-        if budget is not None and budget.day.limit:
+        if budget.day.limit:
             costs = (
                 f"{plan} = {calls * runs:,} calls a day and division, {_percent(calls * runs, budget.day.limit)}"
                 for plan, runs in PLANS.items()

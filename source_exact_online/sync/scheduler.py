@@ -20,8 +20,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.api.errors import Action, ApiError
 from source_exact_online.api.request import RetryAfter
-from source_exact_online.api.wait import HEARTBEAT_SECONDS
-from source_exact_online.clock import Clock
+from source_exact_online.clock import HEARTBEAT_SECONDS, Clock
 from source_exact_online.read.partition import PageResult, Partition
 from source_exact_online.state.stream_state import StreamState
 from source_exact_online.sync.messages import Output
