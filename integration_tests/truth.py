@@ -53,14 +53,14 @@ def belongs(stream: str, row: Mapping[str, Any]) -> bool:
 
 
 def utc_text(moment: datetime) -> str:
-    """An instant as a record has to show it.
+    """An instant as a record has to show it that is read later.
 
     The wall clock shows the hour that ends summer time twice; which of the two an instant in it was is lost on the way,
-    and the first is the documented choice.
+    and the second is the documented choice once it has passed.
     """
     wall = moment.astimezone(WALL_CLOCK).replace(tzinfo=None)
-    first = wall.replace(tzinfo=WALL_CLOCK, fold=0).astimezone(timezone.utc)
-    return f"{first:%Y-%m-%dT%H:%M:%S}.{first.microsecond // 1000:03}+00:00"
+    second = wall.replace(tzinfo=WALL_CLOCK, fold=1).astimezone(timezone.utc)
+    return f"{second:%Y-%m-%dT%H:%M:%S}.{second.microsecond // 1000:03}+00:00"
 
 
 def date_text(moment: datetime) -> str:

@@ -1,4 +1,4 @@
-"""A clock that waits for nobody, and a token endpoint with Exact Online's rules, both inside the test's process."""
+"""A token endpoint with Exact Online's rules, inside the test's process."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import io
 import json
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, MutableMapping
 from copy import deepcopy
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -17,8 +17,8 @@ from urllib.parse import parse_qs
 import requests
 from requests.adapters import BaseAdapter
 
-from source_exact_online.auth.authenticator import ExactAuthenticator
-from source_exact_online.config import Config, parse_config
+from source_exact_online.auth.authenticator import ExactAuthenticator, LoginSettings
+from unit_tests.fake_clock import FakeClock
 
 BASE_URL = "https://start.exactonline.nl"
 CLIENT_ID = "0b8c3c1e-client"
@@ -26,31 +26,6 @@ CLIENT_SECRET = "s3cret/of+the=app"
 
 TOO_EARLY = '{ "error":"access_denied","error_description":"Rate limit exceeded: access_token not expired" }'
 OLD_TOKEN = '{"error":"unauthorized_client","error_description":"Old refresh token used."}'
-
-
-class FakeClock:
-    """Time that passes only when somebody sleeps or a test says so."""
-
-    def __init__(self, start: datetime = datetime(2025, 3, 3, 9, 0, tzinfo=timezone.utc)) -> None:
-        self._start = start
-        self._passed = 0.0
-        self._lock = threading.Lock()
-        self.slept: list[float] = []
-
-    def now(self) -> datetime:
-        return self._start + timedelta(seconds=self._passed)
-
-    def monotonic(self) -> float:
-        return self._passed
-
-    def sleep(self, seconds: float) -> None:
-        with self._lock:
-            self.slept.append(seconds)
-            self._passed += max(seconds, 0.0)
-
-    def advance(self, seconds: float) -> None:
-        with self._lock:
-            self._passed += seconds
 
 
 @dataclass
@@ -156,14 +131,6 @@ def response(
     return answer
 
 
-def config_for(raw: Mapping[str, Any], token_file: Path | None = None) -> Config:
-    """The typed configuration of a raw one that may lack its tokens."""
-    credentials = {**raw["credentials"], "refresh_token": raw["credentials"].get("refresh_token") or "any"}
-    if token_file is not None:
-        credentials["token_file"] = str(token_file)
-    return parse_config({**raw, "credentials": credentials}, FakeClock().now(), {})
-
-
 class Login:
     """An authenticator with everything around it."""
 
@@ -184,7 +151,7 @@ class Login:
         self.session = requests.Session()
         self.session.mount("https://", self.server)
         self.auth = ExactAuthenticator(
-            config_for(self.config, token_file),
+            LoginSettings(BASE_URL, "nl", CLIENT_ID, CLIENT_SECRET, token_file),
             self.config,
             clock=self.clock,
             session=self.session,

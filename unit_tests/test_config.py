@@ -12,7 +12,8 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.config import Config, check_shape, parse_config
 from source_exact_online.source import SourceExactOnline
-from unit_tests.exact_fakes import SECRETS, START, raw_config
+from unit_tests.exact_fakes import SECRETS, raw_config
+from unit_tests.fake_clock import START
 
 OFFICIAL = "https://start.exactonline.nl"
 

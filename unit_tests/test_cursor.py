@@ -9,10 +9,11 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from source_exact_online.api import exact_time
+from source_exact_online.api.exact_time import AMSTERDAM
 from source_exact_online.state.position import Pass, Position
 from source_exact_online.state.transitions import advanced, filter_from, finished
-from unit_tests.exact_fakes import START, row, wall_ms
+from unit_tests.exact_fakes import row, wall_ms
+from unit_tests.fake_clock import START
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -146,7 +147,7 @@ def test_every_row_that_is_committed_within_the_lookback_is_read(
         begin = filter_from(position, lookback * MINUTE)
         highest = None
         for index, (at, _) in enumerate(changed):
-            modified = exact_time.to_milliseconds(exact_time.to_wall(at))
+            modified = AMSTERDAM.from_instant(epoch(at))
             if visible[index] <= began and (begin is None or modified >= begin):
                 seen.add(index)
                 highest = max(modified, highest or modified)

@@ -7,7 +7,7 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.api.client import ExactClient
-from source_exact_online.api.divisions import Division, current_division, inaccessible, readable_divisions
+from source_exact_online.api.divisions import CurrentUser, Division, accessible_divisions, current_user, inaccessible
 from unit_tests.exact_fakes import Answer, ScriptedApi, client_of, lost, page, quota_headers, refusal
 
 ALL = "system/Divisions"
@@ -37,17 +37,37 @@ def paths(api: ScriptedApi) -> list[tuple[int | None, str]]:
 def test_without_configuration_the_current_division_leads_to_all(api: ScriptedApi, client: ExactClient) -> None:
     api.on(ME, me(7)).on(ALL, listed(7, 8))
 
-    readable = readable_divisions(client)
+    readable = accessible_divisions(client)
 
     assert list(readable.divisions) == [7, 8]
-    assert (readable.complete, readable.anchor, readable.warning) == (True, 7, None)
+    assert (readable.complete, readable.url_division, readable.warning) == (True, 7, None)
     assert paths(api) == [(None, ME), (7, ALL)]
+
+
+def test_one_call_says_who_the_user_is(api: ScriptedApi, client: ExactClient) -> None:
+    api.on(ME, page([{"CurrentDivision": 7, "UserID": "0b4d", "FullName": "Sam Baker"}]))
+
+    assert current_user(client) == CurrentUser(7, "0b4d", "Sam Baker")
+    assert [one.select for one in api.sent] == [["CurrentDivision", "UserID", "FullName"]]
+
+
+def test_a_user_without_a_name_is_one_nevertheless(api: ScriptedApi, client: ExactClient) -> None:
+    api.on(ME, page([{"CurrentDivision": 7, "UserID": None}]))
+
+    assert current_user(client) == CurrentUser(7, "", "")
+
+
+def test_a_user_that_is_known_is_not_asked_for_again(api: ScriptedApi, client: ExactClient) -> None:
+    api.on(ALL, listed(7, 8))
+
+    assert accessible_divisions(client, user=CurrentUser(7)).url_division == 7
+    assert paths(api) == [(7, ALL)]
 
 
 def test_configured_divisions_need_no_look_at_the_current_one(api: ScriptedApi, client: ExactClient) -> None:
     api.on(ALL, listed(7, 8, 9))
 
-    assert list(readable_divisions(client, (8, 9)).divisions) == [7, 8, 9]
+    assert list(accessible_divisions(client, (8, 9)).divisions) == [7, 8, 9]
     assert paths(api) == [(8, ALL)]
 
 
@@ -55,14 +75,14 @@ def test_all_pages_of_divisions_are_read(api: ScriptedApi, client: ExactClient) 
     first = page([{"Code": code} for code in range(1, 61)], more="60")
     api.on(ME, me(1)).on(ALL, first, page([{"Code": 61}]))
 
-    assert len(readable_divisions(client).divisions) == 61
+    assert len(accessible_divisions(client).divisions) == 61
 
 
 def test_name_and_move_date_are_kept(api: ScriptedApi, client: ExactClient) -> None:
     row = {"Code": 7, "Description": "Bakery", "DivisionMoveDate": "/Date(1700000000000)/"}
     api.on(ALL, page([row, {"Code": 8, "Description": None, "DivisionMoveDate": None}]))
 
-    assert readable_divisions(client, (7,)).divisions == {
+    assert accessible_divisions(client, (7,)).divisions == {
         7: Division(7, "Bakery", "/Date(1700000000000)/", move_known=True),
         8: Division(8, "", None, move_known=True),
     }
@@ -72,7 +92,7 @@ def test_without_the_scope_the_list_of_one_licence_serves(api: ScriptedApi, clie
     api.on(ME, me(7)).on(ALL, refusal(403, SCOPE))
     api.on(ONE_LICENCE, page([{"Code": 7, "Description": "Bakery"}]))
 
-    readable = readable_divisions(client)
+    readable = accessible_divisions(client)
 
     assert readable.divisions == {7: Division(7, "Bakery", None, move_known=False)}
     assert not readable.complete, "other licences may have more"
@@ -82,7 +102,7 @@ def test_without_the_scope_the_list_of_one_licence_serves(api: ScriptedApi, clie
 def test_with_both_lists_forbidden_the_configured_divisions_are_read(api: ScriptedApi, client: ExactClient) -> None:
     api.always(ALL, refusal(403, SCOPE)).always(ONE_LICENCE, refusal(403, "Forbidden")).always(ME, me(8))
 
-    readable = readable_divisions(client, (8, 9))
+    readable = accessible_divisions(client, (8, 9))
 
     assert list(readable.divisions) == [8, 9]
     assert not readable.complete
@@ -93,17 +113,17 @@ def test_with_both_lists_forbidden_the_configured_divisions_are_read(api: Script
 def test_with_both_lists_forbidden_the_current_division_is_what_is_left(api: ScriptedApi, client: ExactClient) -> None:
     api.on(ME, me(7)).on(ALL, refusal(403, SCOPE)).on(ONE_LICENCE, refusal(404))
 
-    readable = readable_divisions(client)
+    readable = accessible_divisions(client)
 
     assert list(readable.divisions) == [7]
-    assert readable.anchor == 7
+    assert readable.url_division == 7
     assert "7" in str(readable.warning)
 
 
 def test_empty_lists_are_no_answer(api: ScriptedApi, client: ExactClient) -> None:
     api.on(ME, me(7)).on(ALL, page([])).on(ONE_LICENCE, page([]))
 
-    readable = readable_divisions(client)
+    readable = accessible_divisions(client)
 
     assert list(readable.divisions) == [7]
     assert readable.warning
@@ -115,16 +135,16 @@ def test_a_configured_division_outside_the_consent_does_not_hide_the_others(
     api.always(ALL, refusal(403, OUTSIDE), division=99).always(ONE_LICENCE, refusal(403, OUTSIDE), division=99)
     api.on(ME, me(7)).on(ALL, listed(7, 8), division=7)
 
-    readable = readable_divisions(client, (99, 8))
+    readable = accessible_divisions(client, (99, 8))
 
     assert list(readable.divisions) == [7, 8]
-    assert (readable.complete, readable.anchor) == (True, 7)
+    assert (readable.complete, readable.url_division) == (True, 7)
 
 
 def test_rows_that_are_no_divisions_are_left_out(api: ScriptedApi, client: ExactClient) -> None:
     api.on(ALL, page([{"Code": None}, {}, {"Code": "x"}, {"Code": 7}]))
 
-    assert list(readable_divisions(client, (7,)).divisions) == [7]
+    assert list(accessible_divisions(client, (7,)).divisions) == [7]
 
 
 @pytest.mark.parametrize("code", [None, "", "seven"])
@@ -134,7 +154,7 @@ def test_a_login_without_current_division_is_told_to_open_one(
     api.on(ME, me(code))
 
     with pytest.raises(AirbyteTracedException, match="open one") as raised:
-        current_division(client)
+        current_user(client)
 
     assert raised.value.failure_type is FailureType.config_error
 
@@ -143,13 +163,13 @@ def test_a_blocked_user_ends_the_run_at_once(api: ScriptedApi, client: ExactClie
     api.on(ME, refusal(403, reason="BlockedUser"))
 
     with pytest.raises(AirbyteTracedException, match="blocked"):
-        readable_divisions(client)
+        accessible_divisions(client)
 
 
 def test_a_fault_that_passes_does_not_change_the_outcome(api: ScriptedApi, client: ExactClient) -> None:
     api.on(ME, lost(), me(7)).on(ALL, refusal(500), listed(7))
 
-    assert readable_divisions(client).complete
+    assert accessible_divisions(client).complete
 
 
 def test_the_spent_day_of_one_division_does_not_keep_the_others_from_being_read(
@@ -159,13 +179,13 @@ def test_the_spent_day_of_one_division_does_not_keep_the_others_from_being_read(
     api.always(ALL, Answer(429, headers=spent), division=7).always(ONE_LICENCE, Answer(429, headers=spent), division=7)
     api.always(ME, me(7)).always(ALL, listed(7, 8), division=8).always(ONE_LICENCE, listed(7, 8), division=8)
 
-    assert 8 in readable_divisions(client, (7, 8)).divisions
+    assert 8 in accessible_divisions(client, (7, 8)).divisions
 
 
 def test_configured_divisions_are_read_when_nobody_knows_the_current_one(api: ScriptedApi, client: ExactClient) -> None:
     api.always(ALL, refusal(403, SCOPE)).always(ONE_LICENCE, refusal(403, "Forbidden")).always(ME, me(None))
 
-    assert list(readable_divisions(client, (8,)).divisions) == [8]
+    assert list(accessible_divisions(client, (8,)).divisions) == [8]
 
 
 @pytest.mark.parametrize("answer", [refusal(403, SCOPE), refusal(500), lost()])
@@ -174,7 +194,7 @@ def test_divisions_of_earlier_runs_stand_in_where_the_lists_cannot_be_had(
 ) -> None:
     api.on(ME, me(7)).always(ALL, answer).always(ONE_LICENCE, answer)
 
-    readable = readable_divisions(client, known=(8, 9))
+    readable = accessible_divisions(client, known=(8, 9))
 
     assert list(readable.divisions) == [8, 9]
     assert not readable.complete
@@ -188,7 +208,7 @@ def test_without_any_knowledge_a_fault_is_not_taken_for_a_single_division(
     api.on(ME, me(7)).always(ALL, refusal(500)).always(ONE_LICENCE, refusal(500))
 
     with pytest.raises(AirbyteTracedException) as raised:
-        readable_divisions(client)
+        accessible_divisions(client)
 
     assert raised.value.failure_type is FailureType.transient_error
 

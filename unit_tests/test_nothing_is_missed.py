@@ -15,6 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from source_exact_online.api import exact_time
+from source_exact_online.api.exact_time import AMSTERDAM
 from unit_tests.exact_fakes import Answer, FakeClock, ScriptedApi, Sent, configured, messages_of, page
 
 JOURNALS = "financial/Journals"
@@ -48,7 +49,7 @@ class Books:
     def change(self, key: int) -> None:
         """Insert or change a row."""
         self._version += 3
-        modified = exact_time.of_instant(self.clock.now_ms())
+        modified = AMSTERDAM.from_instant(self.clock.now_ms())
         self.rows[key] = Row(modified, self._version, f"{key} at {self._version}")
 
     def journals(self, sent: Sent) -> Answer:

@@ -56,9 +56,8 @@ def quotas(clock: FakeClock) -> Quotas:
     """Quotas of which one division's are known."""
     made = Quotas(ServerClock(clock))
     budget = made.of(123)
-    assert budget is not None
-    budget.reserve()
-    budget.settle(quota_headers(clock, minute=17, day=4310))
+    budget.reserve("/api/v1/123/crm/Accounts")
+    budget.release("/api/v1/123/crm/Accounts", quota_headers(clock, minute=17, day=4310), ok=True)
     return made
 
 

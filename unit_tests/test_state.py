@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from source_exact_online.state.position import Pass, Position
 from source_exact_online.state.stream_state import VERSION, StreamState, known_divisions, load_states
-from unit_tests.exact_fakes import START, wall_ms
+from unit_tests.exact_fakes import wall_ms
+from unit_tests.fake_clock import START
 
 WALL = st.integers(wall_ms("1753-01-01T00:00:00"), wall_ms("9999-12-31T23:59:59"))
 INSTANT = st.integers(0, 32_503_680_000_000)

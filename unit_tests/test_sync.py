@@ -26,7 +26,8 @@ from source_exact_online.state.stream_state import StreamState
 from source_exact_online.sync.messages import QUIET_SECONDS, Output
 from source_exact_online.sync.progress import Progress
 from source_exact_online.sync.scheduler import PER_DIVISION, PartitionTask, Sync
-from unit_tests.exact_fakes import START, FakeClock, Run
+from unit_tests.exact_fakes import Run
+from unit_tests.fake_clock import START, FakeClock
 
 FORBIDDEN = errors.resolution_for(403, {}, b"Forbidden", RequestContext("items", "Logistics items", 1))
 BLOCKED = errors.resolution_for(403, {"Reason": "BlockedUser"}, b"", RequestContext("items", None, 1))
