@@ -23,6 +23,9 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_exact_online.api import exact_time
 from source_exact_online.api.client import ExactClient
 from source_exact_online.api.divisions import AccessibleDivisions, Division, inaccessible, readable_divisions
+from source_exact_online.api.endpoints import endpoints
+from source_exact_online.api.errors import ApiError
+from source_exact_online.api.request import fetch
 from source_exact_online.auth.authenticator import ExactAuthenticator
 from source_exact_online.catalog.definitions import catalog
 from source_exact_online.catalog.stream import ExactStream
@@ -110,6 +113,7 @@ class SourceExactOnline(AbstractSource):
         settings = parse_config(config, self._clock.now())
         client = self._client(settings, config)
         divisions = self._divisions(client, settings)
+        self._remember_user(client)
         problems = [_not_readable(code, divisions.readable) for code in divisions.missing]
         probed = (inaccessible(client, division.code) for division in divisions.chosen[:PROBED_DIVISIONS])
         problems.extend(problem for problem in probed if problem is not None)
@@ -147,6 +151,7 @@ class SourceExactOnline(AbstractSource):
         states = load_states(state, [stream.stream.name for stream in chosen], now)
         client = self._client(settings, config)
         divisions = self._divisions(client, settings, known_divisions(states.values()))
+        self._remember_user(client)
         if divisions.readable.warning:
             logger.warning(divisions.readable.warning)
         for code in divisions.missing:
@@ -191,6 +196,19 @@ class SourceExactOnline(AbstractSource):
             connections=settings.num_workers,
             longest_quota_wait=settings.quota_wait.total_seconds(),
         )
+
+    def _remember_user(self, client: ExactClient) -> None:
+        """Let the token file name the user whose login it holds: once a login, by a call that no quota counts."""
+        if self._authenticator is None or not self._authenticator.wants_user:
+            return
+        me = endpoints().me
+        try:
+            page = fetch(client, client.url(me.path, None, {"$select": "UserID,FullName"}), me.subject(None))
+        except ApiError:
+            return  # the name only serves the words of an error that may never come
+        user = page.rows[0] if page.rows else {}
+        if user.get("UserID") and user.get("FullName"):
+            self._authenticator.remember_user(str(user["UserID"]), str(user["FullName"]))
 
     @staticmethod
     def _divisions(client: ExactClient, settings: Config, known: tuple[int, ...] = ()) -> Divisions:

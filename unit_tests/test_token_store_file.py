@@ -177,17 +177,6 @@ def test_new_refresh_token_in_the_configuration_starts_the_file_afresh(token_fil
     assert following.auth.get_access_token() == "access-2"
 
 
-def test_configuration_of_an_earlier_login_does_not_end_the_new_one(token_file: Path) -> None:
-    first = Login(token_file)
-    first.auth.get_access_token()
-    server = FakeTokenServer(first.clock, refresh_token="second!0")
-    Login(token_file, server=server, config=configuration("second!0")).auth.get_access_token()
-    first.clock.advance(700)
-    for config in (configuration(), first.config):
-        Login(token_file, server=server, config=deepcopy(config)).auth.get_access_token()
-    assert set(server.answers) == {200}
-
-
 def test_new_login_that_is_refused_leaves_the_file_alone(token_file: Path) -> None:
     login = Login(token_file)
     login.auth.get_access_token()
@@ -239,6 +228,7 @@ def test_damaged_file_is_named_and_left_as_it_is(token_file: Path, damage: bytes
         ("refresh_token", "", "lacks parts"),
         ("expires_at", "soon", "lacks parts"),
         ("previous_fingerprints", "none", "lacks parts"),
+        ("superseded_fingerprints", None, "lacks parts"),
     ],
 )
 def test_file_of_somebody_else_is_refused_and_left_alone(
@@ -290,7 +280,7 @@ def test_disk_that_fills_up_during_the_refresh_still_gets_the_message_out(
 ) -> None:
     login = Login(token_file)
     with monkeypatch.context() as patch:
-        patch.setattr(TokenFile, "save", no_space)
+        patch.setattr(TokenFile, "_replace", no_space)
         assert "No space left" in config_error(login)
         assert login.messages[0]["credentials"]["refresh_token"] == "refresh!1"
         config_error(login)

@@ -15,6 +15,7 @@ from requests.auth import AuthBase
 from source_exact_online.auth.credentials import Credentials
 from source_exact_online.auth.refresh import Refresher
 from source_exact_online.auth.token_endpoint import TIMEOUT, TokenEndpoint
+from source_exact_online.auth.token_file_format import User
 from source_exact_online.clock import Clock, SleepInterruptedError, SystemClock
 from source_exact_online.config import Config
 
@@ -83,6 +84,24 @@ class ExactAuthenticator(AuthBase):
         with self._lock:
             if self._refresher.reject(access_token):
                 self._renew()
+
+    @property
+    def wants_user(self) -> bool:
+        """Whether the token file holds this login and does not name its user yet, see `remember_user`."""
+        return self._credentials.lacks_user
+
+    def remember_user(self, user_id: str, name: str) -> None:
+        """Note in the token file whose login it holds, for the error of a connection whose login it held before.
+
+        Args:
+            user_id: ``UserID`` of current/Me.
+            name: ``FullName`` of current/Me.
+
+        Raises:
+            AirbyteTracedException: the token file cannot be used (config error).
+        """
+        with self._lock, self._credentials.locked():
+            self._credentials.note_user(User(user_id, name))
 
     def shutdown(self, seconds: float = 8.0) -> None:
         """Let a refresh under way finish, and none begin any more: its answer must not get lost with the process.

@@ -17,7 +17,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from source_exact_online.auth.token_file_format import (
     Owner,
     RefreshJournal,
     TokenRecord,
+    User,
     file_error,
     journal_head,
     parse_journal,
@@ -121,7 +122,7 @@ class TokenFile:
         if refreshing is None or tokens is None:
             return FileContent(stored, cut_short=True)
         record = refreshing.succeeded(stored, tokens)
-        logger.warning("An earlier run died while it saved new tokens; they were found complete and are used.")
+        logger.warning("New tokens had come and were not saved; they were found complete and are used.")
         try:
             self._replace(record)
         except OSError as error:
@@ -182,6 +183,20 @@ class TokenFile:
         if self._begun is None:
             raise RuntimeError("save without begin_refresh")
         record = self._begun.succeeded(stored, tokens)
+        self._replace(record)
+        return FileContent(record)
+
+    def note_user(self, stored: TokenRecord, user: User) -> FileContent:
+        """Note whose login the file holds.
+
+        Args:
+            stored: record that `load` returned.
+            user: of Exact Online.
+
+        Raises:
+            OSError: it could not be written; the file holds what it held.
+        """
+        record = replace(stored, user=user)
         self._replace(record)
         return FileContent(record)
 
