@@ -17,8 +17,8 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from source_exact_online.auth import private_files, token_file_format
 from source_exact_online.auth import token_file as token_file_module
-from source_exact_online.auth import token_file_format
 from source_exact_online.auth.credentials import Credentials
 from source_exact_online.auth.token_file import FileContent, TokenFile
 from source_exact_online.auth.token_file_format import Owner, TokenRecord, fingerprint
@@ -270,7 +270,7 @@ def test_full_disk_is_noticed_before_a_refresh_token_is_spent(
     token_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     login = Login(token_file)
-    monkeypatch.setattr(token_file_module, "_write", no_space)
+    monkeypatch.setattr(private_files, "write", no_space)
     assert "No space left" in config_error(login)
     assert login.server.calls == 0
 
@@ -386,7 +386,7 @@ def arm(patch: pytest.MonkeyPatch, point: str) -> None:
     else:  # a system call while the outcome is saved
         real = TokenFile._replace
         name, module = {
-            "create": ("_create", token_file_module),
+            "create": ("create", private_files),
             "fsync": ("fsync", os),
             "replace": ("replace", os),
             "unlink": ("unlink", Path),

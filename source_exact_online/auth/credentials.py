@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from airbyte_cdk.config_observation import emit_configuration_as_airbyte_control_message
 
+from source_exact_online.auth.config_message import check_serialisable
 from source_exact_online.auth.masking import mask
 from source_exact_online.auth.precedence import Source, which_tokens_win
 from source_exact_online.auth.token_file import FileContent, TokenFile
@@ -158,9 +159,11 @@ class Credentials:
             tokens: those whose refresh token is about to be traded.
 
         Raises:
-            AirbyteTracedException: the token file cannot be written (config error).
+            AirbyteTracedException: the configuration cannot be handed back, or the token file not be written (config
+                error).
             OSError: nobody reads our output any more.
         """
+        check_serialisable(self._connector_config)
         if self._file is not None:
             record, configured = self._content.record, self._first_configured
             self._file.begin_refresh(record, configured, tokens.refresh_token, self._clock.now())

@@ -165,7 +165,7 @@ def parse_record(path: Path, data: bytes, owner: Owner) -> TokenRecord:
     """
     try:
         content = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _damaged(path, "is empty" if not data.strip() else "is cut off or is no JSON") from None
     if not isinstance(content, dict) or not isinstance(content.get("format"), int):
         raise _damaged(path, "holds no token record")
@@ -221,7 +221,7 @@ def parse_journal(path: Path, data: bytes, owner: Owner) -> tuple[RefreshJournal
         refreshing = RefreshJournal(
             datetime.fromisoformat(content["began_at"]), content["salt"], content["configured"], content["spent"]
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None, None
     _check_owner(path, content, owner)
     arrived_at, _, body = rest.partition(b"\n")
