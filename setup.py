@@ -11,13 +11,14 @@ ROOT = Path(__file__).parent
 
 RUNTIME_REQUIREMENTS = [
     "airbyte-cdk>=7.39.1,<8",
-    "filelock>=3.16,<5",
+    "filelock>=3.20.1,<5",
     "jsonschema>=4.20,<5",
     "msgspec>=0.20,<1",
     "orjson>=3.10,<4",
     "pendulum>=3.0,<4",
     "PyYAML>=6.0.1,<7",
     "requests>=2.32,<3",
+    "urllib3>=2.6,<3",
 ]
 
 TEST_REQUIREMENTS = [

@@ -28,6 +28,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.config import check_shape
 from source_exact_online.login import command as login
+from source_exact_online.login.terminal import printable
 from source_exact_online.source import SourceExactOnline
 from source_exact_online.stdout import MessageBuffer, StdoutError
 from source_exact_online.version import VERSION
@@ -162,5 +163,5 @@ def _check(config: Path) -> int:
     if result.status is Status.SUCCEEDED:
         print("The configuration works: Exact Online answers.")
         return 0
-    print(f"Exact Online does not answer as it should: {filter_secrets(result.message or '')}")
+    print(f"Exact Online does not answer as it should: {printable(filter_secrets(result.message or ''))}")
     return 1

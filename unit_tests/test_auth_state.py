@@ -22,10 +22,11 @@ OWN = Tokens("configured!", "own-access", received_at=NOW)
 UNSAVED = Tokens("unsaved!", "unsaved-access")
 
 
-def chain(root: str = "first!", *previous: str) -> TokenRecord:
-    """A token file whose chain began with `root` and went through `previous`."""
+def chain(root: str = "first!", *previous: str, superseded: str = "ancient!") -> TokenRecord:
+    """A token file whose chain began with `root` and went through `previous`, after another chain."""
     marks = tuple(fingerprint("salt", token) for token in previous)
-    return TokenRecord(Tokens("newest!", "file-access"), "salt", fingerprint("salt", root), marks)
+    earlier = (fingerprint("salt", superseded),)
+    return TokenRecord(Tokens("newest!", "file-access"), "salt", fingerprint("salt", root), marks, earlier)
 
 
 class TestWhichTokensWin:
@@ -43,7 +44,11 @@ class TestWhichTokensWin:
             ("configured!", None, OWN, chain(), Source.OWN, "configured!"),
             ("", None, None, chain(), Source.CONFIGURED, ""),
             ("configured!", UNSAVED, OWN, None, Source.UNSAVED, "unsaved!"),
-            ("configured!", UNSAVED, OWN, chain("configured!"), Source.UNSAVED, "unsaved!"),
+            ("configured!", UNSAVED, OWN, chain(), Source.UNSAVED, "unsaved!"),
+            ("configured!", UNSAVED, OWN, chain("configured!"), Source.FILE, "newest!"),
+            ("configured!", None, None, chain(superseded="configured!"), Source.SUPERSEDED, "configured!"),
+            ("configured!", UNSAVED, OWN, chain(superseded="configured!"), Source.SUPERSEDED, "configured!"),
+            ("newest!", None, None, chain(superseded="newest!"), Source.FILE, "newest!"),
         ],
     )
     def test_table(

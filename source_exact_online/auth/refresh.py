@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import datetime
 
 from airbyte_cdk.models import FailureType
-from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.auth import refresh_transitions as transitions
@@ -147,7 +146,7 @@ class Refresher:
         if row.failure is FailureType.transient_error:
             message = f"{row.message} (HTTP {answer.status}) Try again later."
             return transitions.troubled(state, self._now(), message)
-        detail = f" It says: {filter_secrets(answer.detail)!r}." if answer.detail else ""
+        detail = f" It says: {answer.detail!r}." if answer.detail else ""
         if row.action is TokenAction.CORRECT_CLIENT:
             return transitions.gave_up(state, row.message, detail, log_in_again=False)
         if row.action is TokenAction.LOG_IN:
