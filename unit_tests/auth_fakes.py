@@ -1,4 +1,4 @@
-"""A token endpoint with Exact Online's rules, inside the test's process."""
+"""A clock that waits for nobody, and a token endpoint with Exact Online's rules, both inside the test's process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 import json
 import threading
 from collections import deque
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,7 +17,8 @@ from urllib.parse import parse_qs
 import requests
 from requests.adapters import BaseAdapter
 
-from source_exact_online.auth.authenticator import ExactAuthenticator, LoginSettings
+from source_exact_online.auth.authenticator import ExactAuthenticator
+from source_exact_online.config import Config, parse_config
 from unit_tests.fake_clock import FakeClock
 
 BASE_URL = "https://start.exactonline.nl"
@@ -131,6 +132,14 @@ def response(
     return answer
 
 
+def config_for(raw: Mapping[str, Any], token_file: Path | None = None) -> Config:
+    """The typed configuration of a raw one that may lack its tokens."""
+    credentials = {**raw["credentials"], "refresh_token": raw["credentials"].get("refresh_token") or "any"}
+    if token_file is not None:
+        credentials["token_file"] = str(token_file)
+    return parse_config({**raw, "credentials": credentials}, FakeClock().now(), {})
+
+
 class Login:
     """An authenticator with everything around it."""
 
@@ -151,7 +160,7 @@ class Login:
         self.session = requests.Session()
         self.session.mount("https://", self.server)
         self.auth = ExactAuthenticator(
-            LoginSettings(BASE_URL, "nl", CLIENT_ID, CLIENT_SECRET, token_file),
+            config_for(self.config, token_file),
             self.config,
             clock=self.clock,
             session=self.session,

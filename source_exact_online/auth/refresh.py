@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
@@ -37,7 +35,6 @@ class Refresher:
         endpoint: who gives new ones.
         clock: time source.
         site: country site, for messages.
-        rng: random number in [0, 1) for jitter.
     """
 
     def __init__(
@@ -46,13 +43,11 @@ class Refresher:
         endpoint: TokenEndpoint,
         clock: Clock,
         site: str,
-        rng: Callable[[], float] = random.random,
     ) -> None:
         self._credentials = credentials
         self._endpoint = endpoint
         self._clock = clock
         self._site = site
-        self._rng = rng
         self._state = RefreshState()
 
     def usable_token(self) -> str | None:
@@ -130,11 +125,7 @@ class Refresher:
     def _fault(self, state: RefreshState, message: str) -> RefreshState:
         if not state.answer_missing:
             self._credentials.end_refresh()
-        now = self._now()
-        after = transitions.faulted(state, now, message, jitter=0.75 + self._rng() / 2)
-        if isinstance(decision := decide(after, now), Wait):
-            logger.warning("%s Trying again in %.0f s.", message, max(decision.seconds, 1))
-        return after
+        return transitions.troubled(state, self._now(), f"{message} Try again later.")
 
     def _refused(self, answer: Refused, tokens: Tokens) -> RefreshState:
         state, row = self._state, answer.row
