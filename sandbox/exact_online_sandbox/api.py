@@ -17,7 +17,7 @@ from exact_online_sandbox.calls import Call
 from exact_online_sandbox.clock import http_date
 from exact_online_sandbox.entities import entity_of
 from exact_online_sandbox.errors import ApiError, bad_request, not_found
-from exact_online_sandbox.faults import INSTEAD, Fault
+from exact_online_sandbox.faults import Asked, Fault
 from exact_online_sandbox.faulty import instead, spoil
 from exact_online_sandbox.feeds import feed_view
 from exact_online_sandbox.http import ATOM_TYPE, JSON_TYPE, XML_TYPE, Answer, Request
@@ -61,6 +61,7 @@ class Admission:
     target: Target | None
     identity: Identity | None = None
     headers: list[tuple[str, str]] = field(default_factory=list)
+    asked: Asked = field(default_factory=lambda: Asked(""))
     faults: list[Fault] = field(default_factory=list)
     empty: bool = False
     """Whether the rows are hidden for lack of a right."""
@@ -92,9 +93,8 @@ class Api:
         call = self._box.calls.open(now, request.method, request.path, request.query)
         call.endpoint, call.division = path, division
         admission = Admission(request, call, path, division, target)
-        options = dict(parse_qsl(request.query))
-        columns = frozenset(name.strip() for name in options.get("$select", "").split(","))
-        admission.faults = self._box.faults.take(path, division, columns, expand="$expand" in options)
+        admission.asked = self._asked(admission)
+        admission.faults = self._box.faults.take(admission.asked)
         try:
             self._admit(admission)
         except ApiError as error:
@@ -120,7 +120,7 @@ class Api:
                 admission.headers = []
                 answer = self._refusal(admission, error)
         for fault in admission.faults:
-            answer = spoil(fault, answer)
+            answer = spoil(fault, answer, admission.asked)
             admission.call.fault = fault.kind
         answer.headers = [("Date", http_date(box.clock.now_ms())), *_SECURITY, *admission.headers, *answer.headers]
         if admission.division is not None and identity is not None:
@@ -128,14 +128,14 @@ class Api:
                 ("Set-Cookie", f"ExactServer{{{identity.user.id}}}=Division={admission.division}; path=/; HttpOnly")
             )
         call = admission.call
-        call.status = None if answer.cut in ("reset", "lost") else answer.status
+        call.status = answer.sent_status
         call.rows, call.bytes, call.error = answer.rows, len(answer.body), answer.error
         return answer
 
     def _admit(self, admission: Admission) -> None:
         box, request, division = self._box, admission.request, admission.division
         for fault in admission.faults:
-            found = instead(fault) if fault.kind in INSTEAD else None
+            found = instead(fault, admission.asked)
             if isinstance(found, ApiError):
                 raise found
             if found is not None:
@@ -167,6 +167,23 @@ class Api:
         accept = request.headers.get("accept", "*/*")
         if not re.search(r"application/(json|atom\+xml|\*)|\*/\*", accept):
             raise ApiError(415, None)
+
+    def _asked(self, admission: Admission) -> Asked:
+        box, request, now = self._box, admission.request, self._box.clock.now_ms()
+        options = tuple(parse_qsl(request.query))
+        columns = dict(options).get("$select", "").split(",")
+        endpoint = None if admission.target is None else admission.target.endpoint
+        return Asked(
+            path=admission.path,
+            division=admission.division,
+            select=frozenset(name.strip() for name in columns),
+            expands="$expand" in dict(options),
+            uri=request.origin + request.path,
+            options=options,
+            key=() if endpoint is None else endpoint.row_key,
+            now_ms=now,
+            wall_ms=box.store.wall.to_wall_ms(now),
+        )
 
     def _identify(self, admission: Admission) -> Identity:
         try:

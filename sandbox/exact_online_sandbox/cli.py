@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -117,6 +118,24 @@ def parser() -> argparse.ArgumentParser:
         "--latency-ms", type=float, default=0, metavar="MS", help="wait before each answer (default: 0)"
     )
 
+    wrong = top.add_argument_group("what goes wrong (see README.md)")
+    wrong.add_argument(
+        "--fault",
+        type=_objects,
+        action="extend",
+        default=[],
+        metavar="JSON",
+        help="a fault, or a list of them, as the control API takes them; @FILE reads a file; may be repeated",
+    )
+    wrong.add_argument(
+        "--deny",
+        type=_objects,
+        action="extend",
+        default=[],
+        metavar="JSON",
+        help="a denial, or a list of them, likewise",
+    )
+
     login = top.add_argument_group("login")
     login.add_argument("--client-id", metavar="ID", help="client id of the app (default: made from the seed)")
     login.add_argument("--client-secret", metavar="TEXT", help="its secret (default: made from the seed)")
@@ -188,6 +207,10 @@ def build(options: argparse.Namespace) -> Sandbox:
     if not store.division_codes():
         _fill(store, clock, options)
     sandbox = Sandbox(store, clock, settings)
+    for fault in options.fault:
+        sandbox.faults.add(fault)
+    for denial in options.deny:
+        sandbox.rights.deny(denial)
     chance = random.Random(options.seed)
     client_id = options.client_id or str(uuid.UUID(int=chance.getrandbits(128), version=4))
     secret = options.client_secret or "".join(chance.choices(string.ascii_letters + string.digits, k=12))
@@ -247,6 +270,17 @@ def _fill(store: Store, clock: Clock, options: argparse.Namespace) -> None:
             fill(store, code, until=clock.now())
     if options.real_payloads:
         load_captured(store)
+
+
+def _objects(text: str) -> list[dict[str, Any]]:
+    try:
+        found = orjson.loads(Path(text[1:]).read_bytes() if text.startswith("@") else text)
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    objects = found if isinstance(found, list) else [found]
+    if not all(isinstance(one, dict) for one in objects):
+        raise argparse.ArgumentTypeError("it takes an object or a list of objects")
+    return objects
 
 
 def _port(text: str) -> int:

@@ -103,6 +103,11 @@ class Endpoint:
         return self.path.rpartition("/")[2]
 
     @property
+    def row_key(self) -> tuple[str, ...]:
+        """Properties that tell one row from another, whatever becomes of it."""
+        return self.key if self.record_id is None else (self.record_id,)
+
+    @property
     def readable(self) -> bool:
         """Whether the endpoint answers GET."""
         return "GET" in self.methods
