@@ -15,8 +15,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from exact_online_sandbox.api import ROOT, Api
 from exact_online_sandbox.authorize import Authorization
-from exact_online_sandbox.control import EXCEPTION_HANDLERS, Control
+from exact_online_sandbox.control import Control
 from exact_online_sandbox.faulty import LOGIN_PAGE, LOGIN_PATH
+from exact_online_sandbox.guard import Guard
 from exact_online_sandbox.http import HTML, Answer, Request
 from exact_online_sandbox.pages import message_page
 from exact_online_sandbox.sandbox import Sandbox
@@ -41,9 +42,8 @@ def make_app(sandbox: Sandbox, *, control: bool = True, verbose: bool = False, l
         verbose: whether each request gives a line on stderr.
         line: the port under it; faults of the connection need it.
     """
-    routes = Control(sandbox).routes() if control else []
-    inner = Starlette(routes=routes, exception_handlers=EXCEPTION_HANDLERS)
-    return _App(sandbox, inner, verbose, line)
+    inner = Starlette(routes=Control(sandbox).routes() if control else [])
+    return _App(sandbox, Guard(inner) if control else inner, verbose, line)
 
 
 class _App:
