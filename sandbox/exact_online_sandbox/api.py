@@ -37,7 +37,8 @@ from exact_online_sandbox.special import (
     MeView,
     SyncTimestampView,
 )
-from exact_online_sandbox.views import TableView, View, type_of
+from exact_online_sandbox.type_names import type_of
+from exact_online_sandbox.views import TableView, View
 
 ROOT = "/api/v1/"
 _KEYED = re.compile(r"([^()]+)\((.*)\)(?:/(\w+))?\Z")

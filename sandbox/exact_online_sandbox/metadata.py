@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.sax.saxutils import quoteattr
 
 from exact_online_sandbox.reference import Endpoint, endpoints
-from exact_online_sandbox.views import type_of
+from exact_online_sandbox.type_names import type_of
 
 _HEAD = (
     '<?xml version="1.0" encoding="utf-8" standalone="yes"?>\n'
