@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl
 
 from exact_online_sandbox import errors
-from exact_online_sandbox.atom import render_atom
+from exact_online_sandbox.atom import render_atom, render_elements
 from exact_online_sandbox.calls import Call
 from exact_online_sandbox.clock import http_date
 from exact_online_sandbox.entities import entity_of
@@ -25,7 +25,7 @@ from exact_online_sandbox.metadata import render_metadata
 from exact_online_sandbox.oauth import ExpiredTokenError, Identity
 from exact_online_sandbox.query import Query, parse_query
 from exact_online_sandbox.reader import Result, Target, read, read_navigation
-from exact_online_sandbox.reference import Endpoint, endpoints
+from exact_online_sandbox.reference import Endpoint, canonical, endpoints
 from exact_online_sandbox.render import error_json, error_xml, next_uri, render_json
 from exact_online_sandbox.sandbox import Sandbox
 from exact_online_sandbox.shape import navigation
@@ -72,7 +72,12 @@ class Admission:
     @property
     def wants_json(self) -> bool:
         """Whether the caller asks for JSON; the default is Atom."""
-        return "application/json" in self.request.headers.get("accept", "")
+        return "application/json" in self.accept
+
+    @property
+    def accept(self) -> str:
+        """The types the caller takes, in lower case; anything where it does not say."""
+        return self.request.headers.get("accept", "*/*").lower()
 
 
 class Api:
@@ -165,8 +170,7 @@ class Api:
         admission.empty = box.rights.check_endpoint(identity, division, admission.target.endpoint)
         if request.method != "GET":
             raise ApiError(405, None, {"Allow": "GET"})
-        accept = request.headers.get("accept", "*/*")
-        if not re.search(r"application/(json|atom\+xml|\*)|\*/\*", accept):
+        if not re.search(r"application/(json|atom\+xml|\*)|\*/\*", admission.accept):
             raise ApiError(415, None)
 
     def _asked(self, admission: Admission) -> Asked:
@@ -221,7 +225,7 @@ class Api:
             result = read(view, target, query, division, box.settings.page_sizes)
         if admission.empty:
             result.rows, result.token, result.children = [], None, {}
-        return self._render(admission, result, query)
+        return self._render(admission, target, result, query)
 
     def view(self, endpoint: Endpoint, identity: Identity, query: Query) -> View:
         """The view of an endpoint for that caller."""
@@ -234,18 +238,19 @@ class Api:
             return SyncTimestampView(endpoint, box.store, query.parameters)
         return data_view(endpoint, box)
 
-    def _render(self, admission: Admission, result: Result, query: Query) -> Answer:
+    def _render(self, admission: Admission, target: Target, result: Result, query: Query) -> Answer:
         if result.only_count:
             return Answer(200, str(result.count).encode(), "text/plain; charset=utf-8", rows=0)
         endpoint, request = result.view.endpoint, admission.request
-        uri = request.origin + endpoint.uri.replace("{division}", str(admission.division))
-        own = admission.target is None or admission.target.navigation is None
-        listed = uri if own else request.origin + request.path
+        uri = request.origin + target.address
+        listed = uri if target.navigation is None else request.origin + request.path
         following = None if result.token is None else next_uri(listed, query.options, result.token)
         if endpoint.path == SYNC_TIMESTAMP and self._box.settings.sync_timestamp_object and result.rows:
             result.single = True
         if admission.wants_json:
             return Answer(200, render_json(result, uri, following), JSON_TYPE, rows=len(result.rows))
+        if endpoint.kind == "function" and not endpoint.key:
+            return Answer(200, render_elements(result), XML_TYPE, rows=len(result.rows))
         updated = self._box.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         return Answer(200, render_atom(result, uri, following, updated), ATOM_TYPE, rows=len(result.rows))
 
@@ -284,22 +289,24 @@ def function_entity(endpoint: Endpoint) -> str:
 
 def _locate(path: str, *, removed: bool) -> tuple[str, int | None, Target | None]:
     """Find what a path points at: the endpoint's path (or the raw one), the division, the target."""
-    rest = path[len(ROOT) :].rstrip("/")
-    if rest == ME or rest.startswith(f"{ME}("):
-        division, local, uri_form = None, rest, "/api/v1/"
-    else:
-        match = _DIVISION.match(rest)
-        if match is None:
-            return rest, None, None
+    rest = path[len(ROOT) :].removesuffix("/")
+    match = _DIVISION.match(rest)
+    if match is not None:
         beta, digits, local = match.groups()
-        division, uri_form = int(digits), f"/api/v1/{beta or ''}{{division}}/"
+        division, uri_form = int(digits), f"{ROOT}{beta or ''}{{division}}/"
+    else:
+        division, uri_form, local = None, ROOT, rest
     count = local.endswith("/$count")
     local = local.removesuffix("/$count")
     keyed = _KEYED.match(local)
-    name, key, nav = keyed.groups() if keyed else (local, None, None)
+    spelled, key, nav = keyed.groups() if keyed else (local, None, None)
+    name = canonical(spelled)
+    if division is None and name != ME:
+        return rest, None, None
     endpoint = endpoints().get(name)
     if endpoint is None or not endpoint.readable or endpoint.uri != uri_form + name:
         return name, division, None
     if (endpoint.status == "removed" and not removed) or not endpoint.properties:
         return name, division, None
-    return name, division, Target(endpoint, key, count, nav)
+    address = f"{path[: len(path.removesuffix('/')) - len(rest)]}{rest[: rest.index(spelled) + len(spelled)]}"
+    return name, division, Target(endpoint, address, key, count, nav)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 
@@ -89,7 +90,12 @@ def parser() -> argparse.ArgumentParser:
         help="let the ID of headers in sync feeds equal InvoiceID and the like (default: an ID of its own)",
     )
     data.add_argument(
-        "--timezone", default="Europe/Amsterdam", metavar="ZONE", help="the server's wall clock (default: %(default)s)"
+        "--zone",
+        type=_zone,
+        default="Europe/Amsterdam",
+        metavar="ZONE",
+        help="time zone of the server's wall clock: of Created and Modified, of filters, of ServerTime; the Date header"
+        " stays UTC (default: %(default)s)",
     )
     data.add_argument(
         "--now", type=_moment, metavar="ISO", help="moment the sandbox's clock begins at, UTC (default: now)"
@@ -203,7 +209,7 @@ def build(options: argparse.Namespace) -> Sandbox:
     """
     settings = _settings(options)
     clock = Clock(options.now)
-    store = Store(options.db, seed=options.seed, zone=options.timezone, own_feed_ids=not options.same_feed_ids)
+    store = Store(options.db, seed=options.seed, zone=options.zone, own_feed_ids=not options.same_feed_ids)
     if not store.division_codes():
         _fill(store, clock, options)
     sandbox = Sandbox(store, clock, settings)
@@ -281,6 +287,13 @@ def _objects(text: str) -> list[dict[str, Any]]:
     if not all(isinstance(one, dict) for one in objects):
         raise argparse.ArgumentTypeError("it takes an object or a list of objects")
     return objects
+
+
+def _zone(text: str) -> str:
+    try:
+        return ZoneInfo(text).key
+    except (KeyError, ValueError, OSError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no time zone such as Europe/London") from None
 
 
 def _port(text: str) -> int:

@@ -161,3 +161,18 @@ def endpoints() -> Mapping[str, Endpoint]:
     """
     text = (resources.files(__package__) / "reference" / "endpoints.json").read_bytes()
     return MappingProxyType({raw["path"]: _endpoint(raw) for raw in json.loads(text)})
+
+
+def canonical(path: str) -> str:
+    """The reference's spelling of a path: what stands before the entity is taken in any case, the entity as it is."""
+    return _spellings().get(_key(path), path)
+
+
+@cache
+def _spellings() -> Mapping[str, str]:
+    return MappingProxyType({_key(path): path for path in endpoints()})
+
+
+def _key(path: str) -> str:
+    services, slash, entity = path.rpartition("/")
+    return services.lower() + slash + entity

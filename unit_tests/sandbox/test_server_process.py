@@ -83,7 +83,7 @@ def test_ready_line_is_all_a_client_needs(process: Running) -> None:
 
 def test_token_of_the_ready_line_reads_pages_over_one_connection(running: Running) -> None:
     rows: list[dict[str, Any]] = []
-    path = f"{running.division}/sync/Financial/TransactionLines?$filter=Timestamp gt 1"
+    path = f"{running.division}/sync/Financial/TransactionLines?$top=1&$filter=Timestamp gt 1"
     following: str | None = f"{running.url}/api/v1/{path}"
     running.control("POST", "settings", {"page_sizes": {"sync": 7}})
     while following:
@@ -307,6 +307,7 @@ def test_control_can_be_switched_off_and_the_ready_file_holds_the_line(tmp_path:
         (["--port", "99999999"], "is no port"),
         (["--host", "203.0.113.1"], "exact-online-sandbox:"),
         (["--now", "yesterday"], "no ISO 8601"),
+        (["--zone", "Mars/Olympus"], "is no time zone"),
         (["--fault", '{"kind": "magic"}'], "a fault has a kind out of"),
         (["--fault", "[1]"], "takes an object or a list"),
         (["--fault", "@/no/such/file"], "No such file"),

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from exact_online_sandbox import errors
 from exact_online_sandbox.sandbox import Sandbox
 from unit_tests.sandbox.server_caller import DIVISION, NOW, Caller
 
@@ -178,7 +179,7 @@ def test_page_size_can_be_set(box: Sandbox, caller: Caller) -> None:
             "Filtering on these fields is not supported: Modified",
         ),
         (
-            "sync/CRM/Accounts?$filter=Modified ge datetime'2024-01-01'",
+            "sync/CRM/Accounts?$top=1&$filter=Modified ge datetime'2024-01-01'",
             "Filtering on these fields is not supported: Modified",
         ),
         ("crm/Contacts?$filter=5", "Expression of type 'System.Boolean' expected at position 0."),
@@ -279,3 +280,10 @@ def test_row_versions_beyond_all_measure_are_refused_or_find_nothing(box: Sandbo
     ]
     assert caller.get(f"{feed} gt 1e30").rows == []
     assert caller.get(f"{feed} gt 1&$skiptoken={'9' * 5000}L").status == 400
+
+
+def test_a_feed_without_select_and_top_is_refused(caller: Caller) -> None:
+    for feed in ("sync/Project/TimeCostTransactions", "sync/CRM/Accounts", "sync/Deleted"):
+        path = f"{DIVISION}/{feed}?$filter=Timestamp gt 1"
+        assert (caller.get(path).status, caller.get(path).message) == (400, errors.SELECT_NEEDED)
+        assert caller.get(f"{path}&$select=ID").status == caller.get(f"{path}&$top=1").status == 200
