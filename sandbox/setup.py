@@ -27,5 +27,6 @@ setup(
         "tzdata",
         "uvicorn>=0.29",
     ],
+    extras_require={"tls": ["cryptography"]},
     entry_points={"console_scripts": ["exact-online-sandbox=exact_online_sandbox.cli:main"]},
 )
