@@ -11,6 +11,8 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 
@@ -88,7 +90,12 @@ def parser() -> argparse.ArgumentParser:
         help="let the ID of headers in sync feeds equal InvoiceID and the like (default: an ID of its own)",
     )
     data.add_argument(
-        "--timezone", default="Europe/Amsterdam", metavar="ZONE", help="the server's wall clock (default: %(default)s)"
+        "--zone",
+        type=_zone,
+        default="Europe/Amsterdam",
+        metavar="ZONE",
+        help="time zone of the server's wall clock: of Created and Modified, of filters, of ServerTime; the Date header"
+        " stays UTC (default: %(default)s)",
     )
     data.add_argument(
         "--now", type=_moment, metavar="ISO", help="moment the sandbox's clock begins at, UTC (default: now)"
@@ -115,6 +122,24 @@ def parser() -> argparse.ArgumentParser:
     )
     limits.add_argument(
         "--latency-ms", type=float, default=0, metavar="MS", help="wait before each answer (default: 0)"
+    )
+
+    wrong = top.add_argument_group("what goes wrong (see README.md)")
+    wrong.add_argument(
+        "--fault",
+        type=_objects,
+        action="extend",
+        default=[],
+        metavar="JSON",
+        help="a fault, or a list of them, as the control API takes them; @FILE reads a file; may be repeated",
+    )
+    wrong.add_argument(
+        "--deny",
+        type=_objects,
+        action="extend",
+        default=[],
+        metavar="JSON",
+        help="a denial, or a list of them, likewise",
     )
 
     login = top.add_argument_group("login")
@@ -184,10 +209,14 @@ def build(options: argparse.Namespace) -> Sandbox:
     """
     settings = _settings(options)
     clock = Clock(options.now)
-    store = Store(options.db, seed=options.seed, zone=options.timezone, own_feed_ids=not options.same_feed_ids)
+    store = Store(options.db, seed=options.seed, zone=options.zone, own_feed_ids=not options.same_feed_ids)
     if not store.division_codes():
         _fill(store, clock, options)
     sandbox = Sandbox(store, clock, settings)
+    for fault in options.fault:
+        sandbox.faults.add(fault)
+    for denial in options.deny:
+        sandbox.rights.deny(denial)
     chance = random.Random(options.seed)
     client_id = options.client_id or str(uuid.UUID(int=chance.getrandbits(128), version=4))
     secret = options.client_secret or "".join(chance.choices(string.ascii_letters + string.digits, k=12))
@@ -247,6 +276,24 @@ def _fill(store: Store, clock: Clock, options: argparse.Namespace) -> None:
             fill(store, code, until=clock.now())
     if options.real_payloads:
         load_captured(store)
+
+
+def _objects(text: str) -> list[dict[str, Any]]:
+    try:
+        found = orjson.loads(Path(text[1:]).read_bytes() if text.startswith("@") else text)
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    objects = found if isinstance(found, list) else [found]
+    if not all(isinstance(one, dict) for one in objects):
+        raise argparse.ArgumentTypeError("it takes an object or a list of objects")
+    return objects
+
+
+def _zone(text: str) -> str:
+    try:
+        return ZoneInfo(text).key
+    except (KeyError, ValueError, OSError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no time zone such as Europe/London") from None
 
 
 def _port(text: str) -> int:

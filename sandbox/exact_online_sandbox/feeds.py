@@ -23,6 +23,8 @@ Versioned = tuple[int, Values]
 # The feed of purchase orders has the GUID where its lines' standard endpoint has the code.
 _CODED = {"CostCenter": "hrm/Costcenters", "CostUnit": "hrm/Costunits"}
 
+HIGHEST_VERSION = 2**63 - 1
+
 DELETIONS_KEPT = timedelta(days=61)
 """The reference says that deletions are kept for two months."""
 
@@ -138,7 +140,7 @@ def _plan(listing: Listing) -> tuple[int, Callable[[Values], bool] | None]:
     for term in condition.conditions:
         if term.name == "Timestamp" and term.operator in ("gt", "ge"):
             bound = int(term.value) - (term.operator == "ge")
-            start = max(start, bound)
+            start = min(max(start, bound), HIGHEST_VERSION)
         else:
             rest = True
     return start, condition.matches if rest else None

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from exact_online_sandbox import errors
-from exact_online_sandbox.entities import Entity, entities, entity_of, singular
+from exact_online_sandbox.entities import Entity, entities, entity_of
 from exact_online_sandbox.errors import bad_request, not_found
 from exact_online_sandbox.filters import Column, Condition, Filter
-from exact_online_sandbox.formats import literal, type_name
+from exact_online_sandbox.formats import literal
+from exact_online_sandbox.literals import integer_literal
 from exact_online_sandbox.reference import Endpoint, is_instant
 from exact_online_sandbox.rows import Values, stored_key
 from exact_online_sandbox.store import Key, Store
 from exact_online_sandbox.tokens import KeyToken, parse_key
+from exact_online_sandbox.type_names import type_of
 
 _SQL = {"eq": "=", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 _FEW = 10_000
@@ -41,11 +43,6 @@ class Page:
 
     rows: list[Values]
     token: str | None
-
-
-def type_of(endpoint: Endpoint) -> str:
-    """The .NET name of an endpoint's rows."""
-    return type_name(endpoint.service, singular(endpoint.entity_set))
 
 
 class View:
@@ -244,8 +241,6 @@ class TableView(View):
             rows.sort(key=lambda values: (get(values) is not None, get(values)), reverse=descending)
         start = listing.skip
         if listing.token is not None:
-            if not listing.token.isdigit():
-                raise bad_request(errors.SYNTAX)
-            start = int(listing.token)
+            start = max(0, integer_literal(listing.token))
         end = start + listing.limit
         return Page(rows[start:end], str(end) if end < len(rows) else None)

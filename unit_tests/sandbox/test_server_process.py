@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -82,7 +83,7 @@ def test_ready_line_is_all_a_client_needs(process: Running) -> None:
 
 def test_token_of_the_ready_line_reads_pages_over_one_connection(running: Running) -> None:
     rows: list[dict[str, Any]] = []
-    path = f"{running.division}/sync/Financial/TransactionLines?$filter=Timestamp gt 1"
+    path = f"{running.division}/sync/Financial/TransactionLines?$top=1&$filter=Timestamp gt 1"
     following: str | None = f"{running.url}/api/v1/{path}"
     running.control("POST", "settings", {"page_sizes": {"sync": 7}})
     while following:
@@ -174,6 +175,54 @@ def test_connection_can_be_reset_closed_or_cut(running: Running) -> None:
     assert [call["status"] for call in running.control("GET", "calls")["calls"]] == [None, 200, None, 200, 200, 200]
 
 
+def test_a_body_drips_byte_by_byte(running: Running) -> None:
+    whole = running.get("current/Me").content
+    running.control("POST", "faults", {"kind": "drip", "seconds": 0.001, "count": 1, "path": "current/Me"})
+    reply = running.session.get(f"{running.url}/api/v1/current/Me", headers=running.headers, timeout=10, stream=True)
+    pieces = list(reply.raw.stream(100_000, decode_content=False))
+    assert len(b"".join(pieces)) == int(reply.headers["Content-Length"]) == len(whole)
+    (call,) = running.control("GET", "calls")["calls"][1:]
+    assert call["fault"] == "drip"
+    assert reply.elapsed.total_seconds() < 0.001 * len(whole), "the headers come at once"
+
+
+def test_the_port_refuses_connections_for_a_while(running: Running) -> None:
+    running.control("POST", "faults", {"kind": "refused", "seconds": 0.5, "count": 1, "path": "current/Me"})
+    with pytest.raises(requests.ConnectionError):
+        running.get("current/Me")
+    with pytest.raises(requests.ConnectionError, match="refused"):
+        requests.get(running.url, timeout=10)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            reply = requests.get(f"{running.url}/api/v1/current/Me", headers=running.headers, timeout=10)
+            break
+        except requests.ConnectionError:
+            continue
+    assert reply.status_code == 200
+
+
+def test_faults_and_denials_can_be_there_from_the_start(tmp_path: Path) -> None:
+    faults = [{"kind": "firewall", "path": "crm/*"}, {"kind": "status", "status": 418, "path": "hrm/*"}]
+    (tmp_path / "faults.json").write_text(json.dumps(faults))
+    denial = {"kind": "blocked", "reason": "LicenseExpired", "path": "project/*"}
+    options = ["--fault", f"@{tmp_path}/faults.json", "--fault", '{"kind": "login_page", "path": "vat/*"}']
+    started = start(*options, "--deny", json.dumps(denial))
+    try:
+        running = Running(first_line(started))
+        running.log_in()
+        replies = [
+            running.get(f"{running.division}/{path}") for path in ("crm/Contacts", "hrm/Costunits", "vat/VATCodes")
+        ]
+        expired = running.get(f"{running.division}/project/Projects")
+    finally:
+        started.terminate()
+        started.communicate(timeout=10)
+    assert [reply.status_code for reply in replies] == [403, 418, 200]
+    assert "Login" in replies[2].text
+    assert (expired.status_code, expired.headers["Reason"]) == (403, "LicenseExpired")
+
+
 def test_clock_rules_dates_and_tokens(running: Running) -> None:
     try:
         running.control("POST", "clock", {"now": "2030-01-01T00:00:00Z", "freeze": True})
@@ -193,6 +242,12 @@ def test_mistakes_in_control_calls_are_explained(running: Running) -> None:
         ("rows/insert", {"division": running.division, "entity": "crm/Nothing", "row": {}}, 404),
         ("rows/delete", {"division": running.division, "entity": "crm/Accounts"}, 404),
         ("faults", {"kind": "magic"}, 400),
+        ("activity", {"division": running.division, "steps": 1_000_000_000}, 400),
+        ("activity", {"division": running.division, "steps": -1}, 400),
+        ("activity", {"division": running.division, "steps": "5"}, 400),
+        ("clock", {"advance": 1e300}, 400),
+        ("clock", {"advance": -1e11}, 400),
+        ("row-version", {"division": running.division, "above": 10**30}, 400),
         ("settings", {"latency": 5}, 400),
         ("settings", {"quota": {"minute_limit": "many"}}, 400),
         ("rights", {"kind": "magic"}, 400),
@@ -252,6 +307,11 @@ def test_control_can_be_switched_off_and_the_ready_file_holds_the_line(tmp_path:
         (["--port", "99999999"], "is no port"),
         (["--host", "203.0.113.1"], "exact-online-sandbox:"),
         (["--now", "yesterday"], "no ISO 8601"),
+        (["--zone", "Mars/Olympus"], "is no time zone"),
+        (["--fault", '{"kind": "magic"}'], "a fault has a kind out of"),
+        (["--fault", "[1]"], "takes an object or a list"),
+        (["--fault", "@/no/such/file"], "No such file"),
+        (["--deny", '{"kind": "blocked", "reason": "Mood"}'], "a denial's reason is one of"),
     ],
 )
 def test_mistakes_on_the_command_line_end_with_one_sentence(
