@@ -110,7 +110,7 @@ class WallClock:
 
         Args:
             value: date in Exact's JSON, ``/Date(1711848600123)/``.
-            now_ms: the present by Exact's clock, epoch milliseconds.
+            now_ms: the latest that Exact's clock may show, epoch milliseconds.
 
         Raises:
             ValueError: the text is not such a date.

@@ -205,7 +205,7 @@ class ListPartition:
         rows = self._query.rows(page, url, self._listing.started_at)
         if self._row_filter is not None:
             rows = [row for row in rows if self._row_filter(row)]
-        form, now_ms = self._query.format, self._client.server_clock.now_ms()
+        form, now_ms = self._query.format, self._client.server_clock.latest_ms()
         found = [*page.repairs, *form.read_integers(rows)]
         next_url = page.next_url or self._query.page_after(url, self._refusals)
         if next_url is not None:
