@@ -23,8 +23,6 @@ from urllib.parse import urljoin
 
 import msgspec
 
-from source_exact_online.api.errors import shortened
-
 METADATA = "__metadata"
 
 Row = Any
@@ -128,6 +126,7 @@ class PageDecoder:
         try:
             if b"\\u0000" in body:
                 raise msgspec.DecodeError("NUL in text")
+            body.decode()  # msgspec does not look at the bytes of names that it does not know
             document = self._decoder.decode(body)
             if document.error is not None or document.d.error is not None:
                 raise DamagedPageError(words_in(body) or "an error object stands beside the rows")
@@ -176,6 +175,8 @@ class PageDecoder:
             raise DamagedPageError(words_in(body) or "member 'd' holds no rows")
         if link is not None and not isinstance(link, str):
             raise DamagedPageError(f"the link to the next page is {shown(link)}")
+        if link is not None and _ODD_TEXT.search(link):
+            raise DamagedPageError("the link to the next page has characters that are none")
         return [self._row(row, repairs, body) for row in data], link
 
     def rows(self, data: Sequence[object], repairs: list[Repair]) -> list[Row]:
@@ -264,19 +265,37 @@ _ODD_TEXT = re.compile("[\x00\ufffd\ud800-\udfff]")
 def lenient_json(body: bytes) -> object:
     """Return the value of a JSON text with raw control characters, stray bytes, NaN or a byte order mark in it.
 
-    What stands for no character becomes U+FFFD.
+    What stands for no character becomes U+FFFD. That is a matter of values: a page with a damaged name, which might be
+    that of the link to the next page, proves nothing.
 
     Raises:
         NotAPageError: it is not JSON.
-        DamagedPageError: it breaks off, or an error stands in its middle.
+        DamagedPageError: it breaks off, an error stands in its middle, or a name is damaged.
     """
     text = _RAW_CONTROL.sub("\ufffd", body.decode("utf-8-sig", "replace"))
+    decoder = json.JSONDecoder(
+        strict=False, object_pairs_hook=_named, parse_int=_integer, parse_constant=lambda _: float("nan")
+    )
     try:
-        return json.JSONDecoder(strict=False, parse_int=_integer, parse_constant=lambda _: float("nan")).decode(text)
+        return decoder.decode(text)
+    except DamagedPageError:
+        raise
     except (ValueError, RecursionError) as error:
         if not text.lstrip().startswith(("{", "[")):
             raise NotAPageError(f"the body is not JSON ({len(body)} bytes)") from error
         raise DamagedPageError(words_in(body) or f"the JSON breaks off ({len(body)} bytes)") from error
+
+
+def _named(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object.
+
+    Raises:
+        DamagedPageError: a name in it is damaged.
+    """
+    for name, _ in members:
+        if _ODD_TEXT.search(name):
+            raise DamagedPageError(f"a property's name is {shown(_clean(name)[0])}")
+    return dict(members)
 
 
 def _integer(digits: str) -> int | float:
@@ -355,7 +374,7 @@ def words_in(body: bytes) -> str:
     text = found[1].decode("utf-8", "replace")
     with contextlib.suppress(ValueError):
         text = json.loads(f'"{text}"', strict=False)
-    return shortened(text)
+    return " ".join(text.split())[:300]
 
 
 def following(url: str, link: str) -> str:
