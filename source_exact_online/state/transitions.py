@@ -74,7 +74,7 @@ def start_date_set(position: Position, start_date: int | None) -> Position:
     """Return the position under a configured start date.
 
     An earlier one than that which rows were left out for, or none at all, means to read from the start again. A later
-    one that lies ahead of the cursor leaves out rows which were never read: it has to be known, should it be taken back.
+    one that lies ahead of the cursor leaves out rows that were never read: it has to be known, should it be taken back.
 
     Args:
         position: before.
