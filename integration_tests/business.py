@@ -85,7 +85,7 @@ def alike(found: Record, expected: Record) -> bool:
         return False
     if found["Modified"] == expected["Modified"] or None in (found["Modified"], expected["Modified"]):
         return bool(found["Modified"] == expected["Modified"])
-    return bool(utc_text(parse_time(found["Modified"])) == expected["Modified"])
+    return utc_text(parse_time(found["Modified"])) == utc_text(parse_time(expected["Modified"]))
 
 
 def _is_repeated(modified: str) -> bool:

@@ -179,15 +179,15 @@ class Sandbox:
 
     def expected(self, stream: str, divisions: Iterable[int] | None = None) -> dict[tuple[Any, ...], Record]:
         """Records of a stream by primary key, as they have to be now."""
-        records = []
+        records, now = [], self.now()
         if stream == "divisions":
             wanted = set(self.divisions if divisions is None else divisions)
             rows = [row for row in self.truth(ENDPOINTS[stream]) if row["Code"] in wanted]
-            records = [expected_record(stream, row["Code"], row) for row in rows]
+            records = [expected_record(stream, row["Code"], row, now) for row in rows]
         else:
             for division in self.divisions if divisions is None else divisions:
                 rows = [row for row in self.truth(ENDPOINTS[stream], division) if belongs(stream, row)]
-                records += [expected_record(stream, division, row) for row in rows]
+                records += [expected_record(stream, division, row, now) for row in rows]
         return {primary_key(stream, record): record for record in records}
 
     def insert(self, division: int, entity: str, row: Row, at: str | None = None) -> Row:

@@ -85,7 +85,7 @@ def story(sandbox: Sandbox) -> Story:
         header, header_key = rows_of(sandbox, headers, calm)[1], NAMED_KEYS[headers]
         deleted[headers] = [header]
         deleted[lines] = [row for row in rows_of(sandbox, lines, calm) if row[header_key] == header[header_key]]
-    deleted_at = f"{sandbox.now() - timedelta(days=30):%Y-%m-%dT10:20:30}.400+00:00"
+    deleted_at = utc_text(sandbox.now(), sandbox.now())
     for stream in (*LOGGED, *FAMILIES):
         sandbox.delete(calm, ENTITIES[stream], key_of(stream, deleted[stream][0]), at=deleted_at)
 

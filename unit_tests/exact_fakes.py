@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
+import urllib3
 from airbyte_cdk.models import (
     AirbyteMessage,
     AirbyteMessageSerializer,
@@ -44,6 +45,7 @@ class Answer:
     """What the server does with one request.
 
     `more`: a link to a further page is added, with this skip token.
+    `drips`: seconds that pass with each piece of the body, of `drop` bytes.
     """
 
     status: int = 200
@@ -53,6 +55,21 @@ class Answer:
     rows: Sequence[Mapping[str, Any]] | None = None
     more: str | None = None
     seconds: float = 0.0
+    drips: float = 0.0
+    drop: int = 1 << 20
+
+
+class DrippingBody(io.BytesIO):
+    """A body that comes piece by piece."""
+
+    def __init__(self, content: bytes, clock: FakeClock, answer: Answer) -> None:
+        super().__init__(content)
+        self._clock = clock
+        self._answer = answer
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        self._clock.advance(self._answer.drips)
+        return super().read1(self._answer.drop if size is None or size < 0 else min(size, self._answer.drop))
 
 
 @dataclass(frozen=True)
@@ -210,7 +227,13 @@ class ScriptedApi(BaseAdapter):
         if self.tells_date:
             response.headers["Date"] = format_datetime(self.clock.now(), usegmt=True)
         response.headers.update(answer.headers)
-        response.raw = io.BytesIO(body)
+        response.raw = urllib3.HTTPResponse(
+            DrippingBody(body, self.clock, answer),
+            headers=dict(answer.headers),
+            status=answer.status,
+            preload_content=False,
+            request_method=request.method,
+        )
         response.request = request
         response.url = request.url or ""
         return response

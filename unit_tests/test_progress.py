@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
@@ -11,11 +12,12 @@ import pytest
 from source_exact_online.api.errors import RequestContext
 from source_exact_online.api.rate_limits import QuotaExceeded, Quotas, ServerClock
 from source_exact_online.api.request import RetryAfter
+from source_exact_online.api.site_health import SiteDown
 from source_exact_online.api.usage import Cost, Usage
 from source_exact_online.read.partition import PageResult
 from source_exact_online.sync.progress import Progress
-from unit_tests.exact_fakes import FakeClock, quota_headers
-from unit_tests.test_sync import FakePartition, later, rows, scheduler
+from unit_tests.exact_fakes import START, FakeClock, quota_headers
+from unit_tests.test_sync import FakePartition, Outcome, later, rows, sync
 
 ACCOUNTS, ITEMS = RequestContext("accounts", "Crm accounts", 123), RequestContext("items", "Logistics items", 123)
 
@@ -56,8 +58,8 @@ def quotas(clock: FakeClock) -> Quotas:
     """Quotas of which one division's are known."""
     made = Quotas(ServerClock(clock))
     budget = made.of(123)
-    budget.reserve("/api/v1/123/crm/Accounts")
-    budget.release("/api/v1/123/crm/Accounts", quota_headers(clock, minute=17, day=4310), ok=True)
+    budget.reserve("items")
+    budget.release("items", quota_headers(clock, minute=17, day=4310), ok=True)
     return made
 
 
@@ -66,7 +68,7 @@ def progress(clock: FakeClock, quotas: Quotas) -> Progress:
     return Progress(clock, Usage(), quotas)
 
 
-def taking(clock: FakeClock, seconds: float, step: PageResult) -> Callable[[], PageResult]:
+def taking(clock: FakeClock, seconds: float, step: PageResult) -> Callable[[], Outcome]:
     """A step that takes its time."""
 
     def act() -> PageResult:
@@ -80,7 +82,7 @@ class TestSilence:
     def test_reading_without_a_pause_is_heard_of(self, clock: FakeClock, lines: Lines) -> None:
         steps = [taking(clock, 9, rows("items", str(n), finished=n == 99)) for n in range(100)]
 
-        scheduler(clock, FakePartition("items", steps)).read()
+        sync(clock, FakePartition("items", steps)).read()
 
         assert clock.monotonic() >= 900
         assert lines.longest_silence <= 60
@@ -91,13 +93,13 @@ class TestSilence:
     ) -> None:
         acts = [step for n, wait in enumerate(waits) for step in (later(wait), rows("items", str(n)))]
 
-        scheduler(clock, FakePartition("items", [*acts, PageResult(finished=True)])).read()
+        sync(clock, FakePartition("items", [*acts, PageResult(finished=True)])).read()
 
         assert clock.monotonic() >= sum(waits)
         assert lines.longest_silence <= 60
 
     def test_short_runs_are_not_talked_over(self, clock: FakeClock, lines: Lines) -> None:
-        scheduler(clock, FakePartition("items", [rows("items", "a"), later(0.2), PageResult(finished=True)])).read()
+        sync(clock, FakePartition("items", [rows("items", "a"), later(0.2), PageResult(finished=True)])).read()
 
         assert [text for text in lines.texts if "to go" in text or "aiting" in text] == []
 
@@ -111,7 +113,7 @@ class TestLine:
         progress.page(ACCOUNTS, 234)
         clock.advance(51)
 
-        progress.tick(20, 15, 3)
+        progress.tick(20, 15, 3, None)
 
         (line,) = lines.texts
         assert "1,734 rows read, 15 partitions to go, 3 of them waiting, about 3 min at the pace so far." in line
@@ -124,7 +126,7 @@ class TestLine:
         progress.page(ACCOUNTS, 1)
         clock.advance(61)
 
-        progress.tick(1, 1, 0)
+        progress.tick(1, 1, 0, None)
 
         assert "60 this minute, 4,310 today" in lines.texts[0]
 
@@ -133,9 +135,14 @@ class TestLine:
     ) -> None:
         clock.advance(51)
 
-        progress.tick(100, 95, 0)
+        progress.tick(100, 95, 0, None)
 
         assert "at the pace" not in lines.texts[0]
+
+    def test_when_all_wait_it_says_until_when(self, lines: Lines, progress: Progress) -> None:
+        progress.tick(20, 15, 15, 75.0)
+
+        assert lines.texts[0].startswith("0 rows read, 15 partitions to go, 15 of them waiting until 09:01:15 UTC")
 
     def test_it_names_a_few_partitions_and_not_hundreds(
         self, clock: FakeClock, lines: Lines, progress: Progress
@@ -144,7 +151,7 @@ class TestLine:
             progress.page(RequestContext("items", None, division), 1)
         clock.advance(51)
 
-        progress.tick(500, 400, 0)
+        progress.tick(500, 400, 0, None)
 
         assert lines.texts[0].count("items of division") == 4
 
@@ -157,14 +164,28 @@ class TestWaits:
         self, clock: FakeClock, lines: Lines, progress: Progress
     ) -> None:
         reset = clock.now_ms() + 40_000
-        for subject in (ACCOUNTS, ITEMS, ACCOUNTS):
-            progress.wait(subject, self.spent(reset))
+        for context in (ACCOUNTS, ITEMS, ACCOUNTS):
+            progress.wait(context, self.spent(reset))
         assert lines.texts == ["Waiting 40 s for the minute's call quota of division 123; resumes at 09:00:40 UTC."]
 
         progress.wait(ACCOUNTS, self.spent(reset + 60_000))
         progress.wait(RequestContext("accounts", None, 456), self.spent(reset))
 
         assert len(lines.texts) == 3, "the next minute and another division are told"
+
+    def test_an_outage_is_told_once_for_all_partitions_and_again_with_each_probe(
+        self, lines: Lines, progress: Progress
+    ) -> None:
+        def down(probe_at: datetime) -> RetryAfter:
+            site = SiteDown(15.0, probe_at, START)
+            return RetryAfter(15.0, site.reason, site=site)
+
+        for context in (ACCOUNTS, ITEMS, RequestContext("items", None, 456)):
+            progress.wait(context, down(START + timedelta(seconds=15)))
+        progress.wait(ACCOUNTS, down(START + timedelta(seconds=45)))
+
+        said = "Waiting for Exact Online, which is down since 09:00 UTC; next try at"
+        assert lines.texts == [f"{said} 09:00:15 UTC.", f"{said} 09:00:45 UTC."]
 
     def test_a_back_off_is_told_with_its_reason(self, lines: Lines, progress: Progress) -> None:
         progress.wait(ACCOUNTS, RetryAfter(2.0, "server fault (HTTP 503)"))

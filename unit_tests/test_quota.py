@@ -425,6 +425,17 @@ class TestServerClock:
 
         assert learner.latest_ms() - learner.now_ms() <= 600, "many answers narrow it down"
 
+    @pytest.mark.parametrize("skew", [-3600.0, -7.3, 0.0, 0.4, 95.0])
+    def test_the_latest_time_is_never_earlier_than_exacts_clock(self, clock: FakeClock, skew: float) -> None:
+        learner = ServerClock(clock)
+        rng = random.Random(5)
+        for _ in range(200):
+            self.observe(learner, clock, skew, rng.random() / 4, rng.random() / 4)
+            assert learner.latest_ms() >= (clock.now().timestamp() + skew) * 1000 - 1
+            clock.advance(rng.random())
+
+        assert learner.latest_ms() <= (clock.now().timestamp() + skew) * 1000 + 600, "many answers narrow it down"
+
     def test_without_a_date_the_local_clock_counts(self, clock: FakeClock) -> None:
         learner = ServerClock(clock)
         learner.observe(None, 0, 0)

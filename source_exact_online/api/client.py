@@ -200,11 +200,12 @@ class ExactClient:
             self.usage.add(context, Cost(calls=1))
             self.server_clock.observe(headers.get("Date"), sent, self.server_clock.local_ms())
             budget.release(endpoint, headers, ok=ok)
-        self._breaker.record(endpoint, context.division, response.status_code)
         if response.status_code == requests.codes.ok:
             self._site.succeeded()
             return Body(body)
         resolution = resolution_for(response.status_code, headers, body, context, url)
+        if resolution.kind is not ErrorKind.REFUSED_ON_THE_WAY:  # that one did not reach Exact, which counts them
+            self._breaker.record(endpoint, context.division, response.status_code)
         self._refusals.remember(endpoint, context, resolution)
         if resolution.action is Action.WAIT:
             return budget.refused(endpoint, headers)
@@ -242,8 +243,6 @@ class ExactClient:
 
 def _chunks(response: requests.Response) -> Iterator[bytes]:
     """Yield the body as it arrives; what waits for a full buffer would not notice one that drips."""
-    if isinstance(response.raw, urllib3.HTTPResponse):
-        while chunk := response.raw.read1(1 << 20, decode_content=True):
-            yield chunk
-    else:
-        yield from response.iter_content(1 << 16)
+    raw: urllib3.HTTPResponse = response.raw
+    while chunk := raw.read1(1 << 20, decode_content=True):
+        yield chunk

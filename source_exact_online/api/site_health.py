@@ -21,7 +21,7 @@ OUTAGE_KINDS = frozenset(
 """Failures that a site which is down brings about."""
 
 PROBE_SECONDS = (15.0, 30.0, 60.0)
-"""Seconds before the first, the second and each further probe, where the site does not say."""
+"""Seconds before the first, the second and each further probe, where the site does not say. The first is the least."""
 
 WHILE_PROBING = 1.0
 """Seconds after which those who wait for a probe look again."""
@@ -119,7 +119,9 @@ class SiteHealth:
             if now >= ends:
                 return None
             if self._probe_at is None or self._probe_at <= now:
-                pause = PROBE_SECONDS[min(self._probes, len(PROBE_SECONDS) - 1)] if asked is None else asked
+                pause = PROBE_SECONDS[min(self._probes, len(PROBE_SECONDS) - 1)]
+                if asked is not None:
+                    pause = max(asked, PROBE_SECONDS[0])
                 self._probes += 1
                 self._probe_at = min(now + timedelta(seconds=pause), ends)
             return SiteDown((self._probe_at - now).total_seconds(), self._probe_at, self._down_since)

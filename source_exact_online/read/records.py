@@ -59,7 +59,8 @@ class RecordFormat:
 
         Args:
             rows: typed rows with dates as Exact sent them.
-            now_ms: epoch milliseconds of Exact's clock, which tells the two instants of the repeated hour apart.
+            now_ms: the latest that Exact's clock may show, epoch milliseconds; it tells the two instants of the
+                repeated hour apart, and a row may have been changed a moment ago.
         """
         repairs: list[Repair] = []
         utc_text = self._clock.utc_text

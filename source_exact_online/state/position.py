@@ -210,7 +210,7 @@ def _instant(text: object) -> int | None:
     instant = datetime.fromisoformat(text) if isinstance(text, str) else None
     if instant is None or instant.tzinfo is None:
         raise ValueError(f"{_shown(text)} is not an instant")
-    return round((instant - _EPOCH) / timedelta(milliseconds=1))
+    return (instant.astimezone(timezone.utc) - _EPOCH) // timedelta(milliseconds=1)
 
 
 def _digits(number: int | None) -> str | None:

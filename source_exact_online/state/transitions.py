@@ -73,7 +73,8 @@ def division_seen(position: Position, move_date: str | None) -> Position:
 def start_date_set(position: Position, start_date: int | None) -> Position:
     """Return the position under a configured start date.
 
-    An earlier one than that which rows were left out for, or none at all, means to read from the start again.
+    An earlier one than that which rows were left out for, or none at all, means to read from the start again. A later
+    one that lies ahead of the cursor leaves out rows that were never read: it has to be known, should it be taken back.
 
     Args:
         position: before.
@@ -82,7 +83,8 @@ def start_date_set(position: Position, start_date: int | None) -> Position:
     if not position.was_read:
         return replace(position, start_date=start_date)
     if position.start_date is None or (start_date is not None and start_date >= position.start_date):
-        return position
+        ahead = start_date is not None and (position.cursor is None or start_date > position.cursor)
+        return replace(position, start_date=start_date) if ahead else position
     return Position(start_date=start_date, move_date=position.move_date, deletions=position.deletions)
 
 
