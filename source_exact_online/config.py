@@ -42,6 +42,7 @@ class Config:
         num_workers: partitions read at a time.
         daily_calls_reserve: calls a day and division left to other processes of the same app.
         quota_wait: longest wait for a day's quota to start afresh.
+        maintenance_wait: longest wait for a site that is down.
         stream_groups: groups of streams to offer; None for all.
         include_binary: whether pictures and files are columns.
     """
@@ -59,6 +60,7 @@ class Config:
     num_workers: int
     daily_calls_reserve: int
     quota_wait: timedelta
+    maintenance_wait: timedelta
     stream_groups: frozenset[str] | None
     include_binary: bool
 
@@ -126,6 +128,7 @@ def parse_config(raw: Mapping[str, Any], now: datetime, environment: Mapping[str
         num_workers=int(raw.get("num_workers", 10)),
         daily_calls_reserve=int(raw.get("daily_calls_reserve", 0)),
         quota_wait=timedelta(minutes=int(raw.get("quota_wait_minutes", 10))),
+        maintenance_wait=timedelta(minutes=int(raw.get("maintenance_wait_minutes", 45))),
         stream_groups=stream_groups(raw),
         include_binary=include_binary(raw),
     )

@@ -203,6 +203,7 @@ class SourceExactOnline(AbstractSource):
             daily_calls_reserve=settings.daily_calls_reserve,
             connections=settings.num_workers,
             longest_quota_wait=settings.quota_wait.total_seconds(),
+            longest_outage=settings.maintenance_wait.total_seconds(),
         )
 
     def _user(self, client: ExactClient) -> CurrentUser | None:

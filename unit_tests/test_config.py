@@ -57,6 +57,7 @@ class TestDefaults:
         assert config.lookback == timedelta(minutes=120)
         assert (config.read_deletions, config.num_workers, config.daily_calls_reserve) == (True, 10, 0)
         assert config.quota_wait == timedelta(minutes=10)
+        assert config.maintenance_wait == timedelta(minutes=45)
         assert config.token_file is None
 
     def test_unknown_fields_are_ignored_as_airbyte_adds_its_own(self) -> None:
@@ -272,6 +273,7 @@ class TestValuesThatMadeItCrash:
             ({"lookback_window_minutes": 10**20}, "lookback_window_minutes"),
             ({"daily_calls_reserve": 10**20}, "daily_calls_reserve"),
             ({"quota_wait_minutes": 10**20}, "quota_wait_minutes"),
+            ({"maintenance_wait_minutes": 10**20}, "maintenance_wait_minutes"),
             ({"divisions": [10**20]}, "divisions[0]"),
             ({"exclude_divisions": [10**20]}, "exclude_divisions[0]"),
         ],
