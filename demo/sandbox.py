@@ -59,8 +59,9 @@ class Sandbox:
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:  # noqa: ANN401 - JSON
         data = None if body is None else json.dumps(body).encode()
+        request = Request(f"{self.url}/sandbox/{path}", data, {"Content-Type": "application/json"}, method=method)
         try:
-            with urlopen(Request(f"{self.url}/sandbox/{path}", data, method=method), timeout=60) as answer:
+            with urlopen(request, timeout=60) as answer:
                 return json.load(answer)
         except OSError as error:
             raise SandboxError(f"the sandbox does not do {path}: {error}") from error

@@ -198,7 +198,9 @@ def test_a_body_drips_byte_by_byte(running: Running) -> None:
     whole = running.get("current/Me").content
     running.control("POST", "faults", {"kind": "drip", "seconds": 0.001, "count": 1, "path": "current/Me"})
     reply = running.session.get(f"{running.url}/api/v1/current/Me", headers=running.headers, timeout=10, stream=True)
+    began = time.monotonic()
     pieces = list(reply.raw.stream(100_000, decode_content=False))
+    assert time.monotonic() - began > 0.0005 * len(whole)
     assert len(b"".join(pieces)) == int(reply.headers["Content-Length"]) == len(whole)
     (call,) = running.control("GET", "calls")["calls"][1:]
     assert call["fault"] == "drip"
