@@ -10,6 +10,7 @@ from unit_tests.exact_fakes import (
     FakeClock,
     ScriptedApi,
     configured,
+    date_json,
     page,
     read,
     refusal,
@@ -66,3 +67,67 @@ class TestFullRefresh:
 
         assert first.statuses == {"journals": "INCOMPLETE"}
         assert run.keys("journals") == ["b"]
+
+    def test_a_second_attempt_after_a_day_reads_all_divisions_again(self, api: ScriptedApi, clock: FakeClock) -> None:
+        api.divisions(123, 456)
+        api.on(JOURNALS, page([row("a")]), page([row("a")]), division=123)
+        api.on(JOURNALS, *[refusal(500)] * 6, page([row("b")]), division=456)
+        streams = configured("journals", mode="full_refresh")
+        first = read(clock, streams)
+        clock.advance(24 * 3600)
+
+        run = read(clock, streams, first.state)
+
+        assert run.keys("journals") == ["a", "b"]
+
+
+class TestThenIncremental:
+    """A stream that is read incrementally after a full refresh gets what has changed and been deleted since."""
+
+    @staticmethod
+    def entry(key: str, version: int, at: str, kind: int = 2) -> dict[str, Any]:
+        deleted_at = date_json(f"2025-03-03T{at}:00")
+        return {
+            "ID": str(version),
+            "Timestamp": str(version),
+            "EntityKey": key,
+            "EntityType": kind,
+            "DeletedDate": deleted_at,
+        }
+
+    def test_a_row_deleted_since_the_full_refresh_gets_its_tombstone(self, api: ScriptedApi, clock: FakeClock) -> None:
+        api.on(ACCOUNTS, page([row("a", 5), row("b", 6)]), page([row("a", 5)]), page([]))
+        full = read(clock, configured("accounts:full_refresh"))
+        clock.advance(3600)
+        api.on("sync/Deleted", page([self.entry("long ago", 3, "01:00"), self.entry("b", 8, "10:30")]))
+
+        run = read(clock, configured("accounts"), full.state)
+        again = read(clock, configured("accounts"), run.state)
+
+        assert api.asked("sync/Deleted")[0].filter == "Timestamp gt 1L"
+        assert [(one["ID"], "_ab_cdc_deleted_at" in one) for one in run.records("accounts")] == [
+            ("b", True),
+            ("a", False),
+        ]
+        assert again.records("accounts") == []
+
+    @pytest.mark.parametrize("other", ["full_refresh", "incremental"])
+    def test_a_row_deleted_after_a_full_refresh_broke_off_gets_its_tombstone(
+        self, api: ScriptedApi, clock: FakeClock, other: str
+    ) -> None:
+        """It was read by the first run, and the second one goes on behind it: it must count from the first's start."""
+        lines = [invoice("gone", 1, 5), invoice("kept", 1, 7)]
+        streams = configured(f"sales_invoices:{other}", "sales_invoice_lines:full_refresh")
+        api.on(INVOICES, page(lines[:1], more="1"), *[refusal(500)] * 6, page(lines[1:]), page(lines[1:]))
+        broken = read(clock, streams)
+        clock.advance(4 * 3600)
+        full = read(clock, streams, broken.state)
+        clock.advance(3600)
+        api.on("sync/Deleted", page([self.entry("gone", 8, "11:30", kind=13)]))
+
+        run = read(clock, configured("sales_invoice_lines"), full.state)
+
+        assert (broken.keys("sales_invoice_lines"), full.keys("sales_invoice_lines")) == (["gone"], ["kept"])
+        assert ("gone", True) in [
+            (one["ID"], "_ab_cdc_deleted_at" in one) for one in run.records("sales_invoice_lines")
+        ]
