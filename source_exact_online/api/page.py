@@ -175,17 +175,22 @@ class PageDecoder:
             raise DamagedPageError(f"the link to the next page is {shown(link)}")
         return [self._row(row, repairs, body) for row in data], link
 
-    def rows(self, data: Sequence[object], repairs: list[Repair]) -> list[Row]:
+    def rows(self, data: Sequence[object], repairs: list[Repair], body: bytes) -> list[Row]:
         """Return typed rows out of parsed JSON, as embedded lines are; repairs are added to a list.
+
+        Args:
+            data: the rows.
+            repairs: gets what did not fit.
+            body: that they stand in, for Exact's own words.
 
         Raises:
             DamagedPageError: one of them is no row of this listing.
         """
-        rows = [self._row(row, repairs) for row in data]
+        rows = [self._row(row, repairs, body) for row in data]
         self._prove_division(rows)
         return rows
 
-    def _row(self, row: object, repairs: list[Repair], body: bytes = b"") -> Row:
+    def _row(self, row: object, repairs: list[Repair], body: bytes) -> Row:
         if not isinstance(row, dict) or "error" in row or any(row.get(name) is None for name in self._shape.key):
             raise DamagedPageError(words_in(body) or f"a row lacks its key {', '.join(self._shape.key)}")
         values: dict[str, Any] = {}
