@@ -175,13 +175,13 @@ class PageDecoder:
             raise DamagedPageError(f"the link to the next page is {shown(link)}")
         return [self._row(row, repairs, body) for row in data], link
 
-    def rows(self, data: Sequence[object], repairs: list[Repair], body: bytes) -> list[Row]:
+    def rows(self, data: Sequence[object], repairs: list[Repair], body: bytes = b"") -> list[Row]:
         """Return typed rows out of parsed JSON, as embedded lines are; repairs are added to a list.
 
         Args:
             data: the rows.
             repairs: gets what did not fit.
-            body: that they stand in, for Exact's own words.
+            body: that they stand in, for Exact's own words; empty if there is none.
 
         Raises:
             DamagedPageError: one of them is no row of this listing.
