@@ -173,9 +173,6 @@ class ListPartition:
         """Begin the listing: with its sync timestamp where one is needed, else with the first page."""
         started_at = int(self._client.server_clock.now_ms())
         full_refresh = all(reader.full_refresh for reader in self._readers)
-        resumed = [reader.in_progress for reader in self._readers if reader.in_progress is not None]
-        if self._is_feed and full_refresh and len(resumed) == len(self._readers):
-            started_at = min(listing.started_at for listing in resumed)
         self._listing = InProgressListing(
             started_at, full_refresh, highest_modified=self._query.modified_when_listed(started_at)
         )

@@ -155,10 +155,16 @@ class StreamReader:
         return rows
 
     def after(self, listing: InProgressListing, *, finished: bool, ascending: bool) -> Position:
-        """Return the position once a listing has come as far as this."""
+        """Return the position once a listing has come as far as this.
+
+        A full refresh of a feed that goes on behind the rows of an earlier run began with that run.
+        """
         listing = replace(listing, full_refresh=self.full_refresh)
+        is_feed = self.definition.transport is Transport.FEED
+        if is_feed and self.full_refresh and self.in_progress is not None:
+            listing = replace(listing, started_at=self.in_progress.started_at)
         if finished:
             return transitions.listing_finished(self.position, listing, self.clock)
-        if self.definition.transport is not Transport.FEED:
+        if not is_feed:
             return transitions.list_checkpoint(self.position, listing)
         return transitions.feed_checkpoint(self.position, listing) if ascending else self.position

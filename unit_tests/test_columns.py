@@ -1,0 +1,89 @@
+"""Columns: only those that are wanted are asked for, and those that Exact refuses are left out."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+import pytest
+
+from unit_tests.exact_fakes import (
+    FakeClock,
+    ScriptedApi,
+    Sent,
+    configured,
+    page,
+    read,
+    refusal,
+    row,
+)
+
+ACCOUNTS = "sync/CRM/Accounts"
+JOURNALS = "financial/Journals"
+INVOICES = "sync/SalesInvoice/SalesInvoices"
+SYNC_TIMESTAMP = "read/sync/Sync/SyncTimestamp"
+
+
+@pytest.fixture(autouse=True)
+def one_division(api: ScriptedApi) -> None:
+    api.divisions(123).always("sync/Deleted", page([]))
+
+
+def invoice(key: str, line: int | None, version: int, **columns: Any) -> dict[str, Any]:
+    return row(key, version, InvoiceID="i1", LineNumber=line, **columns)
+
+
+class TestColumns:
+    TEXT = "De kolom 'Description' bestaat niet."
+
+    def test_a_refused_column_is_dropped_once_with_a_warning(
+        self, api: ScriptedApi, clock: FakeClock, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        api.divisions(123, 456)
+        api.on(JOURNALS, refusal(400, self.TEXT), page([row("a", Code="10")]), division=123)
+        api.on(JOURNALS, page([row("b", Code="20")]), division=456)
+
+        run = read(clock, configured("journals", columns=("ID", "Code", "Description")))
+
+        assert [("Description" in one.select) for one in api.asked(JOURNALS)] == [True, False, False]
+        assert sorted(record["Code"] for record in run.records("journals")) == ["10", "20"]
+        assert run.error is None
+        warned = [one for one in caplog.records if one.levelno == logging.WARNING and "Description" in one.message]
+        assert len(warned) == 1
+
+    def test_two_divisions_that_refuse_at_once_cost_a_refusal_each(self, api: ScriptedApi, clock: FakeClock) -> None:
+        api.divisions(123, 456)
+        for division, key in ((123, "a"), (456, "b")):
+            api.on(JOURNALS, refusal(400, self.TEXT), page([row(key)]), division=division)
+        together = threading.Barrier(2, timeout=10)
+
+        def wait_for_each_other(sent: Sent) -> None:
+            if sent.path == JOURNALS and "Description" in sent.select:
+                together.wait()
+
+        api.before = wait_for_each_other
+
+        run = read(clock, configured("journals", columns=("ID", "Description")), num_workers=2)
+
+        assert sorted(run.keys("journals")) == ["a", "b"]
+        assert run.error is None
+
+    @pytest.mark.parametrize("text", ["The column 'ID' cannot be selected.", "Bad Request - Error in query syntax."])
+    def test_a_refusal_that_names_no_column_to_spare_is_an_error(
+        self, api: ScriptedApi, clock: FakeClock, text: str
+    ) -> None:
+        api.on(JOURNALS, refusal(400, text))
+
+        run = read(clock, configured("journals", columns=("ID", "Code")))
+
+        assert run.error is not None
+        assert text in str(run.error.message)
+        assert run.statuses == {"journals": "INCOMPLETE"}
+
+    def test_unticked_columns_are_off_the_wire(self, api: ScriptedApi, clock: FakeClock) -> None:
+        api.on(JOURNALS, page([]))
+
+        read(clock, configured("journals", columns=("Code",)))
+
+        assert set(api.asked(JOURNALS)[0].select) == {"ID", "Modified", "Code"}
