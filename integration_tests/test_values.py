@@ -24,7 +24,7 @@ INSTANTS = {
     "a summer's day": ("2024-07-01T22:00:00+00:00", "2024-07-01T22:00:00.000+00:00"),
     "a winter's day": ("2024-01-15T23:00:00.001+00:00", "2024-01-15T23:00:00.001+00:00"),
 }
-"""What changed when, and what the record has to say. In the repeated hour it is told as the second, which has passed."""
+"""What changed when, and what the record has to say: of two possible instants the second, which has passed."""
 
 AMOUNTS = [0.1 + 0.2, 1234567.89, -0.01, 1e-7, 123456789012.345, 2.0**53 + 2, 4503599627370497.5, 0.0, -9075.0]
 """Doubles whose last digit is easily lost, and whole ones, which Exact sends without decimals."""
