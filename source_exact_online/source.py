@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any, cast
 
 from airbyte_cdk.models import (
@@ -12,7 +12,6 @@ from airbyte_cdk.models import (
     AirbyteMessage,
     AirbyteStateMessage,
     ConfiguredAirbyteCatalog,
-    FailureType,
     Status,
 )
 from airbyte_cdk.sources import AbstractSource
@@ -147,7 +146,7 @@ class SourceExactOnline(AbstractSource):
         """Read the configured streams, the records of a page as ready lines.
 
         Raises:
-            AirbyteTracedException: nothing could be read, or some streams ended incomplete.
+            AirbyteTracedException: nothing can be read; while iterating, some streams ended incomplete.
         """
         now = self._clock.now()
         parsed = parse_config(config, now)
@@ -179,9 +178,7 @@ class SourceExactOnline(AbstractSource):
             positions=plan.positions,
             columns=plan.columns,
         )
-        yield from scheduler.run()
-        if scheduler.failures:
-            raise _incomplete(scheduler.failures)
+        return scheduler.run()
 
     def shutdown(self) -> None:
         """Let a token refresh that is under way finish, so that its answer is not lost when the process ends.
@@ -230,15 +227,3 @@ def _naming_the_file(path: str, content: str) -> Iterator[None]:
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise config_error(f"The file {path} does not hold {content}: {reason}") from None
-
-
-def _incomplete(failures: Mapping[str, Sequence[AirbyteTracedException]]) -> AirbyteTracedException:
-    """The run's one closing error: which streams are incomplete and why the first is."""
-    types = {failure.failure_type for reasons in failures.values() for failure in reasons}
-    kind = next(
-        (kind for kind in (FailureType.config_error, FailureType.system_error) if kind in types),
-        FailureType.transient_error,
-    )
-    first = next(failure for reasons in failures.values() for failure in reasons if failure.failure_type is kind)
-    message = f"{len(failures)} streams are incomplete ({', '.join(failures)}). {first.message}"
-    return AirbyteTracedException(message=message, internal_message=first.internal_message, failure_type=kind)

@@ -34,7 +34,8 @@ from source_exact_online.api.client import ExactClient
 from source_exact_online.catalog.definitions import catalog
 from source_exact_online.source import SourceExactOnline
 from source_exact_online.state.stream_state import VERSION
-from unit_tests.fake_clock import FakeClock
+from unit_tests.fake_clock import START as START
+from unit_tests.fake_clock import FakeClock as FakeClock
 
 BASE_URL = "https://start.exactonline.nl"
 SECRETS = ("cl1ent-id", "cl1ent-s3cret", "refresh!s3cret", "access-s3cret")

@@ -147,27 +147,27 @@ class TestCircuitBreaker:
     def test_other_endpoints_and_divisions_go_on(self, clock: FakeClock) -> None:
         breaker = CircuitBreaker(clock)
         for _ in range(ALLOWED):
-            breaker.record("accounts", 1, 400)
+            breaker.record(("accounts", 1), 400)
 
-        assert breaker.is_open("accounts", 1)
-        assert not breaker.is_open("accounts", 2)
-        assert not breaker.is_open("items", 1)
+        assert breaker.is_open(("accounts", 1))
+        assert not breaker.is_open(("accounts", 2))
+        assert not breaker.is_open(("items", 1))
 
     def test_it_closes_when_the_hour_is_over(self, clock: FakeClock) -> None:
         breaker = CircuitBreaker(clock)
         for _ in range(ALLOWED):
-            breaker.record("accounts", 1, 404)
+            breaker.record(("accounts", 1), 404)
             clock.advance(60)
         clock.advance(3600 - ALLOWED * 60 - 1)
-        assert breaker.is_open("accounts", 1)
+        assert breaker.is_open(("accounts", 1))
 
         clock.advance(2)
 
-        assert not breaker.is_open("accounts", 1)
+        assert not breaker.is_open(("accounts", 1))
 
     def test_only_what_exact_counts_is_counted(self, clock: FakeClock) -> None:
         breaker = CircuitBreaker(clock)
         for status in (200, 408, 429, 500, 503) * 10:
-            breaker.record("accounts", 1, status)
+            breaker.record(("accounts", 1), status)
 
-        assert not breaker.is_open("accounts", 1)
+        assert not breaker.is_open(("accounts", 1))

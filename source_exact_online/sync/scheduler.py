@@ -110,7 +110,11 @@ class Scheduler:
         return {name: status.failures for name, status in self._stream_status.items() if status.failures}
 
     def run(self) -> Iterator[Message]:
-        """Read everything; yield the messages to emit."""
+        """Read everything; yield the messages to emit.
+
+        Raises:
+            AirbyteTracedException: some streams ended incomplete.
+        """
         for stream, status in self._stream_status.items():
             yield self._messages.started(stream)
             yield from self._begin(stream)
@@ -118,6 +122,8 @@ class Scheduler:
                 yield from self._end(stream)
         yield from self._inline() if self._workers == 1 else self._threaded()
         self._progress_log.close(self._contexts)
+        if self.failures:
+            raise _incomplete(self.failures)
 
     def _begin(self, stream: str) -> Iterator[Message]:
         """Set the positions that hold before anything is read, such as the moment from which on deletions count."""
@@ -300,3 +306,15 @@ def _traced(error: Exception) -> AirbyteTracedException:
         message=f"An unexpected answer of Exact Online could not be read ({type(error).__name__}). "
         "The progress so far is saved.",
     )
+
+
+def _incomplete(failures: Mapping[str, Sequence[AirbyteTracedException]]) -> AirbyteTracedException:
+    """Return the run's one closing error: which streams are incomplete, and why the first is."""
+    types = {failure.failure_type for reasons in failures.values() for failure in reasons}
+    kind = next(
+        (kind for kind in (FailureType.config_error, FailureType.system_error) if kind in types),
+        FailureType.transient_error,
+    )
+    first = next(failure for reasons in failures.values() for failure in reasons if failure.failure_type is kind)
+    message = f"{len(failures)} streams are incomplete ({', '.join(failures)}). {first.message}"
+    return AirbyteTracedException(message=message, internal_message=first.internal_message, failure_type=kind)
