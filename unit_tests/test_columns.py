@@ -87,3 +87,43 @@ class TestColumns:
         read(clock, configured("journals", columns=("Code",)))
 
         assert set(api.asked(JOURNALS)[0].select) == {"ID", "Modified", "Code"}
+
+
+class TestNewColumns:
+    """Columns that an earlier run did not read: old rows stay empty there, and somebody has to know."""
+
+    @staticmethod
+    def warned(caplog: pytest.LogCaptureFixture) -> list[str]:
+        return [one.message for one in caplog.records if "is new" in one.message and one.levelno == logging.WARNING]
+
+    @pytest.fixture(autouse=True)
+    def quiet(self, api: ScriptedApi) -> None:
+        api.divisions(123, 456).always(JOURNALS, page([row("a")]))
+
+    def test_they_are_warned_of_once(self, clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
+        first = read(clock, configured("journals"))
+        more = configured("journals", columns=("ID", "Code", "Description"))
+
+        second = read(clock, more, first.state)
+        (line,) = self.warned(caplog)
+        caplog.clear()
+        read(clock, more, second.state)
+
+        assert line.startswith("Code, Description of journals is new")
+        assert "refreshed" in line
+        assert self.warned(caplog) == []
+
+    @pytest.mark.parametrize("columns", [("ID",), ("ID", "Code")])
+    def test_fewer_or_the_same_ones_are_nothing_to_tell(
+        self, clock: FakeClock, columns: tuple[str, ...], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        first = read(clock, configured("journals", columns=("ID", "Code")))
+
+        read(clock, configured("journals", columns=columns), first.state)
+
+        assert self.warned(caplog) == []
+
+    def test_a_first_run_has_no_new_ones(self, clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
+        read(clock, configured("journals", columns=("ID", "Code")))
+
+        assert self.warned(caplog) == []

@@ -131,3 +131,14 @@ class TestList:
 
         assert run.error is not None
         assert len(api.asked(JOURNALS)) <= 2
+
+    def test_a_filter_that_is_refused_and_demanded_costs_two_calls(self, api: ScriptedApi, clock: FakeClock) -> None:
+        """Whatever comes after would be one of them again."""
+        api.on(JOURNALS, refusal(400, "Filtering on these fields is not supported: Modified"))
+        api.always(JOURNALS, refusal(400, "This endpoint has mandatory filtering applied."))
+
+        run = read(clock, configured("journals"), state_of(journals={"cursor": "2025-03-01T10:00:00.000"}))
+
+        assert run.statuses == {"journals": "INCOMPLETE"}
+        assert "mandatory filtering" in str(run.error)
+        assert len(api.asked(JOURNALS)) == 2

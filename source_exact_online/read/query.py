@@ -188,7 +188,7 @@ class Query:
 
     def demand_filter(self) -> bool:
         """Filter even where all rows are wanted; return whether that changes the request."""
-        if self._definition.transport is not Transport.LIST or self._condition() is not None:
+        if self._definition.transport is not Transport.LIST or not self._is_filtered or self._condition() is not None:
             return False
         self._demands_filter = True
         return True
