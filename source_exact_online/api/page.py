@@ -23,6 +23,8 @@ from urllib.parse import urljoin
 
 import msgspec
 
+from source_exact_online.api.errors import shortened
+
 METADATA = "__metadata"
 
 Row = Any
@@ -379,7 +381,7 @@ def words_in(body: bytes) -> str:
     text = found[1].decode("utf-8", "replace")
     with contextlib.suppress(ValueError):
         text = json.loads(f'"{text}"', strict=False)
-    return " ".join(text.split())[:300]
+    return shortened(text)
 
 
 def following(url: str, link: str) -> str:
