@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
+from source_exact_online.catalog.definitions import catalog
 from tools import stream_tables
 from tools.reference import REPOSITORY
 from tools.stream_tables import table
@@ -41,6 +42,7 @@ TOKEN_ACTIONS = {
     "report": "the sync ends and passes on what Exact says; not repeated",
 }
 
+_COUNT = re.compile(r"\d+ streams in all")
 _BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 
@@ -75,7 +77,8 @@ TABLES: Mapping[str, Callable[[], str]] = {
 
 
 def with_tables(document: str) -> str:
-    """Return a document with its tables as they should be."""
+    """Return a document with its tables, and the number of streams, as they should be."""
+    document = _COUNT.sub(f"{len(catalog())} streams in all", document)
     return _BLOCK.sub(lambda block: f"{block[1]}{TABLES[block[2]]()}{block[3]}", document)
 
 
