@@ -279,6 +279,7 @@ class TestEnd:
         assert code == 130
         assert not of_type(messages, "RECORD")
 
+    @pytest.mark.slow
     def test_a_closed_pipe_ends_the_process_quietly(self) -> None:
         process = subprocess.Popen(
             [sys.executable, "-c", SCRIPT, "discover", "--config", os.devnull],
