@@ -178,6 +178,12 @@ RUNS = st.lists(
 @example(night=NIGHTS[1], seconds=1, lookback=0, runs=[(1, [0], {}, None), (2400, [1], {}, None)])
 @example(night=NIGHTS[2], seconds=1, lookback=0, runs=[(1, [4, 3, 2, 1, 0], {}, 7)])
 @example(night=NIGHTS[2], seconds=40, lookback=0, runs=[(1, [0, 1, 2, 3, 4, 5], {6: -1, 7: -6}, None)])
+@example(
+    night=NIGHTS[2],
+    seconds=1,
+    lookback=0,
+    runs=[(1, [0, 2, 4], {}, None), (60, [-1], {}, None), (60, [-3], {}, None), (60, [-5], {}, 9)],
+)
 def test_whatever_changes_and_whatever_dies_in_the_end_every_row_is_there(
     night: datetime, seconds: int, lookback: int, runs: list[tuple[int, list[int], dict[int, int], int | None]]
 ) -> None:
