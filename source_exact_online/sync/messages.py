@@ -47,13 +47,7 @@ class Messages:
         self._running: set[str] = set()
         self._unsaved: Counter[str] = Counter()
         self._saved_at: dict[str, float] = {}
-        self._counts: Counter[str] = Counter()
         self._emitted: dict[str, dict[str, Position]] = {}
-
-    @property
-    def total(self) -> int:
-        """Number of records emitted so far."""
-        return self._counts.total()
 
     def started(self, stream: str) -> AirbyteMessage:
         """Return the status message of a stream that has begun."""
@@ -80,7 +74,6 @@ class Messages:
                 record=AirbyteRecordMessage(stream=stream, data=msgspec.to_builtins(record), emitted_at=emitted_at),
             )
         self._unsaved[stream] += len(records)
-        self._counts[stream] += len(records)
 
     def checkpoint(self, state: StreamState) -> Iterator[AirbyteMessage]:
         """Yield the state message, if it is worth one now."""
