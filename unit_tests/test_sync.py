@@ -22,6 +22,7 @@ from source_exact_online.api.request import RetryAfter
 from source_exact_online.api.site_health import SiteDown
 from source_exact_online.api.usage import Usage
 from source_exact_online.read.partition import PageResult
+from source_exact_online.read.records import RecordBatch
 from source_exact_online.state.position import DeletionsRead, Position
 from source_exact_online.state.stream_state import StreamState
 from source_exact_online.sync.messages import QUIET_SECONDS, Messages
@@ -86,7 +87,8 @@ class FakePartition:
 
 
 def rows(stream: str, *keys: str, finished: bool = False) -> PageResult:
-    return PageResult({name: [{"ID": key} for key in keys] for name in stream.split("+")}, finished=finished)
+    batches = [RecordBatch.of(name, [{"ID": key} for key in keys], 1) for name in stream.split("+")]
+    return PageResult(batches, finished=finished)
 
 
 def pages(stream: str, count: int, division: int = 1, **settings: Any) -> FakePartition:
@@ -113,10 +115,17 @@ class Sync:
     run: Run = field(default_factory=Run)
 
     def messages(self) -> Iterator[AirbyteMessage]:
-        return self.scheduler.run()
+        for message in self.scheduler.run():
+            yield from message.messages() if isinstance(message, RecordBatch) else [message]
 
     def read(self) -> Run:
-        self.run.messages.extend(AirbyteMessageSerializer.dump(message) for message in self.messages())
+        """Run to the end. That streams are incomplete is in `scheduler.failures` as well."""
+        try:
+            for message in self.messages():
+                self.run.messages.append(AirbyteMessageSerializer.dump(message))
+        except AirbyteTracedException:
+            if not self.scheduler.failures:
+                raise
         return self.run
 
 
@@ -310,11 +319,11 @@ class TestStates:
 
         dead = threading.Event()
         one = sync(clock, FakePartition("items", [dies]), FakePartition("accounts", [comes_late], 2), workers=2)
-        messages = one.messages()
-        for message in messages:
-            one.run.messages.append(AirbyteMessageSerializer.dump(message))
-            if one.scheduler.failures:
-                dead.set()
+        with pytest.raises(AirbyteTracedException, match="2 streams are incomplete"):
+            for message in one.messages():
+                one.run.messages.append(AirbyteMessageSerializer.dump(message))
+                if one.scheduler.failures:
+                    dead.set()
 
         assert one.run.statuses == {"items": "INCOMPLETE", "accounts": "INCOMPLETE"}
         assert one.run.records("accounts") == []
