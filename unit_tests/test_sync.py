@@ -37,7 +37,6 @@ FAULT = error_of(resolution_for(500, {}, b"", ITEMS))
 DAY_SPENT = error_of(resolution_of(ErrorKind.DAY_QUOTA_SPENT, "calls used today", ITEMS))
 REDIRECTED = error_of(resolution_for(302, {"Location": "https://proxy.example/"}, b"", ITEMS))
 TOKEN_DEAD = error_of(resolution_for(401, {}, b"", ITEMS))
-NO_TOKEN = AirbyteTracedException(message="Log in again.", failure_type=FailureType.config_error)
 
 Outcome = PageResult | RetryAfter
 Act = Outcome | Exception | Callable[[], Outcome]
