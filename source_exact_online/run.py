@@ -50,8 +50,9 @@ def run() -> NoReturn:
     source = SourceExactOnline()
     code = _speak(source, arguments)
     source.shutdown()
-    with contextlib.suppress(OSError):
-        sys.stdout.flush()
+    if sys.stdout is not None:
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
     if code == 128 + signal.SIGTERM:
         # Who asked for the end expects to see a process that the signal has ended.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
