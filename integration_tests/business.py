@@ -11,7 +11,7 @@ from typing import Any
 from exact_online_sandbox.rows import RowError
 from integration_tests.destination import Key, Record
 from integration_tests.direct import DirectSandbox
-from integration_tests.truth import ENDPOINTS, WALL_CLOCK, belongs, parse_time, utc_text
+from integration_tests.truth import ENDPOINTS, belongs, parse_time, utc_text
 
 Row = dict[str, Any]
 
@@ -29,8 +29,6 @@ class Kind:
         logged: whether its deletions are logged.
         feed: whether it is read by row version.
         dated: whether it has a ``Modified`` of its own; else it is found, and dated, by its header.
-        looked_up: whether a feed begins at a moment by way of SyncTimestamp, and so may pass over a change that left
-            ``Modified`` alone.
     """
 
     entity: str
@@ -41,7 +39,6 @@ class Kind:
     logged: bool = True
     feed: bool = True
     dated: bool = True
-    looked_up: bool = False
 
     def __repr__(self) -> str:
         return self.stream
@@ -49,17 +46,16 @@ class Kind:
 
 KINDS = (
     Kind("crm/Accounts", "accounts", "Name"),
-    Kind("financialtransaction/TransactionLines", "transaction_lines", "Notes", looked_up=True),
-    Kind("salesinvoice/SalesInvoices", "sales_invoices", "Description", key="InvoiceID", looked_up=True),
+    Kind("financialtransaction/TransactionLines", "transaction_lines", "Notes"),
+    Kind("salesinvoice/SalesInvoices", "sales_invoices", "Description", key="InvoiceID"),
     Kind(
         "salesinvoice/SalesInvoiceLines",
         "sales_invoice_lines",
         "Notes",
         parent=("InvoiceID", "salesinvoice/SalesInvoices"),
-        looked_up=True,
     ),
     Kind("logistics/ItemGroups", "item_groups", "Description", logged=False, feed=False),
-    Kind("salesorder/SalesOrders", "sales_orders", "Description", key="OrderID", looked_up=True),
+    Kind("salesorder/SalesOrders", "sales_orders", "Description", key="OrderID"),
     Kind(
         "salesorder/SalesOrderOrderChargeLines",
         "sales_order_order_charge_lines",
@@ -85,13 +81,7 @@ def alike(found: Record, expected: Record) -> bool:
         return False
     if found["Modified"] == expected["Modified"] or None in (found["Modified"], expected["Modified"]):
         return bool(found["Modified"] == expected["Modified"])
-    return bool(utc_text(parse_time(found["Modified"])) == expected["Modified"])
-
-
-def _is_repeated(modified: str) -> bool:
-    """Whether Exact's clock showed that moment twice."""
-    wall = parse_time(modified).astimezone(WALL_CLOCK)
-    return wall.replace(fold=0).utcoffset() != wall.replace(fold=1).utcoffset()
+    return utc_text(parse_time(found["Modified"])) == utc_text(parse_time(expected["Modified"]))
 
 
 class Business:
@@ -99,8 +89,6 @@ class Business:
 
     Two things a destination cannot know, whoever reads: in a list without row versions, a change that left ``Modified``
     alone, and a deletion that nothing logs. There the old row is as good as the new one until the row changes visibly.
-    A feed that starts again by ``Modified`` (a moved division) passes over such changes as well. And where ``Modified``
-    lies in the hour that the clock shows twice, it may be told as the other of the two once it is told again.
     """
 
     def __init__(self, sandbox: DirectSandbox) -> None:
@@ -110,9 +98,7 @@ class Business:
         self._number = 0
         self._gone: defaultdict[tuple[str, int], list[Row]] = defaultdict(list)
         self._old: defaultdict[tuple[str, Key], list[Record]] = defaultdict(list)
-        self._unseen: defaultdict[tuple[str, int], dict[Key, Record]] = defaultdict(dict)
         self._forgotten: set[tuple[str, Key]] = set()
-        self._moved: set[tuple[str, int]] = set()
 
     # -- changes ---------------------------------------------------------------------------------------------------
 
@@ -202,11 +188,6 @@ class Business:
     def move(self, division: int) -> None:
         """Move a division to another database."""
         self._tick("move", division)
-        for kind in KINDS:
-            if kind.looked_up:
-                self._moved.add((kind.stream, division))
-                for key, record in self._unseen.pop((kind.stream, division), {}).items():
-                    self._old[kind.stream, key].append(record)
         self.sandbox.store.move_division(division, at=self.sandbox.now())
 
     def rename(self, division: int) -> None:
@@ -233,11 +214,6 @@ class Business:
             found[(division,) if stream == "divisions" else (row["ID"], division)] = record
         return found
 
-    def seen(self, stream: str, division: int) -> None:
-        """Everything up to now has been read by a run that came to its end."""
-        self._unseen.pop((stream, division), None)
-        self._moved.discard((stream, division))
-
     def may_be(self, stream: str, key: Key, found: Record, now: Record) -> bool:
         """Whether a destination may hold that for a row, as it cannot know better."""
         return any(alike(found, old) and old["Modified"] == now["Modified"] for old in self._old[stream, key])
@@ -260,15 +236,12 @@ class Business:
                 continue
             if new["Modified"] != old["Modified"] or new["Modified"] is None:
                 self._forget(kind.stream, key)
-            elif kind.feed and (kind.stream, division) not in self._moved and not _is_repeated(old["Modified"]):
-                self._unseen[kind.stream, division].setdefault(key, old)
-            else:
+            elif not kind.feed:
                 self._old[kind.stream, key].append(old)
 
     def _forget(self, stream: str, key: Key) -> None:
         self._old.pop((stream, key), None)
         self._forgotten.discard((stream, key))
-        self._unseen[stream, key[-1]].pop(key, None)
 
     def _pick(self, kind: Kind, division: int, pick: int) -> Row | None:
         rows = list(self.sandbox.store.rows(division, kind.entity))

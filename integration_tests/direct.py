@@ -23,7 +23,9 @@ from airbyte_cdk.models import (
     AirbyteStateMessageSerializer,
     ConfiguredAirbyteCatalogSerializer,
 )
-from requests.adapters import BaseAdapter
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from requests.adapters import BaseAdapter, HTTPAdapter
+from urllib3 import HTTPResponse
 
 from exact_online_sandbox.api import Api
 from exact_online_sandbox.clock import Clock
@@ -33,6 +35,7 @@ from exact_online_sandbox.store import Store
 from exact_online_sandbox.truth import truth_rows
 from integration_tests.protocol import Message
 from source_exact_online.api import client
+from source_exact_online.api.exact_time import WallClock
 from source_exact_online.catalog.definitions import catalog
 from source_exact_online.source import SourceExactOnline
 
@@ -85,12 +88,10 @@ class SandboxAdapter(BaseAdapter):
         with self._lock:
             self.requests += 1
             answer = self._api.handle(asked)
-        response = requests.Response()
-        response.status_code = answer.status
-        response.headers.update(dict(answer.headers))
-        response.raw = io.BytesIO(answer.body)
-        response.request, response.url = request, url
-        return response
+        if answer.cut:
+            raise requests.ConnectionError(f"the connection was {answer.cut}")
+        raw = HTTPResponse(io.BytesIO(answer.body), dict(answer.headers), answer.status, preload_content=False)
+        return HTTPAdapter().build_response(request, raw)
 
     def close(self) -> None:
         """Nothing to close."""
@@ -115,11 +116,13 @@ class DirectRun:
         messages: as JSON documents.
         warnings: what was logged as a warning or an error.
         killed: whether it was killed.
+        error: what it ended with, in words; empty if all went well.
     """
 
     messages: list[Message] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     killed: bool = False
+    error: str = ""
 
     def records(self, stream: str) -> list[dict[str, Any]]:
         """Records of a stream, tombstones included."""
@@ -128,6 +131,12 @@ class DirectRun:
             for one in self.messages
             if one["type"] == "RECORD" and one["record"]["stream"] == stream
         ]
+
+    @property
+    def complete(self) -> frozenset[str]:
+        """Streams that ended well."""
+        statuses = [one["trace"].get("stream_status", {}) for one in self.messages if one["type"] == "TRACE"]
+        return frozenset(one["stream_descriptor"]["name"] for one in statuses if one.get("status") == "COMPLETE")
 
     def states(self) -> dict[str, dict[str, Any]]:
         """Last state of each stream that has one."""
@@ -159,10 +168,12 @@ class DirectSandbox:
         self.box = Sandbox(self.store, clock)
         settings = self.box.settings
         settings.quota.minute_limit = settings.quota.daily_limit = settings.tokens.life_seconds = ENOUGH
+        settings.errors.limit = 0  # switched off
         self.box.register(*CLIENT)
         self.divisions = divisions
         self._credentials = self._log_in()
         self._adapter = SandboxAdapter(self.box)
+        self._wall_clock = WallClock()  # it remembers what has passed, and other sandboxes' clocks show other times
 
     def now(self) -> datetime:
         """The sandbox's time."""
@@ -197,6 +208,7 @@ class DirectSandbox:
         *,
         full: frozenset[str] = frozenset(),
         between: Between | None = None,
+        may_fail: bool = False,
         **config: Any,
     ) -> DirectRun:
         """Run `read`.
@@ -206,7 +218,11 @@ class DirectSandbox:
             states: what earlier runs left, by stream.
             full: streams to read in full.
             between: called before each message is asked for.
+            may_fail: whether some streams may end incomplete, or the run altogether.
             config: fields of the configuration.
+
+        Raises:
+            AirbyteTracedException: the run has failed and must not.
         """
         raw = self.config(**{"num_workers": 1, **config})
         given = [AirbyteStateMessageSerializer.load(json.loads(json.dumps(one))) for one in (states or {}).values()]
@@ -227,10 +243,14 @@ class DirectSandbox:
             return made
 
         try:
-            with patch.object(client, "new_session", session):
+            with patch.multiple(client, new_session=session, AMSTERDAM=self._wall_clock):
                 source = SourceExactOnline(SandboxClock(self.box.clock))
                 messages = source.read(logger, raw, configured, given)
                 self._consume(iter(messages), run, between)
+        except AirbyteTracedException as error:
+            if not may_fail:
+                raise
+            run.error = str(error.message)
         finally:
             logger.removeHandler(warnings)
             logger.setLevel(level)

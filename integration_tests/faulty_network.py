@@ -226,7 +226,7 @@ class Inside:
     def expected(self, stream: str, divisions: Sequence[int] | None = None) -> dict[tuple[Any, ...], Record]:
         """Records of a stream by primary key, as they have to be."""
         records = [
-            expected_record(stream, division, row)
+            expected_record(stream, division, row, self.box.clock.now())
             for division in divisions or self.divisions
             for row in json.loads(b"".join(truth_rows(self.box, division, ENDPOINTS[stream])))["rows"]
             if belongs(stream, row)

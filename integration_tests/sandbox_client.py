@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote
@@ -25,7 +27,18 @@ Row = dict[str, Any]
 START_SECONDS = 120
 """Longest time for a sandbox to invent its books and listen."""
 
+NOW = os.environ.get("SANDBOX_NOW")
+"""Moment at which the clock of every sandbox begins, ISO 8601; the machine's time where it is not set.
+
+It makes visible which tests depend on the time: `SANDBOX_NOW=2025-10-26T00:30:00Z make integration`.
+"""
+
 _numbers = itertools.count(1)
+
+
+def noon() -> str:
+    """Today at 12:00 UTC: far from the moment at which Exact's day ends, for tests that count a day's calls."""
+    return datetime.now(timezone.utc).replace(hour=12, minute=0, second=0, microsecond=0).isoformat()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +91,8 @@ class Sandbox:
             options: of its command line.
         """
         ready = folder / f"ready-{next(_numbers)}.json"
-        command = [sys.executable, "-m", "exact_online_sandbox", "--port", "0", "--ready-file", str(ready), *options]
+        command = [sys.executable, "-m", "exact_online_sandbox", "--port", "0", "--ready-file", str(ready)]
+        command += [*(("--now", NOW) if NOW else ()), *options]
         with (folder / f"{ready.stem}.log").open("w") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, env=environment(), text=True)
         deadline = time.monotonic() + START_SECONDS
@@ -153,6 +167,10 @@ class Sandbox:
 
     # -- data ------------------------------------------------------------------------------------------------------
 
+    def now(self) -> datetime:
+        """The sandbox's time, aware UTC."""
+        return datetime.fromisoformat(self.get("clock")["now"])
+
     def truth(self, endpoint: str, division: int | None = None) -> list[Row]:
         """Rows of an endpoint as the sandbox keeps them: instants with a zone, business dates without."""
         answer = self.get(f"truth/{division or self.divisions[0]}/{quote(endpoint)}")
@@ -161,15 +179,15 @@ class Sandbox:
 
     def expected(self, stream: str, divisions: Iterable[int] | None = None) -> dict[tuple[Any, ...], Record]:
         """Records of a stream by primary key, as they have to be now."""
-        records = []
+        records, now = [], self.now()
         if stream == "divisions":
             wanted = set(self.divisions if divisions is None else divisions)
             rows = [row for row in self.truth(ENDPOINTS[stream]) if row["Code"] in wanted]
-            records = [expected_record(stream, row["Code"], row) for row in rows]
+            records = [expected_record(stream, row["Code"], row, now) for row in rows]
         else:
             for division in self.divisions if divisions is None else divisions:
                 rows = [row for row in self.truth(ENDPOINTS[stream], division) if belongs(stream, row)]
-                records += [expected_record(stream, division, row) for row in rows]
+                records += [expected_record(stream, division, row, now) for row in rows]
         return {primary_key(stream, record): record for record in records}
 
     def insert(self, division: int, entity: str, row: Row, at: str | None = None) -> Row:

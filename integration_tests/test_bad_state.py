@@ -19,10 +19,10 @@ def stream_state(stream: str, blob: dict[str, Any]) -> list[dict[str, Any]]:
 UNFIT_STATES = {
     "journals": {"Modified": "2026-01-01T00:00:00Z"},
     "cost_centers": {"version": 1, "divisions": []},
-    "cost_units": {"version": 1, "divisions": {"{division}": {"Modified": 4711}}},
+    "cost_units": {"version": 1, "divisions": {"{division}": {"cursor": 4711}}},
     "gl_accounts": {"version": 1, "divisions": {"{division}": "done"}},
-    "accounts": {"version": 1, "divisions": {"{division}": {"Timestamp": "many"}}},
-    "items": {"version": 1, "divisions": {"{division}": {"pass": {}}}},
+    "accounts": {"version": 1, "divisions": {"{division}": {"row_version": "many"}}},
+    "items": {"version": 1, "divisions": {"{division}": {"in_progress": {}}}},
     "item_groups": {"version": "one", "divisions": {}},
 }
 """By stream: a state of another connector, of a wrong type, with a number for a time, and so on."""
@@ -42,7 +42,7 @@ def test_states_that_do_not_fit_are_ignored_with_a_warning_each(clean: Sandbox) 
 
 def test_a_state_from_the_future_skips_no_rows(clean: Sandbox) -> None:
     division = clean.divisions[0]
-    blob = {"version": 1, "divisions": {str(division): {"Modified": "2199-01-01T00:00:00.000"}}}
+    blob = {"version": 1, "divisions": {str(division): {"cursor": "2199-01-01T00:00:00.000"}}}
 
     run = clean.connection(divisions=[division]).read(["journals"], stream_state("journals", blob), succeeds=None)
 
@@ -58,8 +58,8 @@ def test_a_row_version_from_the_future_skips_no_rows(clean: Sandbox) -> None:
     first = clean.connection(divisions=[division]).read(["accounts"])
     state = deepcopy(first.state)
     position = state[0]["stream"]["stream_state"]["divisions"][str(division)]
-    position["Modified"] = "2199-01-01T00:00:00.000"
-    position["Timestamp"] = str(10**17)
+    position["cursor"] = "2199-01-01T00:00:00.000"
+    position["row_version"] = str(10**17)
 
     run = clean.connection(divisions=[division]).read(["accounts"], state, succeeds=None)
 

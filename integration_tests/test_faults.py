@@ -60,9 +60,6 @@ FAULTS: dict[str, Fault] = {
     "time-out while connecting": breaks(requests.ConnectTimeout("timed out")),
     "TLS broken": breaks(requests.exceptions.SSLError("bad record")),
     "chunks broken": breaks(requests.exceptions.ChunkedEncodingError("cut")),
-    "redirect to the login page": lambda reply: reply.saying(
-        302, Location="https://start.exactonline.nl/docs/Login.aspx"
-    ),
     "no content": lambda reply: reply.saying(204),
     "part of the content": lambda reply: reply.saying(206, reply.body),
     "Atom in place of JSON": lambda reply: reply.saying(200, "<?xml version='1.0'?><feed/>"),
@@ -92,7 +89,7 @@ def books() -> Iterator[Store]:
 def sandbox(store: Store, **options: float) -> Inside:
     """A sandbox of those books whose listings have several pages."""
     made = Inside(store, START, **options)
-    made.box.settings.change({"page_sizes": {"sync": 15, "standard": 3, "bulk": 15}})
+    made.box.settings.change({"page_sizes": {"sync": 6, "standard": 2, "bulk": 6}})
     return made
 
 

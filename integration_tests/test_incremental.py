@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -85,7 +85,7 @@ def story(sandbox: Sandbox) -> Story:
         header, header_key = rows_of(sandbox, headers, calm)[1], NAMED_KEYS[headers]
         deleted[headers] = [header]
         deleted[lines] = [row for row in rows_of(sandbox, lines, calm) if row[header_key] == header[header_key]]
-    deleted_at = f"{datetime.now(timezone.utc) - timedelta(days=30):%Y-%m-%dT10:20:30}.400+00:00"
+    deleted_at = utc_text(sandbox.now(), sandbox.now())
     for stream in (*LOGGED, *FAMILIES):
         sandbox.delete(calm, ENTITIES[stream], key_of(stream, deleted[stream][0]), at=deleted_at)
 
@@ -181,7 +181,7 @@ def test_a_list_finds_a_row_that_was_committed_late(sandbox: Sandbox) -> None:
     """The default lookback of two hours reads again what was modified shortly before the cursor, and no more."""
     division = sandbox.divisions[0]
     connector = sandbox.connection(divisions=[division])
-    now = datetime.now(timezone.utc)
+    now = sandbox.now()
     sandbox.insert(division, "hrm/Costunits", {"Code": "NOW", "Description": "cursor"}, at=now.isoformat())
     state = connector.read(["cost_units"]).state
     late = {}

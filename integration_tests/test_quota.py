@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime, timezone
 
 import pytest
 
 from integration_tests.conftest import StartSandbox
 from integration_tests.connector import configured_catalog
 from integration_tests.run_checks import assert_complete
-from integration_tests.sandbox_client import Sandbox
+from integration_tests.sandbox_client import Sandbox, noon
 from integration_tests.truth import ENDPOINTS, assert_same, by_key
 
 
@@ -78,12 +77,10 @@ def test_calls_spent_by_another_process_are_respected(short_minutes: Sandbox) ->
 
 def test_a_spent_day_stops_one_division_and_the_next_day_goes_on(start_sandbox: StartSandbox) -> None:
     sandbox: Sandbox = start_sandbox(
-        "--divisions", "2", "--size", "600", "--minute-limit", "100000", "--daily-limit", "60"
+        *("--divisions", "2", "--size", "600", "--minute-limit", "100000", "--daily-limit", "60", "--now", noon())
     )
     spent, free = sandbox.divisions
     sandbox.post("settings", page_sizes={"sync": 20, "standard": 20})
-    now = datetime.now(timezone.utc).replace(hour=12, minute=0, second=0, microsecond=0)
-    sandbox.post("clock", now=now.isoformat())
     sandbox.post("quota/use", division=spent, day=40)
     streams = ["transaction_lines", "accounts"]
     connector = sandbox.connection()
@@ -117,7 +114,7 @@ def test_a_spent_day_stops_one_division_and_the_next_day_goes_on(start_sandbox: 
 
 def test_calls_that_are_to_be_left_to_others_are_left(start_sandbox: StartSandbox) -> None:
     sandbox: Sandbox = start_sandbox(
-        "--divisions", "1", "--size", "600", "--minute-limit", "100000", "--daily-limit", "30"
+        *("--divisions", "1", "--size", "600", "--minute-limit", "100000", "--daily-limit", "30", "--now", noon())
     )
     sandbox.post("settings", page_sizes={"sync": 20, "standard": 20})
 

@@ -74,12 +74,12 @@ def test_a_platform_that_keeps_configuration_and_state_needs_nothing_else(
         account = sandbox.truth("crm/Accounts", division)[number]
         sandbox.update(division, "crm/Accounts", account["ID"], {"Name": f"Renamed {number}"})
         time.sleep(1)
-    assert (division, passing) in table
+    assert (passing, division) in table
     sandbox.delete(division, "crm/Accounts", passing)
     table.update(by_key("accounts", platform.sync()["accounts"]))
 
     left = {key: record for key, record in table.items() if "_ab_cdc_deleted_at" not in record}
-    assert "_ab_cdc_deleted_at" in table[(division, passing)]
+    assert "_ab_cdc_deleted_at" in table[(passing, division)]
     assert_same("accounts", left, sandbox.expected("accounts", [division]))
     assert [call.status for call in sandbox.token_calls()] == [200] * len(sandbox.token_calls())
     assert len(sandbox.token_calls()) >= 4

@@ -18,13 +18,13 @@ INSTANTS = {
     "the first moment of summer time": ("2024-03-31T01:00:00+00:00", "2024-03-31T01:00:00.000+00:00"),
     "half past three on the short night": ("2024-03-31T01:30:00.123+00:00", "2024-03-31T01:30:00.123+00:00"),
     "before the repeated hour": ("2024-10-26T23:59:59.999+00:00", "2024-10-26T23:59:59.999+00:00"),
-    "the repeated hour, first time": ("2024-10-27T00:30:00.456+00:00", "2024-10-27T00:30:00.456+00:00"),
-    "the repeated hour, second time": ("2024-10-27T01:30:00.456+00:00", "2024-10-27T00:30:00.456+00:00"),
+    "the repeated hour, first time": ("2024-10-27T00:30:00.456+00:00", "2024-10-27T01:30:00.456+00:00"),
+    "the repeated hour, second time": ("2024-10-27T01:30:00.456+00:00", "2024-10-27T01:30:00.456+00:00"),
     "after the repeated hour": ("2024-10-27T02:00:00+00:00", "2024-10-27T02:00:00.000+00:00"),
     "a summer's day": ("2024-07-01T22:00:00+00:00", "2024-07-01T22:00:00.000+00:00"),
     "a winter's day": ("2024-01-15T23:00:00.001+00:00", "2024-01-15T23:00:00.001+00:00"),
 }
-"""What changed when, and what the record has to say. The second pass of the repeated hour is told as the first one."""
+"""What changed when, and what the record has to say: of two possible instants the second, which has passed."""
 
 AMOUNTS = [0.1 + 0.2, 1234567.89, -0.01, 1e-7, 123456789012.345, 2.0**53 + 2, 4503599627370497.5, 0.0, -9075.0]
 """Doubles whose last digit is easily lost, and whole ones, which Exact sends without decimals."""

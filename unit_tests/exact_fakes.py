@@ -9,13 +9,14 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from email.utils import format_datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
+import urllib3
 from airbyte_cdk.models import (
     AirbyteMessage,
     AirbyteMessageSerializer,
@@ -33,38 +34,11 @@ from source_exact_online.api.client import ExactClient
 from source_exact_online.catalog.definitions import catalog
 from source_exact_online.source import SourceExactOnline
 from source_exact_online.state.stream_state import VERSION
+from unit_tests.fake_clock import START as START
+from unit_tests.fake_clock import FakeClock as FakeClock
 
 BASE_URL = "https://start.exactonline.nl"
 SECRETS = ("cl1ent-id", "cl1ent-s3cret", "refresh!s3cret", "access-s3cret")
-START = datetime(2025, 3, 3, 9, 0, tzinfo=timezone.utc)
-
-
-class FakeClock:
-    """Time that passes only when somebody sleeps or a test says so."""
-
-    def __init__(self, start: datetime = START) -> None:
-        self._start = start
-        self._passed = 0.0
-        self._lock = threading.Lock()
-        self.slept: list[float] = []
-
-    def now(self) -> datetime:
-        return self._start + timedelta(seconds=self._passed)
-
-    def now_ms(self) -> int:
-        return round(self.now().timestamp() * 1000)
-
-    def monotonic(self) -> float:
-        return self._passed
-
-    def sleep(self, seconds: float) -> None:
-        with self._lock:
-            self.slept.append(seconds)
-            self._passed += max(seconds, 0.0)
-
-    def advance(self, seconds: float) -> None:
-        with self._lock:
-            self._passed += seconds
 
 
 @dataclass(frozen=True)
@@ -72,6 +46,7 @@ class Answer:
     """What the server does with one request.
 
     `more`: a link to a further page is added, with this skip token.
+    `drips`: seconds that pass with each piece of the body, of `drop` bytes.
     """
 
     status: int = 200
@@ -81,6 +56,21 @@ class Answer:
     rows: Sequence[Mapping[str, Any]] | None = None
     more: str | None = None
     seconds: float = 0.0
+    drips: float = 0.0
+    drop: int = 1 << 20
+
+
+class DrippingBody(io.BytesIO):
+    """A body that comes piece by piece."""
+
+    def __init__(self, content: bytes, clock: FakeClock, answer: Answer) -> None:
+        super().__init__(content)
+        self._clock = clock
+        self._answer = answer
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        self._clock.advance(self._answer.drips)
+        return super().read1(self._answer.drop if size is None or size < 0 else min(size, self._answer.drop))
 
 
 @dataclass(frozen=True)
@@ -238,7 +228,13 @@ class ScriptedApi(BaseAdapter):
         if self.tells_date:
             response.headers["Date"] = format_datetime(self.clock.now(), usegmt=True)
         response.headers.update(answer.headers)
-        response.raw = io.BytesIO(body)
+        response.raw = urllib3.HTTPResponse(
+            DrippingBody(body, self.clock, answer),
+            headers=dict(answer.headers),
+            status=answer.status,
+            preload_content=False,
+            request_method=request.method,
+        )
         response.request = request
         response.url = request.url or ""
         return response

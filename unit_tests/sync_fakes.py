@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airbyte_cdk.models import AirbyteMessage, AirbyteMessageSerializer
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.api.errors import ErrorKind, RequestContext, error_of, resolution_for, resolution_of
 from source_exact_online.api.rate_limits import QuotaExceeded, Quotas, ServerClock
@@ -15,6 +16,7 @@ from source_exact_online.api.request import RetryAfter
 from source_exact_online.api.site_health import SiteDown
 from source_exact_online.api.usage import Usage
 from source_exact_online.read.partition import PageResult
+from source_exact_online.read.records import RecordBatch
 from source_exact_online.state.position import Position
 from source_exact_online.state.stream_state import StreamState
 from source_exact_online.sync.messages import Messages
@@ -78,7 +80,8 @@ class FakePartition:
 
 
 def rows(stream: str, *keys: str, finished: bool = False) -> PageResult:
-    return PageResult({name: [{"ID": key} for key in keys] for name in stream.split("+")}, finished=finished)
+    batches = [RecordBatch.of(name, [{"ID": key} for key in keys], 1) for name in stream.split("+")]
+    return PageResult(batches, finished=finished)
 
 
 def pages(stream: str, count: int, division: int = 1, **settings: Any) -> FakePartition:
@@ -99,10 +102,17 @@ class Sync:
     run: Run = field(default_factory=Run)
 
     def messages(self) -> Iterator[AirbyteMessage]:
-        return self.scheduler.run()
+        for message in self.scheduler.run():
+            yield from message.messages() if isinstance(message, RecordBatch) else [message]
 
     def read(self) -> Run:
-        self.run.messages.extend(AirbyteMessageSerializer.dump(message) for message in self.messages())
+        """Run to the end. That streams are incomplete is in `scheduler.failures` as well."""
+        try:
+            for message in self.messages():
+                self.run.messages.append(AirbyteMessageSerializer.dump(message))
+        except AirbyteTracedException:
+            if not self.scheduler.failures:
+                raise
         return self.run
 
 

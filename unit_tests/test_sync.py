@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import pytest
 from airbyte_cdk.models import AirbyteMessageSerializer
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.read.partition import PageResult
 from source_exact_online.state.position import DeletionsRead, Position
@@ -204,11 +205,11 @@ class TestStates:
 
         dead = threading.Event()
         one = sync(clock, FakePartition("items", [dies]), FakePartition("accounts", [comes_late], 2), workers=2)
-        messages = one.messages()
-        for message in messages:
-            one.run.messages.append(AirbyteMessageSerializer.dump(message))
-            if one.scheduler.failures:
-                dead.set()
+        with pytest.raises(AirbyteTracedException, match="2 streams are incomplete"):
+            for message in one.messages():
+                one.run.messages.append(AirbyteMessageSerializer.dump(message))
+                if one.scheduler.failures:
+                    dead.set()
 
         assert one.run.statuses == {"items": "INCOMPLETE", "accounts": "INCOMPLETE"}
         assert one.run.records("accounts") == []

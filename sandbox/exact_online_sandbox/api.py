@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl
 
 from exact_online_sandbox import errors
-from exact_online_sandbox.atom import render_atom
+from exact_online_sandbox.atom import render_atom, render_elements
 from exact_online_sandbox.calls import Call
 from exact_online_sandbox.clock import http_date
 from exact_online_sandbox.entities import entity_of
 from exact_online_sandbox.errors import ApiError, bad_request, not_found
-from exact_online_sandbox.faults import INSTEAD, Fault
+from exact_online_sandbox.faults import Asked, Fault
 from exact_online_sandbox.faulty import instead, spoil
 from exact_online_sandbox.feeds import feed_view
 from exact_online_sandbox.http import ATOM_TYPE, JSON_TYPE, XML_TYPE, Answer, Request
@@ -25,7 +25,7 @@ from exact_online_sandbox.metadata import render_metadata
 from exact_online_sandbox.oauth import ExpiredTokenError, Identity
 from exact_online_sandbox.query import Query, parse_query
 from exact_online_sandbox.reader import Result, Target, read, read_navigation
-from exact_online_sandbox.reference import Endpoint, endpoints
+from exact_online_sandbox.reference import Endpoint, canonical, endpoints
 from exact_online_sandbox.render import error_json, error_xml, next_uri, render_json
 from exact_online_sandbox.sandbox import Sandbox
 from exact_online_sandbox.shape import navigation
@@ -37,7 +37,8 @@ from exact_online_sandbox.special import (
     MeView,
     SyncTimestampView,
 )
-from exact_online_sandbox.views import TableView, View, type_of
+from exact_online_sandbox.type_names import type_of
+from exact_online_sandbox.views import TableView, View
 
 ROOT = "/api/v1/"
 _KEYED = re.compile(r"([^()]+)\((.*)\)(?:/(\w+))?\Z")
@@ -61,6 +62,7 @@ class Admission:
     target: Target | None
     identity: Identity | None = None
     headers: list[tuple[str, str]] = field(default_factory=list)
+    asked: Asked = field(default_factory=lambda: Asked(""))
     faults: list[Fault] = field(default_factory=list)
     empty: bool = False
     """Whether the rows are hidden for lack of a right."""
@@ -70,7 +72,12 @@ class Admission:
     @property
     def wants_json(self) -> bool:
         """Whether the caller asks for JSON; the default is Atom."""
-        return "application/json" in self.request.headers.get("accept", "")
+        return "application/json" in self.accept
+
+    @property
+    def accept(self) -> str:
+        """The types the caller takes, in lower case; anything where it does not say."""
+        return self.request.headers.get("accept", "*/*").lower()
 
 
 class Api:
@@ -92,9 +99,8 @@ class Api:
         call = self._box.calls.open(now, request.method, request.path, request.query)
         call.endpoint, call.division = path, division
         admission = Admission(request, call, path, division, target)
-        options = dict(parse_qsl(request.query))
-        columns = frozenset(name.strip() for name in options.get("$select", "").split(","))
-        admission.faults = self._box.faults.take(path, division, columns, expand="$expand" in options)
+        admission.asked = self._asked(admission)
+        admission.faults = self._box.faults.take(admission.asked)
         try:
             self._admit(admission)
         except ApiError as error:
@@ -120,7 +126,7 @@ class Api:
                 admission.headers = []
                 answer = self._refusal(admission, error)
         for fault in admission.faults:
-            answer = spoil(fault, answer)
+            answer = spoil(fault, answer, admission.asked)
             admission.call.fault = fault.kind
         answer.headers = [("Date", http_date(box.clock.now_ms())), *_SECURITY, *admission.headers, *answer.headers]
         if admission.division is not None and identity is not None:
@@ -128,14 +134,14 @@ class Api:
                 ("Set-Cookie", f"ExactServer{{{identity.user.id}}}=Division={admission.division}; path=/; HttpOnly")
             )
         call = admission.call
-        call.status = None if answer.cut in ("reset", "lost") else answer.status
+        call.status = answer.sent_status
         call.rows, call.bytes, call.error = answer.rows, len(answer.body), answer.error
         return answer
 
     def _admit(self, admission: Admission) -> None:
         box, request, division = self._box, admission.request, admission.division
         for fault in admission.faults:
-            found = instead(fault) if fault.kind in INSTEAD else None
+            found = instead(fault, admission.asked)
             if isinstance(found, ApiError):
                 raise found
             if found is not None:
@@ -164,9 +170,25 @@ class Api:
         admission.empty = box.rights.check_endpoint(identity, division, admission.target.endpoint)
         if request.method != "GET":
             raise ApiError(405, None, {"Allow": "GET"})
-        accept = request.headers.get("accept", "*/*")
-        if not re.search(r"application/(json|atom\+xml|\*)|\*/\*", accept):
+        if not re.search(r"application/(json|atom\+xml|\*)|\*/\*", admission.accept):
             raise ApiError(415, None)
+
+    def _asked(self, admission: Admission) -> Asked:
+        box, request, now = self._box, admission.request, self._box.clock.now_ms()
+        options = tuple(parse_qsl(request.query))
+        columns = dict(options).get("$select", "").split(",")
+        endpoint = None if admission.target is None else admission.target.endpoint
+        return Asked(
+            path=admission.path,
+            division=admission.division,
+            select=frozenset(name.strip() for name in columns),
+            expands="$expand" in dict(options),
+            uri=request.origin + request.path,
+            options=options,
+            key=() if endpoint is None else endpoint.row_key,
+            now_ms=now,
+            wall_ms=box.store.wall.to_wall_ms(now),
+        )
 
     def _identify(self, admission: Admission) -> Identity:
         try:
@@ -203,7 +225,7 @@ class Api:
             result = read(view, target, query, division, box.settings.page_sizes)
         if admission.empty:
             result.rows, result.token, result.children = [], None, {}
-        return self._render(admission, result, query)
+        return self._render(admission, target, result, query)
 
     def view(self, endpoint: Endpoint, identity: Identity, query: Query) -> View:
         """The view of an endpoint for that caller."""
@@ -216,18 +238,19 @@ class Api:
             return SyncTimestampView(endpoint, box.store, query.parameters)
         return data_view(endpoint, box)
 
-    def _render(self, admission: Admission, result: Result, query: Query) -> Answer:
+    def _render(self, admission: Admission, target: Target, result: Result, query: Query) -> Answer:
         if result.only_count:
             return Answer(200, str(result.count).encode(), "text/plain; charset=utf-8", rows=0)
         endpoint, request = result.view.endpoint, admission.request
-        uri = request.origin + endpoint.uri.replace("{division}", str(admission.division))
-        own = admission.target is None or admission.target.navigation is None
-        listed = uri if own else request.origin + request.path
+        uri = request.origin + target.address
+        listed = uri if target.navigation is None else request.origin + request.path
         following = None if result.token is None else next_uri(listed, query.options, result.token)
         if endpoint.path == SYNC_TIMESTAMP and self._box.settings.sync_timestamp_object and result.rows:
             result.single = True
         if admission.wants_json:
             return Answer(200, render_json(result, uri, following), JSON_TYPE, rows=len(result.rows))
+        if endpoint.kind == "function" and not endpoint.key:
+            return Answer(200, render_elements(result), XML_TYPE, rows=len(result.rows))
         updated = self._box.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         return Answer(200, render_atom(result, uri, following, updated), ATOM_TYPE, rows=len(result.rows))
 
@@ -266,22 +289,24 @@ def function_entity(endpoint: Endpoint) -> str:
 
 def _locate(path: str, *, removed: bool) -> tuple[str, int | None, Target | None]:
     """Find what a path points at: the endpoint's path (or the raw one), the division, the target."""
-    rest = path[len(ROOT) :].rstrip("/")
-    if rest == ME or rest.startswith(f"{ME}("):
-        division, local, uri_form = None, rest, "/api/v1/"
-    else:
-        match = _DIVISION.match(rest)
-        if match is None:
-            return rest, None, None
+    rest = path[len(ROOT) :].removesuffix("/")
+    match = _DIVISION.match(rest)
+    if match is not None:
         beta, digits, local = match.groups()
-        division, uri_form = int(digits), f"/api/v1/{beta or ''}{{division}}/"
+        division, uri_form = int(digits), f"{ROOT}{beta or ''}{{division}}/"
+    else:
+        division, uri_form, local = None, ROOT, rest
     count = local.endswith("/$count")
     local = local.removesuffix("/$count")
     keyed = _KEYED.match(local)
-    name, key, nav = keyed.groups() if keyed else (local, None, None)
+    spelled, key, nav = keyed.groups() if keyed else (local, None, None)
+    name = canonical(spelled)
+    if division is None and name != ME:
+        return rest, None, None
     endpoint = endpoints().get(name)
     if endpoint is None or not endpoint.readable or endpoint.uri != uri_form + name:
         return name, division, None
     if (endpoint.status == "removed" and not removed) or not endpoint.properties:
         return name, division, None
-    return name, division, Target(endpoint, key, count, nav)
+    address = f"{path[: len(path.removesuffix('/')) - len(rest)]}{rest[: rest.index(spelled) + len(spelled)]}"
+    return name, division, Target(endpoint, address, key, count, nav)

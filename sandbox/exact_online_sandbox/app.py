@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable, MutableMapping
-from typing import Any
+from collections.abc import MutableMapping
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
@@ -15,36 +15,45 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from exact_online_sandbox.api import ROOT, Api
 from exact_online_sandbox.authorize import Authorization
-from exact_online_sandbox.control import EXCEPTION_HANDLERS, Control
-from exact_online_sandbox.http import Answer, Request
+from exact_online_sandbox.control import Control
+from exact_online_sandbox.faulty import LOGIN_PAGE, LOGIN_PATH
+from exact_online_sandbox.guard import Guard
+from exact_online_sandbox.http import HTML, Answer, Request
 from exact_online_sandbox.pages import message_page
 from exact_online_sandbox.sandbox import Sandbox
 
-Break = Callable[[MutableMapping[str, Any], bool], None]
+
+class Line(Protocol):
+    """The port under the application, for faults of the connection."""
+
+    def hang_up(self, scope: MutableMapping[str, Any], *, reset: bool) -> None:
+        """Break the connection of a request: with a TCP reset, or by closing it after what was sent."""
+
+    def pause(self, seconds: float) -> None:
+        """Take no connections for some time."""
 
 
-def make_app(sandbox: Sandbox, *, control: bool = True, verbose: bool = False, hang_up: Break | None = None) -> ASGIApp:
+def make_app(sandbox: Sandbox, *, control: bool = True, verbose: bool = False, line: Line | None = None) -> ASGIApp:
     """Make the application.
 
     Args:
         sandbox: what it serves.
         control: whether the control API answers.
         verbose: whether each request gives a line on stderr.
-        hang_up: breaks the connection of a request (scope, with a reset or not); faults of that kind need it.
+        line: the port under it; faults of the connection need it.
     """
-    routes = Control(sandbox).routes() if control else []
-    inner = Starlette(routes=routes, exception_handlers=EXCEPTION_HANDLERS)
-    return _App(sandbox, inner, verbose, hang_up)
+    inner = Starlette(routes=Control(sandbox).routes() if control else [])
+    return _App(sandbox, Guard(inner) if control else inner, verbose, line)
 
 
 class _App:
-    def __init__(self, sandbox: Sandbox, control: ASGIApp, verbose: bool, hang_up: Break | None) -> None:
+    def __init__(self, sandbox: Sandbox, control: ASGIApp, verbose: bool, line: Line | None) -> None:
         self._box = sandbox
         self._api = Api(sandbox)
         self._authorization = Authorization(sandbox)
         self._control = control
         self._verbose = verbose
-        self._hang_up = hang_up
+        self._line = line
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan" or scope["path"].startswith("/sandbox"):
@@ -61,8 +70,10 @@ class _App:
             if self._box.settings.latency_ms:
                 await asyncio.sleep(self._box.settings.latency_ms / 1000)
             answer = self._authorization.handle(request, pairs)
+        elif request.path == LOGIN_PATH:
+            answer = Answer(200, LOGIN_PAGE, HTML)
         else:
-            answer = Answer(404, message_page("Not found", "There is nothing here."), "text/html; charset=utf-8")
+            answer = Answer(404, message_page("Not found", "There is nothing here."), HTML)
         if answer.wait:
             await asyncio.sleep(answer.wait)
         if self._verbose:
@@ -83,19 +94,24 @@ class _App:
         return answer
 
     async def _send(self, scope: Scope, send: Send, answer: Answer) -> None:
-        if answer.cut in ("reset", "lost") and self._hang_up is not None:
-            self._hang_up(scope, answer.cut == "reset")
+        if answer.sent_status is None and self._line is not None:
+            self._line.hang_up(scope, reset=answer.cut != "lost")
+            if answer.cut == "refused":
+                self._line.pause(answer.pause)
             return
         headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers]
         headers.append((b"content-type", answer.content_type.encode()))
         headers.append((b"content-length", str(len(answer.body)).encode()))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        if answer.cut == "truncated" and self._hang_up is not None:
+        if answer.cut == "truncated" and self._line is not None:
             half = answer.body[: len(answer.body) // 2]
             await send({"type": "http.response.body", "body": half, "more_body": True})
-            self._hang_up(scope, False)
+            self._line.hang_up(scope, reset=False)
             return
-        await send({"type": "http.response.body", "body": answer.body})
+        for byte in answer.body if answer.drip else b"":
+            await send({"type": "http.response.body", "body": bytes([byte]), "more_body": True})
+            await asyncio.sleep(answer.drip)
+        await send({"type": "http.response.body", "body": b"" if answer.drip else answer.body})
 
 
 async def _body(receive: Receive) -> bytes:

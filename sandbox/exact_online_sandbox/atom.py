@@ -12,10 +12,9 @@ from exact_online_sandbox.rows import Value, Values
 from exact_online_sandbox.shape import Selection, Shape
 from exact_online_sandbox.views import View
 
-_NAMESPACES = (
-    'xmlns="http://www.w3.org/2005/Atom" xmlns:d="http://schemas.microsoft.com/ado/2007/08/dataservices"'
-    ' xmlns:m="http://schemas.microsoft.com/ado/2007/08/dataservices/metadata"'
-)
+_DATA = "http://schemas.microsoft.com/ado/2007/08/dataservices"
+_METADATA = f"{_DATA}/metadata"
+_NAMESPACES = f'xmlns="http://www.w3.org/2005/Atom" xmlns:d="{_DATA}" xmlns:m="{_METADATA}"'
 _RELATED = "http://schemas.microsoft.com/ado/2007/08/dataservices/related/"
 _SCHEME = "http://schemas.microsoft.com/ado/2007/08/dataservices/scheme"
 _HEAD = '<?xml version="1.0" encoding="utf-8" standalone="yes"?>\n'
@@ -43,6 +42,15 @@ def render_atom(result: Result, collection_uri: str, next_uri: str | None, updat
         f'<title type="text">{name}</title><id>{escape(collection_uri)}</id><updated>{updated}</updated>'
         f'<link rel="self" title="{name}" href="{name}" />{"".join(entries)}{link}</feed>'
     ).encode()
+
+
+def render_elements(result: Result) -> bytes:
+    """Render the complex rows of a function: plain elements, no feed."""
+    view, shape = result.view, shape_of(result, ATOM)
+    name, typed = view.endpoint.entity_set, f"m:type={quoteattr(view.type_name)}"
+    rows = (_properties(view, shape.apply(values), "") for values in result.rows)
+    elements = "".join(f"<element {typed}>{row}</element>" for row in rows)
+    return f'{_HEAD}<{name} xmlns="{_DATA}" xmlns:m="{_METADATA}">{elements}</{name}>'.encode()
 
 
 def _entry(
@@ -79,18 +87,18 @@ def _inline(result: Result, name: str, values: Values, row_uri: str, updated: st
     return f'<m:inline><feed><title type="text">{name}</title>{entries}{link}</feed></m:inline>'
 
 
-def _properties(view: View, row: dict[str, Any]) -> str:
+def _properties(view: View, row: dict[str, Any], prefix: str = "d:") -> str:
     parts = []
     for name, value in row.items():
         type_ = view.endpoint.properties[name].type
         typed = "" if type_ == "Edm.String" else f' m:type="{type_}"'
         if value is None:
-            parts.append(f'<d:{name}{typed} m:null="true" />')
+            parts.append(f'<{prefix}{name}{typed} m:null="true" />')
         elif isinstance(value, dict):
-            inner = "".join(f"<d:{key}>{escape(_text(item))}</d:{key}>" for key, item in value.items())
-            parts.append(f"<d:{name}>{inner}</d:{name}>")
+            inner = "".join(f"<{prefix}{key}>{escape(_text(item))}</{prefix}{key}>" for key, item in value.items())
+            parts.append(f"<{prefix}{name}>{inner}</{prefix}{name}>")
         else:
-            parts.append(f"<d:{name}{typed}>{escape(_text(value))}</d:{name}>")
+            parts.append(f"<{prefix}{name}{typed}>{escape(_text(value))}</{prefix}{name}>")
     return "".join(parts)
 
 

@@ -10,7 +10,7 @@ import orjson
 
 from exact_online_sandbox.clock import http_date
 from exact_online_sandbox.errors import ApiError
-from exact_online_sandbox.faults import INSTEAD
+from exact_online_sandbox.faults import Asked, Fault
 from exact_online_sandbox.faulty import instead, spoil
 from exact_online_sandbox.http import HTML, JSON_TYPE, Answer, Request
 from exact_online_sandbox.oauth import App, OAuthError
@@ -36,18 +36,53 @@ class Authorization:
             request: the request.
             form: posted fields, repeated ones included.
         """
+        box = self._box
+        now = box.clock.now_ms()
+        asked = Asked(
+            path=request.path.removeprefix("/api/"),
+            uri=request.origin + request.path,
+            now_ms=now,
+            wall_ms=box.store.wall.to_wall_ms(now),
+        )
+        faults = box.faults.take(asked)
+        answer = self._instead(faults, asked)
+        if answer is None:
+            answer = (
+                self._limited(request, self._grant(request)) if request.path == TOKEN else self._page(request, form)
+            )
+        for fault in faults:
+            answer = spoil(fault, answer, asked)
         if request.path == TOKEN:
-            return self._token(request)
-        if request.path == AUTHORIZE and request.method == "GET":
-            answer = self._begin(dict(parse_qsl(request.query, keep_blank_values=True)), request)
-        elif request.path == LOGIN and request.method == "POST":
-            answer = self._login(dict(form))
-        elif request.path == CONSENT and request.method == "POST":
-            answer = self._consent(form, request)
-        else:
-            answer = Answer(404, message_page("Not found", "There is nothing here."), HTML)
-        answer.headers.append(("Date", http_date(self._box.clock.now_ms())))
+            self._log(request, answer, faults)
+        answer.headers.append(("Date", http_date(now)))
         return answer
+
+    @staticmethod
+    def _instead(faults: Sequence[Fault], asked: Asked) -> Answer | None:
+        for fault in faults:
+            found = instead(fault, asked)
+            if found is not None:
+                return (
+                    Answer(found.status, headers=list(found.headers.items())) if isinstance(found, ApiError) else found
+                )
+        return None
+
+    def _log(self, request: Request, answer: Answer, faults: Sequence[Fault]) -> None:
+        now = self._box.clock.now().isoformat(timespec="milliseconds")
+        call = self._box.token_calls.open(now, request.method, request.path, request.query)
+        call.endpoint, call.client_id = "oauth2/token", request.form.get("client_id")
+        call.status, call.error = answer.sent_status, answer.error
+        for fault in faults:
+            call.fault = fault.kind
+
+    def _page(self, request: Request, form: Sequence[tuple[str, str]]) -> Answer:
+        if request.path == AUTHORIZE and request.method == "GET":
+            return self._begin(dict(parse_qsl(request.query, keep_blank_values=True)), request)
+        if request.path == LOGIN and request.method == "POST":
+            return self._login(dict(form))
+        if request.path == CONSENT and request.method == "POST":
+            return self._consent(form, request)
+        return Answer(404, message_page("Not found", "There is nothing here."), HTML)
 
     def _begin(self, fields: dict[str, str], request: Request) -> Answer:
         refusal = self._refusal(fields)
@@ -118,28 +153,6 @@ class Authorization:
 
     def _app(self, fields: dict[str, str]) -> App:
         return self._box.oauth.apps[fields["client_id"]]
-
-    def _token(self, request: Request) -> Answer:
-        box = self._box
-        now = box.clock.now().isoformat(timespec="milliseconds")
-        call = box.token_calls.open(now, request.method, request.path, request.query)
-        call.endpoint, call.client_id = "oauth2/token", request.form.get("client_id")
-        faults = box.faults.take("oauth2/token", None)
-        answer: Answer | None = None
-        for fault in faults:
-            found = instead(fault) if fault.kind in INSTEAD else None
-            if isinstance(found, ApiError):
-                found = Answer(found.status, headers=list(found.headers.items()))
-            answer = answer or found
-        if answer is None:
-            answer = self._limited(request, self._grant(request))
-        for fault in faults:
-            answer = spoil(fault, answer)
-            call.fault = fault.kind
-        answer.headers.append(("Date", http_date(box.clock.now_ms())))
-        call.status = None if answer.cut in ("reset", "lost") else answer.status
-        call.error = answer.error
-        return answer
 
     def _grant(self, request: Request) -> Answer:
         if request.method != "POST":

@@ -7,7 +7,10 @@ import time
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 
-from exact_online_sandbox.wallclock import EPOCH, UTC, instant_from_ms
+from exact_online_sandbox.wallclock import EPOCH, UTC, instant_from_ms, to_ms
+
+_FIRST_MS = to_ms(datetime(1980, 1, 1, tzinfo=UTC))
+_LAST_MS = to_ms(datetime(2200, 1, 1, tzinfo=UTC))
 
 
 class Clock:
@@ -35,21 +38,22 @@ class Clock:
         return instant_from_ms(self.now_ms())
 
     def set(self, moment: datetime) -> None:
-        """Let the clock show ``moment`` (aware) now; it goes on ticking, or standing still, from there."""
-        ms = (moment - EPOCH) // timedelta(milliseconds=1)
+        """Let the clock show ``moment`` (aware) now; it goes on ticking, or standing still, from there.
+
+        Raises:
+            ValueError: that is before 1980 or after 2200.
+        """
         with self._lock:
-            if self._frozen_ms is None:
-                self._offset_ms = ms - _machine_ms()
-            else:
-                self._frozen_ms = ms
+            self._move((moment - EPOCH) // timedelta(milliseconds=1) - self._now())
 
     def advance(self, seconds: float) -> None:
-        """Move the clock by ``seconds``, backwards when negative."""
+        """Move the clock by ``seconds``, backwards when negative.
+
+        Raises:
+            ValueError: it would show a moment before 1980 or after 2200.
+        """
         with self._lock:
-            if self._frozen_ms is None:
-                self._offset_ms += round(seconds * 1000)
-            else:
-                self._frozen_ms += round(seconds * 1000)
+            self._move(round(seconds * 1000))
 
     def freeze(self) -> None:
         """Stop the clock where it is."""
@@ -67,6 +71,14 @@ class Clock:
     def frozen(self) -> bool:
         """Whether the clock stands still."""
         return self._frozen_ms is not None
+
+    def _move(self, by_ms: int) -> None:
+        if not _FIRST_MS <= self._now() + by_ms <= _LAST_MS:
+            raise ValueError("the clock shows moments from 1980 to 2200")
+        if self._frozen_ms is None:
+            self._offset_ms += by_ms
+        else:
+            self._frozen_ms += by_ms
 
     def _now(self) -> int:
         return _machine_ms() + self._offset_ms if self._frozen_ms is None else self._frozen_ms

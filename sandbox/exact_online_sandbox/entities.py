@@ -117,6 +117,30 @@ SHARED_VALUES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
 )
 """Rows that name no key of the row they belong to, but share a value with it: its entity, its property, their own."""
 
+VAT_LINE = 9999
+"""``LineNumber`` of the line with an invoice's VAT."""
+
+# Rows that only the feed shows: the VAT lines of invoices (forums.invantive.com topic 1855).
+_FEED_ONLY = {"salesinvoice/SalesInvoiceLines": ("LineNumber", VAT_LINE)}
+
+# Numbers and flags that are never null. Source: Exact's $metadata documents of 2025 (alfa1-group/ExactOnline,
+# resources/edmx). The codes of LineType and Source are not known; here they are 0.
+_NEVER_NULL = {
+    "financialtransaction/TransactionLines": ("AmountDC", "AmountFC", "LineType", "Type"),
+    "sync/Cashflow/PaymentTerms": (
+        "AmountDC",
+        "AmountDiscountDC",
+        "AmountDiscountFC",
+        "AmountFC",
+        "IsFullyPaid",
+        "LineType",
+        "Source",
+        "TransactionAmountDC",
+        "TransactionAmountFC",
+        "TransactionIsReversal",
+    ),
+}
+
 
 # One column under two names: the list of purchase order lines has the code of the cost center in CostCenter, the feed
 # has it in CostCenterCode (and the GUID, which the feed's view looks up, in CostCenter).
@@ -135,12 +159,16 @@ class Entity:
     """The property that identifies a row; the first one of a composite key."""
     columns: Mapping[str, str]
     """Edm type by property: all properties of all its views, row version excepted."""
+    never_null: tuple[str, ...]
+    """Columns of numbers and flags that are 0 or false where nothing else is given."""
     synonyms: Mapping[str, str]
     """Further names of columns, as they appear in other views."""
     deletion_type: int | None
     """Its number in sync/Deleted, None when its deletions are not logged."""
     own_feed_id: bool
     """Whether its feed has an ``ID`` besides the named key (``OrderID``, ``InvoiceID`` ...)."""
+    feed_only: tuple[str, int] | None
+    """Column and value of rows that appear in the feed, and in no list."""
     header: str | None
     """For lines: the entity of their header."""
     header_key: str | None
@@ -257,9 +285,11 @@ def _entity(name: str, shown: list[Endpoint]) -> Entity:
         key=key,
         record_id=key[0] if key else "",
         columns=MappingProxyType(columns),
+        never_null=_NEVER_NULL.get(name, ()),
         synonyms=MappingProxyType(synonyms),
         deletion_type=next((_DELETION_TYPES[f.path] for f in feeds if f.path in _DELETION_TYPES), None),
         own_feed_id=own_feed_id,
+        feed_only=_FEED_ONLY.get(name),
         header=header,
         header_key=header_key,
         lines=lines,

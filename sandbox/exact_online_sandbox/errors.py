@@ -22,6 +22,9 @@ BOOLEAN_EXPECTED = "Expression of type 'System.Boolean' expected at position 0."
 FORBIDDEN = "Forbidden"
 """Captured: picqer #111, #166, #332, #581."""
 
+IN_THE_MIDST = "An error occurred while processing this request."
+"""Framework: for what goes wrong after the status was sent."""
+
 DIVISION_NOT_IN_CONSENT = "Forbidden - User division is not within division scope"
 """Captured: forums.invantive.com topic 3060."""
 

@@ -24,6 +24,7 @@ from exact_online_sandbox.literals import (
     TEXT,
     datetime_literal,
     guid_literal,
+    number_literal,
 )
 from exact_online_sandbox.wallclock import WallClock
 
@@ -54,6 +55,9 @@ _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "lt": lambda a, b: a < b,
     "le": lambda a, b: a <= b,
 }
+
+_DEEPEST = 100
+"""Levels of parentheses, functions and ``not``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +160,7 @@ class _Parser:
         self._find = find
         self._type_name = type_name
         self._wall = wall
+        self._depth = 0
         self.names: list[str] = []
 
     def parse(self) -> _Node:
@@ -183,21 +188,29 @@ class _Parser:
             raise bad_request(errors.SYNTAX)
 
     def _or(self) -> _Node:
-        node = self._and()
+        nodes = [self._and()]
         while self._accept("or"):
-            node = _either(_boolean(node), _boolean(self._and()))
-        return node
+            nodes.append(self._and())
+        return nodes[0] if len(nodes) == 1 else _any_of([_boolean(node) for node in nodes])
 
     def _and(self) -> _Node:
-        node = self._not()
+        nodes = [self._not()]
         while self._accept("and"):
-            node = _both(_boolean(node), _boolean(self._not()))
+            nodes.append(self._not())
+        return nodes[0] if len(nodes) == 1 else _all_of([_boolean(node) for node in nodes])
+
+    def _deeper(self, parse: Callable[[], _Node]) -> _Node:
+        if self._depth == _DEEPEST:
+            raise bad_request(errors.SYNTAX)
+        self._depth += 1
+        node = parse()
+        self._depth -= 1
         return node
 
     def _not(self) -> _Node:
         token = self._peek()
         if token is not None and self._accept("not"):
-            inner = _boolean(self._not())
+            inner = _boolean(self._deeper(self._not))
             test = inner.get
             return _Node(BOOLEAN, lambda v: test(v) is not True, token.position)
         return self._comparison()
@@ -215,7 +228,7 @@ class _Parser:
         if token is None:
             raise bad_request(errors.SYNTAX)
         if self._accept("("):
-            node = self._or()
+            node = self._deeper(self._or)
             self._expect(")")
             return node
         self._at += 1
@@ -244,9 +257,9 @@ class _Parser:
     def _call(self, token: _Token) -> _Node:
         kinds, kind, function = FUNCTIONS[token.text]
         self._expect("(")
-        arguments = [self._operand()]
+        arguments = [self._deeper(self._operand)]
         while self._accept(","):
-            arguments.append(self._operand())
+            arguments.append(self._deeper(self._operand))
         self._expect(")")
         if tuple(a.kind for a in arguments) != kinds:
             raise bad_request(errors.SYNTAX)
@@ -265,18 +278,20 @@ def _boolean(node: _Node) -> _Node:
     return node
 
 
-def _both(left: _Node, right: _Node) -> _Node:
-    a, b = left.get, right.get
+def _all_of(nodes: Sequence[_Node]) -> _Node:
+    tests = [node.get for node in nodes]
     terms = None
-    if left.terms is not None and right.terms is not None:
-        terms = left.terms + right.terms
-    partial = (left.terms or left.partial) + (right.terms or right.partial)
-    return _Node(BOOLEAN, lambda v: a(v) is True and b(v) is True, left.position, terms=terms, partial=partial)
+    if all(node.terms is not None for node in nodes):
+        terms = tuple(term for node in nodes for term in node.terms or ())
+    partial = tuple(term for node in nodes for term in node.terms or node.partial)
+    return _Node(
+        BOOLEAN, lambda v: all(test(v) is True for test in tests), nodes[0].position, terms=terms, partial=partial
+    )
 
 
-def _either(left: _Node, right: _Node) -> _Node:
-    a, b = left.get, right.get
-    return _Node(BOOLEAN, lambda v: a(v) is True or b(v) is True, left.position)
+def _any_of(nodes: Sequence[_Node]) -> _Node:
+    tests = [node.get for node in nodes]
+    return _Node(BOOLEAN, lambda v: any(test(v) is True for test in tests), nodes[0].position)
 
 
 def _compare(left: _Node, operator: str, right: _Node) -> _Node:
@@ -303,8 +318,7 @@ def _compare(left: _Node, operator: str, right: _Node) -> _Node:
 
 def _literal(token: _Token, wall: WallClock) -> _Node:
     if token.kind == "number":
-        digits = token.text.rstrip("LlDdMmFf")
-        value: Any = float(digits) if any(c in digits for c in ".eE") else int(digits)
+        value: Any = number_literal(token.text)
         kind = NUMBER
     elif token.kind == "text":
         value, kind = token.text[1:-1].replace("''", "'"), TEXT

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 
 from exact_online_sandbox.reference import is_instant
 from exact_online_sandbox.rows import Value
@@ -12,17 +11,6 @@ from exact_online_sandbox.wallclock import WallClock, instant_from_ms, naive_fro
 Converter = Callable[[Value], Value]
 
 JSON, ATOM, TRUTH = "json", "atom", "truth"
-
-# Service part of the .NET type names. Seen: Exact.Web.Api.Models.Account, .GLAccount, .SalesInvoice, .SalesOrder,
-# Exact.Web.Api.Models.HRM.DivisionClass, Exact.Web.Api.Models.Manufacturing.*, Exact.Web.Api.System.Me.
-_TYPE_PREFIXES: Mapping[str, str] = MappingProxyType(
-    {"HRM": "Models.HRM.", "Manufacturing": "Models.Manufacturing.", "System": "System."}
-)
-
-
-def type_name(service: str, entity: str) -> str:
-    """The .NET name of an entity's rows, as in ``__metadata.type``."""
-    return f"Exact.Web.Api.{_TYPE_PREFIXES.get(service, 'Models.')}{entity}"
 
 
 def converter(name: str, type_: str, mode: str, wall: WallClock) -> Converter | None:

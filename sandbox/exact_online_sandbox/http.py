@@ -37,8 +37,17 @@ class Answer:
     content_type: str = JSON_TYPE
     headers: list[tuple[str, str]] = field(default_factory=list)
     cut: str | None = None
-    """How the connection breaks: ``reset`` or ``lost`` (no answer), ``truncated`` (half of the body)."""
+    """How the connection breaks: ``reset``, ``refused`` or ``lost`` (no answer), ``truncated`` (half of the body)."""
+    pause: float = 0
+    """Seconds for which the port takes no connections; with ``refused``."""
+    drip: float = 0
+    """Seconds between one byte of the body and the next."""
     wait: float = 0
     """Seconds to wait before it is sent."""
     rows: int | None = None
     error: str | None = None
+
+    @property
+    def sent_status(self) -> int | None:
+        """The status that the caller gets; None where the connection breaks without an answer."""
+        return None if self.cut in ("reset", "refused", "lost") else self.status

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from math import isfinite
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -16,7 +17,35 @@ from exact_online_sandbox.wallclock import WallClock, naive_from_ms, to_ms
 NUMBER, TEXT, GUID, MOMENT, BOOLEAN, NULL = "number", "text", "guid", "datetime", "boolean", "null"
 """Kinds of values in filters."""
 
+_INTEGER = re.compile(r"(-?[0-9]{1,40})[LlDdMmFf]?\Z")
 _DATETIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,7}))?)?)?(Z|[-+]\d\d:\d\d)?\Z")
+
+
+def integer_literal(text: str) -> int:
+    """Read digits with a sign and an ``L``, if need be, into a number of 64 bits.
+
+    Raises:
+        ApiError: 400, it is none.
+    """
+    match = _INTEGER.match(text)
+    number = int(match.group(1)) if match is not None else None
+    if number is None or not -(2**63) <= number < 2**63:
+        raise bad_request(errors.SYNTAX)
+    return number
+
+
+def number_literal(text: str) -> int | float:
+    """Read a number of a filter.
+
+    Raises:
+        ApiError: 400, it is too large.
+    """
+    if not any(mark in text for mark in ".eE"):
+        return integer_literal(text)
+    number = float(text.rstrip("LlDdMmFf"))
+    if not isfinite(number):
+        raise bad_request(errors.SYNTAX)
+    return number
 
 
 def guid_literal(text: str, position: int = 0) -> str:
@@ -54,7 +83,10 @@ def datetime_literal(text: str, wall: WallClock) -> int:
         sign = -1 if zone[0] == "-" else 1
         offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[4:6])) * sign
         ms -= offset // timedelta(milliseconds=1)
-    return wall.to_wall_ms(ms)
+    try:
+        return wall.to_wall_ms(ms)
+    except OverflowError:
+        raise bad_request(errors.SYNTAX) from None
 
 
 def _part(name: str) -> Callable[[int], int]:

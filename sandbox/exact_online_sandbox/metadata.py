@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from xml.sax.saxutils import quoteattr
 
+from exact_online_sandbox.entities import entities, entity_of
 from exact_online_sandbox.reference import Endpoint, endpoints
-from exact_online_sandbox.views import type_of
+from exact_online_sandbox.type_names import type_of
 
 _HEAD = (
     '<?xml version="1.0" encoding="utf-8" standalone="yes"?>\n'
@@ -23,7 +24,7 @@ def render_metadata(service: str) -> bytes | None:
     found = [
         e
         for path, e in endpoints().items()
-        if path.rpartition("/")[0] == service and e.readable and e.status != "removed" and e.properties
+        if path.rpartition("/")[0].lower() == service.lower() and e.readable and e.status != "removed" and e.properties
     ]
     if not found:
         return None
@@ -49,9 +50,10 @@ def _schema(namespace: str, body: str) -> str:
 
 def _entity_type(name: str, endpoint: Endpoint) -> str:
     keys = "".join(f"<PropertyRef Name={quoteattr(key)} />" for key in endpoint.key)
-    nullable = {True: ' Nullable="false"', False: ""}
+    always = set(endpoint.key) | set(entities()[entity_of(endpoint.path)].never_null)
+    nullable = {True: "true", False: "false"}
     properties = "".join(
-        f"<Property Name={quoteattr(p.name)} Type={quoteattr(p.type)}{nullable[p.key]} />"
+        f'<Property Name={quoteattr(p.name)} Type={quoteattr(p.type)} Nullable="{nullable[p.name not in always]}" />'
         for p in endpoint.properties.values()
         if p.is_plain
     )

@@ -60,6 +60,11 @@ def consent_page(fields: Mapping[str, str], app: str, user: str, divisions: Iter
     )
 
 
+def html(title: str, body: str) -> bytes:
+    """A bare page, as machines in front of the site send them."""
+    return f"<!DOCTYPE html><html><head><title>{title}</title></head><body>{body}</body></html>".encode()
+
+
 def message_page(title: str, text: str) -> bytes:
     """A page with one message."""
     return _page(title, f"<p>{escape(text)}</p>")

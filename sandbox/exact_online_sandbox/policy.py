@@ -67,11 +67,16 @@ _STANDARD_SELECT = frozenset(
 def check_select(endpoint: Endpoint, select: tuple[str, ...] | None, top: int | None) -> None:
     """Refuse a list without the ``$select`` that the endpoint demands, or with the ``*`` it does not take.
 
+    Feeds demand a ``$select`` or a ``$top``: seen of sync/Project/TimeCostTransactions (alfa1-group/ExactOnline), taken
+    to go for all.
+
     Raises:
-        ApiError: 400. The text for a refused ``*`` is not known; the one for a missing ``$select`` is used.
+        ApiError: 400. The text for a refused ``*`` is not known, nor that of a feed; the one for a missing ``$select``
+            is used.
     """
     needed = endpoint.select == "required" or endpoint.path in _STANDARD_SELECT
-    if needed and select is None and top != 1:
+    enough = top is not None if endpoint.kind == "sync" else top == 1
+    if (needed or endpoint.kind == "sync") and select is None and not enough:
         raise bad_request(errors.SELECT_NEEDED)
     if endpoint.select == "no *" and select is not None and "*" in select:
         raise bad_request(errors.SELECT_NEEDED)

@@ -10,6 +10,8 @@ from exact_online_sandbox import errors
 from exact_online_sandbox.errors import bad_request
 
 _KNOWN = frozenset({"$select", "$filter", "$orderby", "$top", "$skip", "$skiptoken", "$expand", "$inlinecount"})
+_NATURAL = re.compile(r"[0-9]{1,12}\Z")
+_INT32 = 2**31 - 1
 _ORDER = re.compile(r"([A-Za-z_]\w*)(?:\s+(asc|desc))?\Z")
 
 
@@ -76,7 +78,7 @@ def _items(text: str) -> tuple[str, ...]:
 def _natural(text: str | None) -> int | None:
     if text is None:
         return None
-    if not text.isdigit():
+    if not _NATURAL.match(text) or int(text) > _INT32:
         raise bad_request(errors.SYNTAX)
     return int(text)
 

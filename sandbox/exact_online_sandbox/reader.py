@@ -23,6 +23,8 @@ class Target:
     """What an address points at."""
 
     endpoint: Endpoint
+    address: str
+    """Path of the list, as the caller spells it."""
     key: str | None = None
     """Text between the parentheses, for one row."""
     count: bool = False

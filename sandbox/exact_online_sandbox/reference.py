@@ -103,6 +103,11 @@ class Endpoint:
         return self.path.rpartition("/")[2]
 
     @property
+    def row_key(self) -> tuple[str, ...]:
+        """Properties that tell one row from another, whatever becomes of it."""
+        return self.key if self.record_id is None else (self.record_id,)
+
+    @property
     def readable(self) -> bool:
         """Whether the endpoint answers GET."""
         return "GET" in self.methods
@@ -156,3 +161,18 @@ def endpoints() -> Mapping[str, Endpoint]:
     """
     text = (resources.files(__package__) / "reference" / "endpoints.json").read_bytes()
     return MappingProxyType({raw["path"]: _endpoint(raw) for raw in json.loads(text)})
+
+
+def canonical(path: str) -> str:
+    """The reference's spelling of a path: what stands before the entity is taken in any case, the entity as it is."""
+    return _spellings().get(_key(path), path)
+
+
+@cache
+def _spellings() -> Mapping[str, str]:
+    return MappingProxyType({_key(path): path for path in endpoints()})
+
+
+def _key(path: str) -> str:
+    services, slash, entity = path.rpartition("/")
+    return services.lower() + slash + entity

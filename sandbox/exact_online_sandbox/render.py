@@ -14,6 +14,9 @@ from exact_online_sandbox.rows import Values
 from exact_online_sandbox.shape import Selection, Shape
 from exact_online_sandbox.views import View
 
+_PLAIN = "$'(),:!*/"
+"""Characters that stay as they are in query options."""
+
 
 def render_json(result: Result, collection_uri: str, next_uri: str | None) -> bytes:
     """Render an answer.
@@ -79,9 +82,13 @@ class _RowMaker:
 
 def next_uri(collection_uri: str, options: tuple[tuple[str, str], ...], token: str) -> str:
     """Address of the next page: the options as given, with the skip token instead of ``$skip``."""
-    kept = [(name, value) for name, value in options if name not in ("$skiptoken", "$skip")]
-    text = urlencode([*kept, ("$skiptoken", token)], safe="$'(),:!*/", quote_via=quote)
-    return f"{collection_uri}?{text}"
+    kept = tuple((name, value) for name, value in options if name not in ("$skiptoken", "$skip"))
+    return address(collection_uri, (*kept, ("$skiptoken", token)))
+
+
+def address(uri: str, options: tuple[tuple[str, str], ...]) -> str:
+    """An address with query options, written as Exact writes them."""
+    return f"{uri}?{urlencode(options, safe=_PLAIN, quote_via=quote)}" if options else uri
 
 
 def inner_next_uri(row_uri: str, name: str, selection: Selection, token: str) -> str:

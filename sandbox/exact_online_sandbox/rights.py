@@ -13,6 +13,8 @@ from exact_online_sandbox.errors import ApiError
 from exact_online_sandbox.oauth import Identity
 from exact_online_sandbox.reference import Endpoint
 
+REASONS = ("BlockedUser", "InactiveUser", "BlockedCustomer", "LicenseExpired", "DivisionBlocked", "NoDivisionAccess")
+"""Values of the ``Reason`` header (documentation quoted in picqer #451)."""
 _DIVISION_LISTS = frozenset({DIVISIONS, "system/AllDivisions"})
 
 
@@ -33,7 +35,7 @@ class Denial:
     scope: str | None = None
     """For ``scope``: the missing one (``crm.accounts``); all endpoints that need it are refused."""
     reason: str = "BlockedUser"
-    """For ``blocked``: BlockedUser, InactiveUser, BlockedCustomer, LicenseExpired, DivisionBlocked ..."""
+    """For ``blocked``: one of REASONS."""
     status: int = 403
     """For ``blocked``: 401 or 403."""
     client_id: str | None = None
@@ -69,6 +71,8 @@ class Rights:
         if raw["kind"] == "scope" and not raw.get("scope"):
             raise ValueError("a denial of kind scope names the scope")
         denial = Denial(**raw)
+        if denial.reason not in REASONS:
+            raise ValueError(f"a denial's reason is one of {', '.join(REASONS)}")
         self.denials.append(denial)
         return denial
 

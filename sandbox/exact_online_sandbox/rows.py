@@ -43,6 +43,7 @@ class RowCodec:
         self._encoders = tuple(self._encoder(name, type_) for name, type_ in entity.columns.items())
         self._decoders = tuple(_decoder(name, type_) for name, type_ in entity.columns.items())
         self._nulls = [None] * self.width
+        self._blank: Values = [_blank(type_, name in entity.never_null) for name, type_ in entity.columns.items()]
 
     def encode(self, row: Mapping[str, Any]) -> Values:
         """Turn a row of Python values into kept values.
@@ -50,7 +51,7 @@ class RowCodec:
         Raises:
             RowError: the row has a property the entity lacks, or a value of the wrong type.
         """
-        values: Values = [None] * self.width
+        values: Values = list(self._blank)
         index, encoders = self.index, self._encoders
         for name, value in row.items():
             if value is None:
@@ -133,6 +134,13 @@ def stored_key(facts: Entity, key: KeyValue) -> str | int:
     if type_ == "Edm.String":
         return str(key)
     return int(key)
+
+
+def _blank(type_: str, never_null: bool) -> Value:
+    """What a column holds where nothing is given."""
+    if not never_null:
+        return None
+    return False if type_ == "Edm.Boolean" else 0
 
 
 def _decoder(name: str, type_: str) -> Callable[[Any], Any]:

@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, MutableMapping
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -35,20 +36,6 @@ def _ends(client: Ends, server: Ends) -> tuple[Any, ...]:
     return (*(client or ()), *(server or ()))
 
 
-def hang_up(scope: MutableMapping[str, Any], reset: bool) -> None:
-    """Break the connection of a request: with a TCP reset, or by closing it after what was sent."""
-    transport = _transports.get(_ends(scope["client"], scope["server"]))
-    if transport is None:
-        return
-    if not reset:
-        transport.close()
-        return
-    connection = transport.get_extra_info("socket")
-    if connection is not None:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
-
-
 class Server:
     """A sandbox behind a TCP port."""
 
@@ -60,6 +47,7 @@ class Server:
         port: int = 0,
         control: bool = True,
         verbose: bool = False,
+        tls: tuple[Path, Path] | None = None,
     ) -> None:
         """Bind the port.
 
@@ -69,25 +57,19 @@ class Server:
             port: port to listen on; 0 for any free one.
             control: whether the control API answers.
             verbose: whether each request gives a line on stderr.
+            tls: files of a certificate and its key, for https.
 
         Raises:
             OSError: the port is taken.
         """
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        # asyncio switches Nagle's algorithm off only where the protocol is named; with it each answer takes 40 ms more.
-        self._socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            self._socket.bind((host, port))
-            self._socket.listen(512)
-        except OSError:
-            self._socket.close()
-            raise
+        self._socket = _listen(host, port)
         self.port: int = self._socket.getsockname()[1]
+        self._host = host
         name = "127.0.0.1" if host == "0.0.0.0" else f"[{host}]" if ":" in host else host
-        self.base_url = f"http://{name}:{self.port}"
-        config = uvicorn.Config(
-            make_app(sandbox, control=control, verbose=verbose, hang_up=hang_up),
+        self.base_url = f"{'https' if tls else 'http'}://{name}:{self.port}"
+        certificate, key = tls or (None, None)
+        self._config = uvicorn.Config(
+            make_app(sandbox, control=control, verbose=verbose, line=self),
             http=_Protocol,
             lifespan="off",
             access_log=False,
@@ -95,10 +77,12 @@ class Server:
             date_header=False,
             server_header=False,
             proxy_headers=False,
+            ssl_certfile=certificate,
+            ssl_keyfile=key,
             timeout_keep_alive=75,
             timeout_graceful_shutdown=1,
         )
-        self._server = uvicorn.Server(config)
+        self._server = uvicorn.Server(self._config)
         self._thread: threading.Thread | None = None
 
     def run(self, ready: Callable[[], None] | None = None) -> None:
@@ -110,6 +94,36 @@ class Server:
         if ready is not None:
             ready()
         self._server.run(sockets=[self._socket])
+
+    def hang_up(self, scope: MutableMapping[str, Any], *, reset: bool) -> None:
+        """Break the connection of a request: with a TCP reset, or by closing it after what was sent."""
+        transport = _transports.get(_ends(scope["client"], scope["server"]))
+        if transport is None:
+            return
+        if reset:
+            _reset(transport)
+        else:
+            transport.close()
+
+    def pause(self, seconds: float) -> None:
+        """Take no connections for some time, and end those there are."""
+        for listening in self._server.servers:
+            listening.close()
+        for ends, transport in list(_transports.items()):
+            if ends[-1] == self.port:
+                _reset(transport)
+        asyncio.get_running_loop().call_later(seconds, self._resume)
+
+    def _resume(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._socket = _listen(self._host, self.port)
+        self._resuming = loop.create_task(self._serve(loop))
+
+    async def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._server.servers = [await loop.create_server(self._protocol, sock=self._socket, ssl=self._config.ssl)]
+
+    def _protocol(self) -> asyncio.Protocol:
+        return _Protocol(self._config, self._server.server_state, {})
 
     def __enter__(self) -> Server:
         """Serve in a thread."""
@@ -123,3 +137,24 @@ class Server:
         if self._thread is not None:
             self._thread.join()
         self._socket.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    # asyncio switches Nagle's algorithm off only where the protocol is named; with it each answer takes 40 ms more.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(512)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()

@@ -14,7 +14,8 @@ from exact_online_sandbox.errors import bad_request
 from exact_online_sandbox.formats import JSON, Converter, converter
 from exact_online_sandbox.reference import Endpoint, endpoints
 from exact_online_sandbox.rows import Values
-from exact_online_sandbox.views import View, type_of
+from exact_online_sandbox.type_names import type_of
+from exact_online_sandbox.views import View
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Any
+from uuid import UUID
 
 from exact_online_sandbox import errors
 from exact_online_sandbox.clock import Clock
@@ -147,18 +148,22 @@ class MeView(MemoryView):
             "FirstName": user.name.partition(".")[0].title(),
             "LastName": user.name.rpartition(".")[2].title(),
             "Email": f"{user.name}@example.com",
+            "EmployeeID": str(UUID(int=0)),
+            "CustomerCode": "1".rjust(18),
+            "DivisionCustomerCode": "1".rjust(18),
             "Gender": "O",
-            "Language": "nl-NL",
+            "Language": "NL",
             "LanguageCode": "nl-NL",
             "IsClientUser": False,
             "IsEmployeeSelfServiceUser": False,
             "IsMyFirmLiteUser": False,
             "IsMyFirmPortalUser": False,
+            "IsOEIMigrationMandatory": False,
             "IsStarterUser": False,
             "Legislation": 1,
             "CurrentDivision": current_division(self.store, user.current_division),
-            "ServerTime": local.isoformat(timespec="milliseconds"),
-            "ServerUtcOffset": offset / 3_600_000,
+            "ServerTime": local.isoformat(timespec="seconds"),
+            "ServerUtcOffset": offset / 1000,
         }
         return [self._codec.encode(row)]
 

@@ -67,10 +67,9 @@ def _value(
         return division
     if name in entity.key and type_ in ("Edm.Int64", "Edm.Int32", "Edm.Int16"):
         return number
-    if prop is not None and prop.values and type_ in ("Edm.Byte", "Edm.Int16", "Edm.Int32"):
-        codes = [code for code in prop.values if code.lstrip("-").isdigit()]
-        if codes:
-            return int(codes[number % len(codes)])
+    if prop is not None and prop.values:
+        code = list(prop.values)[number % len(prop.values)]
+        return code if type_ == "Edm.String" else int(code)
     if type_ == "Edm.DateTime":
         if is_instant(name):
             return changed - timedelta(days=30) if "reated" in name else changed

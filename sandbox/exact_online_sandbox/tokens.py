@@ -14,7 +14,7 @@ from exact_online_sandbox import errors
 from exact_online_sandbox.entities import Entity
 from exact_online_sandbox.errors import bad_request
 from exact_online_sandbox.formats import literal
-from exact_online_sandbox.literals import guid_literal
+from exact_online_sandbox.literals import guid_literal, integer_literal
 from exact_online_sandbox.rows import KeyValue, Value
 
 Key = str | int
@@ -43,9 +43,7 @@ def parse_literal(text: str, type_: str) -> Value:
         if match is None:
             raise bad_request(errors.SYNTAX)
         return match.group(1)
-    if not _NUMBER.match(text):
-        raise bad_request(errors.SYNTAX)
-    return int(text.rstrip("L"))
+    return integer_literal(text)
 
 
 def parse_key(text: str, key_types: tuple[tuple[str, str], ...]) -> KeyValue:
@@ -116,7 +114,7 @@ class FeedToken:
             ApiError: 400, it is malformed.
         """
         if _NUMBER.match(text):
-            return FeedToken(int(text.rstrip("L")))
+            return FeedToken(integer_literal(text))
         try:
             after, page, bound = orjson.loads(base64.urlsafe_b64decode(parse_literal(text, "Edm.String")))
             return FeedToken(after, page, bound)

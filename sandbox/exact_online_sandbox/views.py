@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from exact_online_sandbox import errors
-from exact_online_sandbox.entities import Entity, entities, entity_of, singular
+from exact_online_sandbox.entities import Entity, entities, entity_of
 from exact_online_sandbox.errors import bad_request, not_found
 from exact_online_sandbox.filters import Column, Condition, Filter
-from exact_online_sandbox.formats import literal, type_name
+from exact_online_sandbox.formats import literal
+from exact_online_sandbox.literals import integer_literal
 from exact_online_sandbox.reference import Endpoint, is_instant
 from exact_online_sandbox.rows import Values, stored_key
 from exact_online_sandbox.store import Key, Store
 from exact_online_sandbox.tokens import KeyToken, parse_key
+from exact_online_sandbox.type_names import type_of
 
 _SQL = {"eq": "=", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 _FEW = 10_000
@@ -41,11 +43,6 @@ class Page:
 
     rows: list[Values]
     token: str | None
-
-
-def type_of(endpoint: Endpoint) -> str:
-    """The .NET name of an endpoint's rows."""
-    return type_name(endpoint.service, singular(endpoint.entity_set))
 
 
 class View:
@@ -124,6 +121,11 @@ class TableView(View):
         self.entity: Entity = entities()[entity or entity_of(endpoint.path)]
         self.codec = store.codec(self.entity.name)
         super().__init__(endpoint, self.codec.index, store, self.entity.columns)
+        hidden = self.entity.feed_only
+        self._hidden = None if hidden is None else (self.codec.index[hidden[0]], hidden[1])
+
+    def _shows(self, values: Values) -> bool:
+        return self._hidden is None or values[self._hidden[0]] != self._hidden[1]
 
     def page(self, listing: Listing) -> Page:
         if listing.orderby:
@@ -165,9 +167,10 @@ class TableView(View):
     def one(self, division: int, key: str) -> Values:
         stored = stored_key(self.entity, parse_key(key, self.key_types))
         body = self.store.bodies(division, self.entity.name, [stored]).get(stored)
-        if body is None:
+        values = None if body is None else self.codec.load(body)
+        if values is None or not self._shows(values):
             raise not_found(self.endpoint.entity_set)
-        return self.codec.load(body)
+        return values
 
     def children(self, division: int, column: str, keys: Iterable[Key]) -> dict[Key, list[Values]]:
         """Rows by the value of a property that refers to another entity, for the given values."""
@@ -175,7 +178,7 @@ class TableView(View):
         if column == self.entity.header_key:
             for key, rows in found.items():
                 selected = self.store.select(division, self.entity.name, where=[("parent", "=", key)])
-                rows.extend(self.codec.load(row.body) for row in selected)
+                rows.extend(filter(self._shows, (self.codec.load(row.body) for row in selected)))
             return found
         slot = self.slots[column]
         for values in self.every(Listing(division)):
@@ -201,6 +204,8 @@ class TableView(View):
         """Split a listing into what an index can do and what has to be tested row by row."""
         where: list[tuple[str, str, Any]] = []
         tests = [] if listing.test is None else [listing.test]
+        if self._hidden is not None:
+            tests.append(self._shows)
         if listing.filter is not None:
             terms = [self._term(condition) for condition in listing.filter.conditions]
             where = [term for term in terms if term is not None]
@@ -244,8 +249,6 @@ class TableView(View):
             rows.sort(key=lambda values: (get(values) is not None, get(values)), reverse=descending)
         start = listing.skip
         if listing.token is not None:
-            if not listing.token.isdigit():
-                raise bad_request(errors.SYNTAX)
-            start = int(listing.token)
+            start = max(0, integer_literal(listing.token))
         end = start + listing.limit
         return Page(rows[start:end], str(end) if end < len(rows) else None)

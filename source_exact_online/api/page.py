@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from math import isfinite
 from types import UnionType
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urljoin
 
 import msgspec
@@ -106,7 +106,8 @@ class PageDecoder:
 
     def __init__(self, shape: RowShape, division: int | None) -> None:
         self.row_type = row_type(shape)
-        self._shape = shape
+        self._key = shape.key
+        self._columns = {"Division": int, **dict(shape.columns)}
         self._division = division
         self._uri_part = f"/{division}/"
         self._decoder = _decoder(shape)
@@ -125,11 +126,12 @@ class PageDecoder:
         try:
             if b"\\u0000" in body:
                 raise msgspec.DecodeError("NUL in text")
+            body.decode()  # msgspec does not look at the bytes of names that it does not know
             document = self._decoder.decode(body)
             if document.error is not None or document.d.error is not None:
                 raise DamagedPageError(words_in(body) or "an error object stands beside the rows")
             rows, link = document.d.results, document.d.next
-        except (msgspec.DecodeError, UnicodeDecodeError):  # what does not fit the types is a DecodeError as well
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # a type that does not fit is a DecodeError
             rows, link = self._forgive(body, repairs)
         self._prove_division(rows)
         return Page(rows, following(url, link) if link else None, repairs)
@@ -159,12 +161,12 @@ class PageDecoder:
             DamagedPageError: it is not a page, whatever is forgiven.
         """
         document = lenient_json(body)
-        if not isinstance(document, dict) or "d" not in document or "error" in document:
+        if not isinstance(document, dict) or "d" not in document or document.get("error") is not None:
             raise DamagedPageError(words_in(body) or "the body has no member 'd'")
         data: Any = document["d"]
         link: Any = None
         if isinstance(data, dict) and "results" in data:
-            if "error" in data:
+            if data.get("error") is not None:
                 raise DamagedPageError(words_in(body) or "an error object stands beside the rows")
             data, link = data["results"], data.get("__next")
         elif isinstance(data, dict) and data:
@@ -173,6 +175,8 @@ class PageDecoder:
             raise DamagedPageError(words_in(body) or "member 'd' holds no rows")
         if link is not None and not isinstance(link, str):
             raise DamagedPageError(f"the link to the next page is {shown(link)}")
+        if link is not None and _ODD_TEXT.search(link):
+            raise DamagedPageError("the link to the next page has characters that are none")
         return [self._row(row, repairs, body) for row in data], link
 
     def rows(self, data: Sequence[object], repairs: list[Repair], body: bytes = b"") -> list[Row]:
@@ -191,24 +195,33 @@ class PageDecoder:
         return rows
 
     def _row(self, row: object, repairs: list[Repair], body: bytes) -> Row:
-        if not isinstance(row, dict) or "error" in row or any(row.get(name) is None for name in self._shape.key):
-            raise DamagedPageError(words_in(body) or f"a row lacks its key {', '.join(self._shape.key)}")
+        if (
+            not isinstance(row, dict)
+            or row.get("error") is not None
+            or any(row.get(name) is None for name in self._key)
+        ):
+            raise DamagedPageError(words_in(body) or f"a row lacks its key {', '.join(self._key)}")
         values: dict[str, Any] = {}
-        key = ", ".join(str(row[name]) for name in self._shape.key)
+        key = ", ".join(str(row[name]) for name in self._key)
         metadata = row.get(METADATA)
         if isinstance(metadata, dict) and isinstance(metadata.get("uri"), str):
             values["metadata_"] = Metadata(metadata["uri"])
-        for name, kind in self._shape.columns:
+        for name, kind in self._columns.items():
             value = row.get(name)
             if value is None and (kind is not Any or name not in row):
                 continue
             fitting, is_odd = fit(value, kind)
             if is_odd:
-                if fitting is None and name in self._shape.key:
+                if fitting is None and name in self._key:
                     raise DamagedPageError(f"a row has {shown(value)} for its key {name}")
                 repairs.append(Repair(name, key, shown(value) if fitting is None else ""))
             values[name] = fitting
         return self.row_type(**values)
+
+
+_INT64: Any = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_WITHIN_64_BITS: Mapping[Any, Any] = {int: _INT64, int | float: _INT64 | float, int | str: _INT64 | str}
+"""Types whose integers the output can hold."""
 
 
 @lru_cache(maxsize=2048)
@@ -217,15 +230,13 @@ def row_type(shape: RowShape) -> type[msgspec.Struct]:
 
     Keys have no default, so that the strict decoder refuses a row without them. A member ``error`` fits no row.
     """
-    required = [(name, kind) for name, kind in shape.columns if name in shape.key]
+    columns = {"Division": int, **dict(shape.columns)}
+    required = [(name, _WITHIN_64_BITS.get(columns[name], columns[name])) for name in shape.key]
     optional: list[Any] = [
-        (name, kind, msgspec.UNSET) if kind is Any else (name, kind | None, None)
-        for name, kind in shape.columns
+        (name, kind, msgspec.UNSET) if kind is Any else (name, _WITHIN_64_BITS.get(kind, kind) | None, None)
+        for name, kind in columns.items()
         if name not in shape.key
     ]
-    names = {name for name, _ in shape.columns}
-    if "Division" not in names:
-        optional.insert(0, ("Division", int | None, None))
     optional += [("metadata_", Metadata | None, None), ("error_", None, None)]
     return msgspec.defstruct(
         "Row",
@@ -252,25 +263,49 @@ def _decoder(shape: RowShape) -> msgspec.json.Decoder[Any]:
 
 _RAW_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
+_LONGEST_INTEGER = len(str(-(2**63)))
 _ODD_TEXT = re.compile("[\x00\ufffd\ud800-\udfff]")
 
 
 def lenient_json(body: bytes) -> object:
     """Return the value of a JSON text with raw control characters, stray bytes, NaN or a byte order mark in it.
 
-    What stands for no character becomes U+FFFD.
+    What stands for no character becomes U+FFFD. That is a matter of values: a page with a damaged name, which might be
+    that of the link to the next page, proves nothing.
 
     Raises:
         NotAPageError: it is not JSON.
-        DamagedPageError: it breaks off, or an error stands in its middle.
+        DamagedPageError: it breaks off, an error stands in its middle, or a name is damaged.
     """
     text = _RAW_CONTROL.sub("\ufffd", body.decode("utf-8-sig", "replace"))
+    decoder = json.JSONDecoder(
+        strict=False, object_pairs_hook=_named, parse_int=_integer, parse_constant=lambda _: float("nan")
+    )
     try:
-        return json.JSONDecoder(strict=False, parse_constant=lambda _: float("nan")).decode(text)
+        return decoder.decode(text)
+    except DamagedPageError:
+        raise
     except (ValueError, RecursionError) as error:
         if not text.lstrip().startswith(("{", "[")):
             raise NotAPageError(f"the body is not JSON ({len(body)} bytes)") from error
         raise DamagedPageError(words_in(body) or f"the JSON breaks off ({len(body)} bytes)") from error
+
+
+def _named(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object.
+
+    Raises:
+        DamagedPageError: a name in it is damaged.
+    """
+    for name, _ in members:
+        if _ODD_TEXT.search(name):
+            raise DamagedPageError(f"a property's name is {shown(_clean(name)[0])}")
+    return dict(members)
+
+
+def _integer(digits: str) -> int | float:
+    """Return an integer; a float where it has more digits than 64 bits: Python refuses thousands of them."""
+    return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
 
 
 def fit(value: object, kind: type | UnionType) -> tuple[Any, bool]:
@@ -281,27 +316,26 @@ def fit(value: object, kind: type | UnionType) -> tuple[Any, bool]:
         kind: type of the column.
     """
     if kind is Any:
-        return value, False
+        return _clean_all(value)
     if isinstance(value, bool):
         return (value, False) if kind is bool else (None, True)
     if isinstance(value, str):
-        return _clean(value) if kind is str else _number(value, kind)
-    if isinstance(value, float) and not value.is_integer():
-        return (value, False) if issubclass(float, kind) and isfinite(value) else (None, True)
-    if isinstance(value, int | float) and issubclass(int, kind) and kind is not bool:
-        number = int(value)
-        return (number, False) if -(2**63) <= number < 2**63 else (None, True)
-    return None, True
+        if issubclass(str, kind):
+            return _clean(value)
+        spelt = _number(value)
+        return (None, True) if spelt is None else fit(spelt, kind)
+    if kind is bool or not isinstance(value, int | float):
+        return None, True
+    if issubclass(int, kind) and isfinite(value) and value == int(value) and -(2**63) <= value < 2**63:
+        return (value if issubclass(float, kind) else int(value)), False
+    return (float(value), False) if issubclass(float, kind) and isfinite(value) else (None, True)
 
 
-def _number(text: str, kind: type | UnionType) -> tuple[int | float | None, bool]:
-    """Return the number that a text spells, which is as good as the number itself."""
-    if issubclass(float, kind) and re.fullmatch(r"-?\d{1,300}(\.\d{1,300})?([eE][+-]?\d{1,3})?", text):
-        number = float(text)
-        return (number, False) if isfinite(number) else (None, True)
-    if issubclass(int, kind) and re.fullmatch(r"-?\d{1,19}", text):
-        return int(text), False
-    return None, True
+def _number(text: str) -> int | float | None:
+    """Return the number that a text spells, which is as good as the number itself; None if it spells none."""
+    if re.fullmatch(r"-?[0-9]{1,300}", text):
+        return _integer(text)
+    return float(text) if re.fullmatch(r"-?[0-9]{1,300}\.?[0-9]{0,300}([eE][+-]?[0-9]{1,3})?", text) else None
 
 
 def _clean(text: str) -> tuple[str, bool]:
@@ -310,6 +344,20 @@ def _clean(text: str) -> tuple[str, bool]:
         return text, False
     clean = _HALF_PAIR.sub("\ufffd", text)
     return clean.replace("\0", ""), "\ufffd" in clean
+
+
+def _clean_all(value: object) -> tuple[Any, bool]:
+    """Return a value of any type with clean text and null for NaN in it; and whether it was odd."""
+    if isinstance(value, str):
+        return _clean(value)
+    if isinstance(value, list):
+        members = [_clean_all(member) for member in value]
+        return [member for member, _ in members], any(is_odd for _, is_odd in members)
+    if isinstance(value, dict):
+        members = [_clean_all(member) for member in value.values()]
+        names = [_clean(name)[0] for name in value]
+        return dict(zip(names, (member for member, _ in members), strict=True)), any(is_odd for _, is_odd in members)
+    return (None, True) if isinstance(value, float) and not isfinite(value) else (value, False)
 
 
 def shown(value: object) -> str:

@@ -72,6 +72,10 @@ class ServerClock:
         """Return the epoch milliseconds that Exact's clock has surely reached."""
         return self.local_ms() + (self._low or 0.0)
 
+    def latest_ms(self) -> float:
+        """Return the epoch milliseconds that Exact's clock has surely not passed."""
+        return self.local_ms() + (self._high or 0.0)
+
     def local_ms(self) -> float:
         """Return the epoch milliseconds of the local clock."""
         return self._clock.now().timestamp() * 1000

@@ -21,7 +21,7 @@ OUTAGE_KINDS = frozenset(
 """Failures that a site which is down brings about."""
 
 PROBE_SECONDS = (15.0, 30.0, 60.0)
-"""Seconds before the first, the second and each further probe, where the site does not say."""
+"""Seconds before the first, the second and each further probe, where the site does not say. The first is the least."""
 
 WHILE_PROBING = 1.0
 """Seconds after which those who wait for a probe look again."""
@@ -81,19 +81,20 @@ class SiteHealth:
                 return None
             return SiteDown(max(seconds, WHILE_PROBING), self._probe_at, self._down_since)
 
-    def release(self) -> None:
-        """Let the next probe go out, if this thread's call was one."""
+    def release(self, *, answered: bool) -> None:
+        """Let the next probe go out, if this thread's call was one.
+
+        Args:
+            answered: whether the site has answered.
+        """
         with self._lock:
             if self._prober == threading.get_ident():
                 self._prober = None
-
-    def succeeded(self) -> None:
-        """Take note that the site has answered."""
-        with self._lock:
-            self._has_answered = True
-            self._failing.clear()
-            self._down_since = self._probe_at = None
-            self._probes = 0
+            if answered:
+                self._has_answered = True
+                self._failing.clear()
+                self._down_since = self._probe_at = None
+                self._probes = 0
 
     def failed(self, context: RequestContext, resolution: ErrorResolution) -> SiteDown | None:
         """Take note of a failure.
@@ -119,7 +120,9 @@ class SiteHealth:
             if now >= ends:
                 return None
             if self._probe_at is None or self._probe_at <= now:
-                pause = PROBE_SECONDS[min(self._probes, len(PROBE_SECONDS) - 1)] if asked is None else asked
+                pause = PROBE_SECONDS[min(self._probes, len(PROBE_SECONDS) - 1)]
+                if asked is not None:
+                    pause = max(asked, PROBE_SECONDS[0])
                 self._probes += 1
                 self._probe_at = min(now + timedelta(seconds=pause), ends)
             return SiteDown((self._probe_at - now).total_seconds(), self._probe_at, self._down_since)

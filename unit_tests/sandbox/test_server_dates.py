@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import datetime, timezone
 
 import pytest
 
+from exact_online_sandbox.clock import Clock
 from exact_online_sandbox.sandbox import Sandbox
+from exact_online_sandbox.store import Store
 from exact_online_sandbox.truth import truth_rows
 from exact_online_sandbox.wallclock import WallClock, to_ms
-from unit_tests.sandbox.server_caller import DIVISION, Caller
+from unit_tests.sandbox.server_caller import DIVISION, NOW, Caller
 
 BIRTH = datetime(1980, 7, 1)
 
@@ -55,4 +58,24 @@ def test_another_time_zone_has_its_own_offset() -> None:
 
 def test_me_tells_local_time_and_offset(caller: Caller) -> None:
     (me,) = caller.get("current/Me").rows
-    assert (me["ServerTime"], me["ServerUtcOffset"]) == ("2024-07-01T14:00:00.000", 2)
+    assert (me["ServerTime"], me["ServerUtcOffset"]) == ("2024-07-01T14:00:00", 7200)
+
+
+def test_a_server_in_another_zone_has_its_wall_clock_and_a_date_header_in_utc() -> None:
+    with closing(Store(zone="Europe/London")) as store:
+        store.add_division(DIVISION, {})
+        clock = Clock(NOW)
+        clock.freeze()
+        box = Sandbox(store, clock)
+        box.register("app", "secret")
+        login = {"client_id": "app", "client_secret": "secret", "grant_type": "refresh_token"}
+        chain = box.oauth.login("app", "sam", [DIVISION])
+        caller = Caller(box, box.oauth.token({**login, "refresh_token": chain.refresh_token})["access_token"])
+        store.insert(DIVISION, "crm/Contacts", {}, at=NOW)
+        reply = caller.get("current/Me")
+        path = f"{DIVISION}/crm/Contacts?$filter=Modified ge datetime'2024-07-01T13:00:00'"
+        (row,) = caller.get(path).rows
+        assert (reply.rows[0]["ServerTime"], reply.rows[0]["ServerUtcOffset"]) == ("2024-07-01T13:00:00", 3600)
+        assert reply.headers["Date"] == "Mon, 01 Jul 2024 12:00:00 GMT"
+        assert row["Modified"] == f"/Date({to_ms(NOW) + 3_600_000})/"
+        assert caller.get(path.replace("13:00", "14:00")).rows == []

@@ -1,4 +1,4 @@
-"""Every endpoint of the reference answers, at exactly its address."""
+"""Every endpoint of the reference answers, at its address; only services are taken in any case."""
 
 from __future__ import annotations
 
@@ -90,8 +90,9 @@ def test_every_endpoint_answers_well_formed_atom(filled: Sandbox, caller: Caller
     "path",
     [
         f"{DIVISION}/crm/accounts",
-        f"{DIVISION}/CRM/Accounts",
-        f"{DIVISION}/bulk/crm/Accounts",
+        f"{DIVISION}/CRM/accounts",
+        f"{DIVISION}/bulk/crm/accounts",
+        f"{DIVISION}/crm/Accounts//",
         f"{DIVISION}/crm/Nothing",
         f"beta/{DIVISION}/crm/Contacts",
         f"{DIVISION}/payroll/PayrollComponents",
@@ -105,8 +106,43 @@ def test_any_other_address_is_404(caller: Caller, path: str) -> None:
     assert caller.get(path).status == 404
 
 
+@pytest.mark.parametrize(
+    ("spelled", "path"),
+    [
+        ("CRM/Contacts", "crm/Contacts"),
+        ("Financial/GLAccounts", "financial/GLAccounts"),
+        ("bulk/crm/Contacts", "bulk/CRM/Contacts"),
+        ("sync/financial/GLAccounts", "sync/Financial/GLAccounts"),
+        ("read/Financial/ReceivablesList", "read/financial/ReceivablesList"),
+        ("crm/Contacts/", "crm/Contacts"),
+    ],
+)
+def test_services_are_taken_in_any_case_and_come_back_as_they_were_spelled(
+    box: Sandbox, caller: Caller, spelled: str, path: str
+) -> None:
+    box.settings.change({"page_sizes": {"standard": 1, "bulk": 1, "sync": 1}})
+    for number in range(2):
+        row = {"HID": number} if "List" in path else {}
+        box.store.insert(DIVISION, entity_of(path), row, at=NOW)
+    key = endpoints()[path].key[0]
+    reply = caller.get(f"{DIVISION}/{spelled}?$select={key}")
+    address = f"/api/v1/{DIVISION}/{spelled.removesuffix('/')}"
+    assert f"{address}(" in reply.rows[0]["__metadata"]["uri"]
+    assert f"{address}?" in (reply.next or "")
+    assert len(caller.all(f"{DIVISION}/{spelled}?$select={key}")) == 2
+    assert {call["endpoint"] for call in box.calls.describe()} == {path}
+    assert caller.get(f"{DIVISION}/{spelled.rstrip('/').rpartition('/')[0]}/$metadata").status == 200
+
+
+def test_one_row_and_me_are_found_by_a_service_in_any_case(box: Sandbox, caller: Caller) -> None:
+    key = box.store.insert(DIVISION, "crm/Contacts", {}, at=NOW)["ID"]
+    assert f"/Crm/Contacts(guid'{key}')" in caller.get(f"{DIVISION}/Crm/Contacts(guid'{key}')").d["__metadata"]["uri"]
+    assert caller.get(f"{DIVISION}/CRM/Contacts/$count").text == "1"
+    assert caller.get("Current/Me").rows[0]["UserName"] == "sam"
+
+
 def test_removed_endpoints_answer_when_switched_on(box: Sandbox, caller: Caller) -> None:
-    path = f"{DIVISION}/sync/SalesOrder/SalesOrders?$filter=Timestamp gt 1"
+    path = f"{DIVISION}/sync/SalesOrder/SalesOrders?$top=1&$filter=Timestamp gt 1"
     assert caller.get(path).status == 404
     box.settings.change({"removed_endpoints": True})
     assert caller.get(path).status == 200
@@ -120,6 +156,19 @@ def test_function_narrows_its_list(box: Sandbox, caller: Caller) -> None:
     reply = caller.get(f"{DIVISION}/read/financial/ReceivablesListByAccount?accountId=guid'{account}'")
     assert [row["HID"] for row in reply.d] == ["1"]
     assert caller.get(f"{DIVISION}/read/financial/ReceivablesListByAccount").status == 400
+
+
+def test_filler_keeps_to_the_code_lists_of_the_reference(box: Sandbox) -> None:
+    fill(box.store, DIVISION, until=NOW)
+    for endpoint in READABLE:
+        if endpoint.kind != "standard" or endpoint.path not in entities() or endpoint.path == "system/Divisions":
+            continue
+        for row in box.store.rows(DIVISION, endpoint.path):
+            for prop in endpoint.properties.values():
+                if prop.values and prop.name not in entities()[endpoint.path].key:
+                    assert str(row[prop.name]) in prop.values, (endpoint.path, prop.name)
+    balance = {row["BalanceType"] for row in box.store.rows(DIVISION, "financial/ReportingBalance")}
+    assert balance == {"B", "W"}
 
 
 def test_filler_is_the_same_every_time(box: Sandbox) -> None:

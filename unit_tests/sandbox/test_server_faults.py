@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from exact_online_sandbox.authorize import Authorization
 from exact_online_sandbox.faults import KINDS
+from exact_online_sandbox.http import Request
 from exact_online_sandbox.sandbox import Sandbox
 from unit_tests.sandbox.server_caller import DIVISION, NOW, OTHER_DIVISION, Caller
 
@@ -80,6 +83,95 @@ def test_status_fault_gives_any_answer(box: Sandbox, caller: Caller) -> None:
     assert (reply.status, reply.text, reply.headers["X-A"]) == (502, "bad", "b")
 
 
+def test_status_fault_gives_a_body_that_is_no_text(box: Sandbox, caller: Caller) -> None:
+    box.faults.add({"kind": "status", "status": 200, "body_base64": "/wD+", "after": 1, "count": 2})
+    assert [caller.get(PATH).answer.body == b"\xff\x00\xfe" for _ in range(4)] == [False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "location", "text"),
+    [
+        ("firewall", 403, None, "Access Denied"),
+        ("login_page", 200, None, "/docs/Login.aspx"),
+        ("login_redirect", 302, "/docs/Login.aspx", ""),
+        ("other_site", 301, f"https://start.exactonline.be/api/v1/{PATH}", ""),
+    ],
+)
+def test_something_else_than_the_api_answers(
+    box: Sandbox, caller: Caller, kind: str, status: int, location: str | None, text: str
+) -> None:
+    box.faults.add({"kind": kind})
+    reply = caller.get(PATH, token="no token at all")
+    assert (reply.status, reply.headers.get("Location")) == (status, location)
+    assert text in reply.text
+    assert reply.answer.content_type.startswith("text/html")
+
+
+def test_headers_of_a_stand_in_can_be_chosen(box: Sandbox, caller: Caller) -> None:
+    box.faults.add({"kind": "other_site", "headers": {"Location": "https://start.exactonline.de/", "Via": "a"}})
+    headers = caller.get(PATH).headers
+    assert (headers["Location"], headers["Via"]) == ("https://start.exactonline.de/", "a")
+
+
+@pytest.mark.parametrize(
+    ("utc", "retry_after", "status", "hint"),
+    [
+        ("2024-07-01T01:59:59Z", "seconds", 200, None),
+        ("2024-07-01T02:00:00Z", "seconds", 503, "1800"),
+        ("2024-07-01T02:29:59Z", "seconds", 503, "1"),
+        ("2024-07-01T02:29:59.500Z", "date", 503, "Mon, 01 Jul 2024 02:30:00 GMT"),
+        ("2024-07-01T02:10:00Z", "date", 503, "Mon, 01 Jul 2024 02:30:00 GMT"),
+        ("2024-07-01T02:10:00Z", None, 503, None),
+        ("2024-07-01T02:30:00Z", "seconds", 200, None),
+        ("2024-12-01T03:00:00Z", "seconds", 503, "1800"),
+    ],
+)
+def test_maintenance_is_at_its_hour_of_the_servers_wall_clock(
+    box: Sandbox, caller: Caller, utc: str, retry_after: str | None, status: int, hint: str | None
+) -> None:
+    box.faults.add({"kind": "maintenance", "between": ["04:00", "04:30"], "retry_after": retry_after})
+    box.clock.set(datetime.fromisoformat(utc.replace("Z", "+00:00")))
+    box.settings.tokens.life_seconds = 10**9
+    reply = caller.get(PATH)
+    assert (reply.status, reply.headers.get("Retry-After")) == (status, hint)
+
+
+def test_a_window_may_go_over_midnight(box: Sandbox, caller: Caller) -> None:
+    box.faults.add({"kind": "maintenance", "between": ["23:59:50", "00:00:10"], "retry_after": "seconds"})
+    box.settings.tokens.life_seconds = 10**9
+    for second, hint in ((49, None), (50, "20"), (65, "5"), (70, None)):
+        box.clock.set(datetime(2024, 7, 1, 21, 59, tzinfo=timezone.utc) + timedelta(seconds=second))
+        assert caller.get(PATH).headers.get("Retry-After") == hint
+
+
+def test_maintenance_of_the_site_takes_the_login_pages_too(box: Sandbox) -> None:
+    box.faults.add({"kind": "maintenance"})
+    for path in ("auth", "token"):
+        assert Authorization(box).handle(Request("GET", f"/api/oauth2/{path}")).status == 503
+
+
+def test_a_dripping_answer_says_how_fast(box: Sandbox, caller: Caller) -> None:
+    box.faults.add({"kind": "drip", "seconds": 0.5})
+    reply = caller.get(PATH)
+    assert (reply.answer.drip, reply.rows) == (0.5, [])
+
+
+@pytest.mark.parametrize("reason", ["LicenseExpired", "BlockedCustomer"])
+def test_an_expired_licence_refuses_everything_of_its_division(box: Sandbox, caller: Caller, reason: str) -> None:
+    box.rights.deny({"kind": "blocked", "reason": reason, "division": DIVISION})
+    for path in (
+        "crm/Contacts",
+        "sync/Deleted?$filter=Timestamp gt 1",
+        "system/Divisions",
+        "crm/$metadata",
+        "no/Where",
+    ):
+        reply = caller.get(f"{DIVISION}/{path}")
+        assert (reply.status, reply.headers["Reason"]) == (403, reason)
+    for path in ("current/Me", f"{OTHER_DIVISION}/crm/Contacts", f"{OTHER_DIVISION}/system/Divisions"):
+        assert caller.get(path).status == 200
+
+
 def test_column_is_refused_only_where_it_is_selected(box: Sandbox, caller: Caller) -> None:
     box.faults.add({"kind": "refuse_column", "path": "crm/Contacts", "column": "Email"})
     reply = caller.get(f"{PATH}?$select=ID,Email")
@@ -143,15 +235,19 @@ def test_faults_that_stand_in_for_the_api_spend_no_quota(box: Sandbox, caller: C
 
 def test_nonsense_faults_are_refused(box: Sandbox) -> None:
     column, number = {"kind": "refuse_column"}, {"kind": "slow", "id": 1}
-    nonsense = ({"kind": "magic"}, {"kind": "slow", "colour": "red"}, column, number)
+    hours = [
+        {"kind": "maintenance", "between": between} for between in (["4:00", "5:00"], ["04:00"], ["04:00", "24:00"])
+    ]
+    base64 = {"kind": "status", "body_base64": "x"}
+    nonsense = ({"kind": "magic"}, {"kind": "slow", "colour": "red"}, column, number, {"kind": "value"}, base64, *hours)
     for raw in nonsense:
-        with pytest.raises(ValueError, match="fault"):
+        with pytest.raises(ValueError, match=r"fault|base64"):
             box.faults.add(raw)
 
 
 def test_every_kind_is_described(box: Sandbox) -> None:
     for kind in KINDS:
-        box.faults.add({"kind": kind, "column": "ID"})
+        box.faults.add({"kind": kind, "column": "ID", "other": 5})
     described = box.faults.describe()
     assert [fault["kind"] for fault in described] == list(KINDS)
     json.dumps(described)

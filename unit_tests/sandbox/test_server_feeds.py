@@ -11,9 +11,9 @@ from exact_online_sandbox.sandbox import Sandbox
 from exact_online_sandbox.store import feed_id
 from unit_tests.sandbox.server_caller import DIVISION, NOW, Caller
 
-ACCOUNTS = f"{DIVISION}/sync/CRM/Accounts?$filter=Timestamp gt "
+ACCOUNTS = f"{DIVISION}/sync/CRM/Accounts?$top=1&$filter=Timestamp gt "
 INVOICES, LINES = "salesinvoice/SalesInvoices", "salesinvoice/SalesInvoiceLines"
-FEED = f"{DIVISION}/sync/SalesInvoice/SalesInvoices?$filter=Timestamp gt 1"
+FEED = f"{DIVISION}/sync/SalesInvoice/SalesInvoices?$top=1&$filter=Timestamp gt 1"
 
 
 def fill(box: Sandbox, count: int) -> None:
@@ -52,7 +52,8 @@ def test_row_version_is_text_and_exact_beyond_float_precision(box: Sandbox, call
 
 def test_top_is_ignored(box: Sandbox, caller: Caller) -> None:
     fill(box, 5)
-    reply = caller.get(ACCOUNTS + "1&$top=2")
+    reply = caller.get(ACCOUNTS + "1")
+    assert "$top=1" in ACCOUNTS
     assert len(reply.d["results"]) == 5
 
 
@@ -121,8 +122,8 @@ def test_other_mixed_feeds_work_alike(
 def test_order_headers_and_lines_are_feeds_of_their_own(box: Sandbox, caller: Caller) -> None:
     order = box.store.insert(DIVISION, "salesorder/SalesOrders", {}, at=NOW)
     box.store.insert(DIVISION, "salesorder/SalesOrderLines", {"OrderID": order["OrderID"]}, at=NOW)
-    (header,) = caller.all(f"{DIVISION}/sync/SalesOrder/SalesOrderHeaders?$filter=Timestamp gt 1")
-    (line,) = caller.all(f"{DIVISION}/sync/SalesOrder/SalesOrderLines?$filter=Timestamp gt 1")
+    (header,) = caller.all(f"{DIVISION}/sync/SalesOrder/SalesOrderHeaders?$top=1&$filter=Timestamp gt 1")
+    (line,) = caller.all(f"{DIVISION}/sync/SalesOrder/SalesOrderLines?$top=1&$filter=Timestamp gt 1")
     assert header["OrderID"] == line["OrderID"] == order["OrderID"]
     assert header["ID"] == feed_id(order["OrderID"])
 
@@ -132,10 +133,10 @@ def test_deletion_log_is_one_scale_with_the_feeds(box: Sandbox, caller: Caller) 
     box.store.delete(DIVISION, "crm/Accounts", "00000000-0000-4000-8000-000000000001", at=NOW)
     box.store.delete(DIVISION, "crm/Contacts", box.store.insert(DIVISION, "crm/Contacts", {}, at=NOW)["ID"], at=NOW)
     (account,) = caller.all(ACCOUNTS + "1")
-    log = caller.all(f"{DIVISION}/sync/Deleted?$filter=Timestamp gt 1L and EntityType eq 2")
+    log = caller.all(f"{DIVISION}/sync/Deleted?$top=1&$filter=Timestamp gt 1L and EntityType eq 2")
     assert [row["EntityKey"] for row in log] == ["00000000-0000-4000-8000-000000000001"]
     assert int(log[0]["Timestamp"]) > int(account["Timestamp"])
-    assert len(caller.all(f"{DIVISION}/sync/Deleted?$filter=Timestamp gt 1")) == 2
+    assert len(caller.all(f"{DIVISION}/sync/Deleted?$top=1&$filter=Timestamp gt 1")) == 2
 
 
 def test_deletions_are_forgotten_after_two_months(box: Sandbox, caller: Caller) -> None:
@@ -143,9 +144,9 @@ def test_deletions_are_forgotten_after_two_months(box: Sandbox, caller: Caller) 
     box.store.delete(DIVISION, "crm/Accounts", "00000000-0000-4000-8000-000000000001", at=NOW)
     box.settings.tokens.life_seconds = 10_000_000
     box.clock.advance(timedelta(days=60).total_seconds())
-    assert len(caller.all(f"{DIVISION}/sync/Deleted?$filter=Timestamp gt 1")) == 1
+    assert len(caller.all(f"{DIVISION}/sync/Deleted?$top=1&$filter=Timestamp gt 1")) == 1
     box.clock.advance(timedelta(days=2).total_seconds())
-    assert caller.all(f"{DIVISION}/sync/Deleted?$filter=Timestamp gt 1") == []
+    assert caller.all(f"{DIVISION}/sync/Deleted?$top=1&$filter=Timestamp gt 1") == []
 
 
 def test_moved_division_starts_a_lower_scale(box: Sandbox, caller: Caller) -> None:
@@ -242,7 +243,35 @@ def test_cost_center_of_an_order_line_is_a_code_in_the_list_and_an_id_in_the_fee
     line = {"PurchaseOrderID": order["PurchaseOrderID"], "LineNumber": 1, "CostCenter": "ALG"}
     box.store.insert(DIVISION, "purchaseorder/PurchaseOrderLines", line, at=NOW)
     (standard,) = caller.get(f"{DIVISION}/purchaseorder/PurchaseOrderLines").rows
-    feed = caller.all(f"{DIVISION}/sync/PurchaseOrder/PurchaseOrders?$filter=Timestamp gt 1")
+    feed = caller.all(f"{DIVISION}/sync/PurchaseOrder/PurchaseOrders?$top=1&$filter=Timestamp gt 1")
     (found,) = (row for row in feed if row["LineNumber"])
     assert standard["CostCenter"] == "ALG"
     assert (found["CostCenter"], found["CostCenterCode"]) == (center["ID"], "ALG")
+
+
+def test_vat_lines_are_in_the_feed_of_invoices_and_in_no_list(box: Sandbox, caller: Caller) -> None:
+    invoice = box.store.insert(DIVISION, INVOICES, {}, at=NOW)["InvoiceID"]
+    for number, amount in ((1, 100), (9999, 21)):
+        box.store.insert(DIVISION, LINES, {"InvoiceID": invoice, "LineNumber": number, "AmountDC": amount}, at=NOW)
+    feed = {row["LineNumber"]: row for row in caller.all(FEED)}
+    vat = feed[9999]["ID"]
+    assert {number: row["AmountDC"] for number, row in feed.items()} == {0: None, 1: 100, 9999: 21}
+    for path in ("salesinvoice/SalesInvoiceLines", "bulk/SalesInvoice/SalesInvoiceLines"):
+        listed = f"{DIVISION}/{path}?$select=LineNumber&$filter=InvoiceID eq guid'{invoice}'"
+        assert [row["LineNumber"] for row in caller.all(listed)] == [1]
+    assert caller.get(f"{DIVISION}/salesinvoice/SalesInvoiceLines/$count?$filter=LineNumber gt 0").text == "1"
+    assert caller.get(f"{DIVISION}/salesinvoice/SalesInvoiceLines(guid'{vat}')").status == 404
+    expanded = f"{DIVISION}/salesinvoice/SalesInvoices(guid'{invoice}')?$expand=SalesInvoiceLines"
+    assert [row["LineNumber"] for row in caller.get(expanded).d["SalesInvoiceLines"]["results"]] == [1]
+    box.store.delete(DIVISION, INVOICES, invoice, at=NOW)
+    deleted = {row["EntityKey"] for row in caller.all(f"{DIVISION}/sync/Deleted?$top=1")}
+    assert vat in deleted
+
+
+def test_amounts_of_the_feed_may_bear_the_ledgers_sign(box: Sandbox, caller: Caller) -> None:
+    invoice = box.store.insert(DIVISION, INVOICES, {"AmountDC": 121.0}, at=NOW)["InvoiceID"]
+    box.store.insert(DIVISION, LINES, {"InvoiceID": invoice, "LineNumber": 1, "AmountDC": 100, "Quantity": 2}, at=NOW)
+    box.settings.change({"feeds": {"ledger_signs": True}})
+    assert [(row["AmountDC"], row["AmountFC"], row["Quantity"]) for row in caller.all(FEED)] == [
+        (-121, None, None), (-100, None, 2)]  # fmt: skip
+    assert caller.get(f"{DIVISION}/salesinvoice/SalesInvoiceLines?$filter=LineNumber eq 1").rows[0]["AmountDC"] == 100

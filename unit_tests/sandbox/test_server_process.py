@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +17,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from exact_online_sandbox.cli import main, parser
+from exact_online_sandbox.arguments import parser
+from exact_online_sandbox.cli import main
 
 PACKAGES = Path(__file__).parents[2] / "sandbox"
 
@@ -54,6 +57,23 @@ def first_line(process: subprocess.Popen[str]) -> dict[str, Any]:
     return line
 
 
+def answer(running: Running) -> requests.Response | None:
+    """An answer; None where no connection is taken."""
+    with contextlib.suppress(requests.ConnectionError):
+        return running.get("current/Me")
+    return None
+
+
+def until_answered(running: Running) -> requests.Response:
+    """Ask again and again until connections are taken."""
+    deadline = time.monotonic() + 10
+    found = answer(running)
+    while found is None:
+        assert time.monotonic() < deadline
+        found = answer(running)
+    return found
+
+
 @pytest.fixture(scope="module")
 def process() -> Iterator[Running]:
     started = start("--minute-limit", "100000", "--daily-limit", "100000", "--real-payloads")
@@ -82,7 +102,7 @@ def test_ready_line_is_all_a_client_needs(process: Running) -> None:
 
 def test_token_of_the_ready_line_reads_pages_over_one_connection(running: Running) -> None:
     rows: list[dict[str, Any]] = []
-    path = f"{running.division}/sync/Financial/TransactionLines?$filter=Timestamp gt 1"
+    path = f"{running.division}/sync/Financial/TransactionLines?$top=1&$filter=Timestamp gt 1"
     following: str | None = f"{running.url}/api/v1/{path}"
     running.control("POST", "settings", {"page_sizes": {"sync": 7}})
     while following:
@@ -174,6 +194,49 @@ def test_connection_can_be_reset_closed_or_cut(running: Running) -> None:
     assert [call["status"] for call in running.control("GET", "calls")["calls"]] == [None, 200, None, 200, 200, 200]
 
 
+def test_a_body_drips_byte_by_byte(running: Running) -> None:
+    whole = running.get("current/Me").content
+    running.control("POST", "faults", {"kind": "drip", "seconds": 0.001, "count": 1, "path": "current/Me"})
+    reply = running.session.get(f"{running.url}/api/v1/current/Me", headers=running.headers, timeout=10, stream=True)
+    began = time.monotonic()
+    pieces = list(reply.raw.stream(100_000, decode_content=False))
+    assert time.monotonic() - began > 0.0005 * len(whole)
+    assert len(b"".join(pieces)) == int(reply.headers["Content-Length"]) == len(whole)
+    (call,) = running.control("GET", "calls")["calls"][1:]
+    assert call["fault"] == "drip"
+    assert reply.elapsed.total_seconds() < 0.001 * len(whole), "the headers come at once"
+
+
+def test_the_port_refuses_connections_for_a_while(running: Running) -> None:
+    running.control("POST", "faults", {"kind": "refused", "seconds": 0.5, "count": 1, "path": "current/Me"})
+    with pytest.raises(requests.ConnectionError):
+        running.get("current/Me")
+    with pytest.raises(requests.ConnectionError, match="refused"):
+        requests.get(running.url, timeout=10)
+    assert until_answered(running).status_code == 200
+
+
+def test_faults_and_denials_can_be_there_from_the_start(tmp_path: Path) -> None:
+    faults = [{"kind": "firewall", "path": "crm/*"}, {"kind": "status", "status": 418, "path": "hrm/*"}]
+    (tmp_path / "faults.json").write_text(json.dumps(faults))
+    denial = {"kind": "blocked", "reason": "LicenseExpired", "path": "project/*"}
+    options = ["--fault", f"@{tmp_path}/faults.json", "--fault", '{"kind": "login_page", "path": "vat/*"}']
+    started = start(*options, "--deny", json.dumps(denial))
+    try:
+        running = Running(first_line(started))
+        running.log_in()
+        replies = [
+            running.get(f"{running.division}/{path}") for path in ("crm/Contacts", "hrm/Costunits", "vat/VATCodes")
+        ]
+        expired = running.get(f"{running.division}/project/Projects")
+    finally:
+        started.terminate()
+        started.communicate(timeout=10)
+    assert [reply.status_code for reply in replies] == [403, 418, 200]
+    assert "Login" in replies[2].text
+    assert (expired.status_code, expired.headers["Reason"]) == (403, "LicenseExpired")
+
+
 def test_clock_rules_dates_and_tokens(running: Running) -> None:
     try:
         running.control("POST", "clock", {"now": "2030-01-01T00:00:00Z", "freeze": True})
@@ -193,6 +256,12 @@ def test_mistakes_in_control_calls_are_explained(running: Running) -> None:
         ("rows/insert", {"division": running.division, "entity": "crm/Nothing", "row": {}}, 404),
         ("rows/delete", {"division": running.division, "entity": "crm/Accounts"}, 404),
         ("faults", {"kind": "magic"}, 400),
+        ("activity", {"division": running.division, "steps": 1_000_000_000}, 400),
+        ("activity", {"division": running.division, "steps": -1}, 400),
+        ("activity", {"division": running.division, "steps": "5"}, 400),
+        ("clock", {"advance": 1e300}, 400),
+        ("clock", {"advance": -1e11}, 400),
+        ("row-version", {"division": running.division, "above": 10**30}, 400),
         ("settings", {"latency": 5}, 400),
         ("settings", {"quota": {"minute_limit": "many"}}, 400),
         ("rights", {"kind": "magic"}, 400),
@@ -245,6 +314,33 @@ def test_control_can_be_switched_off_and_the_ready_file_holds_the_line(tmp_path:
     assert stderr == ""
 
 
+def test_it_serves_over_tls_with_a_certificate_of_its_own(tmp_path: Path) -> None:
+    started = start("--tls", "--connector-config", str(tmp_path / "config.json"))
+    try:
+        ready = first_line(started)
+        running = Running(ready)
+        running.session.trust_env = False  # a bundle named there would go first
+        running.session.verify = ready["certificate"]
+        running.log_in()
+        rows = running.get(f"{running.division}/crm/Contacts?$select=ID").json()["d"]["results"]
+        with pytest.raises(requests.exceptions.SSLError):
+            requests.get(running.url, timeout=10)
+        running.control("POST", "faults", {"kind": "refused", "seconds": 0.1, "count": 1})
+        with pytest.raises(requests.ConnectionError):
+            running.get("current/Me")
+        until_answered(running)
+        config = json.loads((tmp_path / "config.json").read_text())
+    finally:
+        started.terminate()
+        started.communicate(timeout=10)
+    assert running.url.startswith("https://127.0.0.1:")
+    assert rows[0]["__metadata"]["uri"].startswith(running.url)
+    assert not Path(ready["certificate"]).exists(), "it is thrown away at the end"
+    credentials = {name: ready[name] for name in ("client_id", "client_secret", "refresh_token")}
+    assert config == {"site": "nl", "base_url": running.url, "credentials": credentials}
+    assert (tmp_path / "config.json").stat().st_mode & 0o077 == 0
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [
@@ -252,6 +348,11 @@ def test_control_can_be_switched_off_and_the_ready_file_holds_the_line(tmp_path:
         (["--port", "99999999"], "is no port"),
         (["--host", "203.0.113.1"], "exact-online-sandbox:"),
         (["--now", "yesterday"], "no ISO 8601"),
+        (["--zone", "Mars/Olympus"], "is no time zone"),
+        (["--fault", '{"kind": "magic"}'], "a fault has a kind out of"),
+        (["--fault", "[1]"], "takes an object or a list"),
+        (["--fault", "@/no/such/file"], "No such file"),
+        (["--deny", '{"kind": "blocked", "reason": "Mood"}'], "a denial's reason is one of"),
     ],
 )
 def test_mistakes_on_the_command_line_end_with_one_sentence(

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from exact_online_sandbox import errors
 from exact_online_sandbox.sandbox import Sandbox
 from unit_tests.sandbox.server_caller import DIVISION, NOW, Caller
 
@@ -178,7 +179,7 @@ def test_page_size_can_be_set(box: Sandbox, caller: Caller) -> None:
             "Filtering on these fields is not supported: Modified",
         ),
         (
-            "sync/CRM/Accounts?$filter=Modified ge datetime'2024-01-01'",
+            "sync/CRM/Accounts?$top=1&$filter=Modified ge datetime'2024-01-01'",
             "Filtering on these fields is not supported: Modified",
         ),
         ("crm/Contacts?$filter=5", "Expression of type 'System.Boolean' expected at position 0."),
@@ -237,3 +238,52 @@ def test_json_has_to_be_asked_for(caller: Caller) -> None:
 
 def test_writing_is_not_offered(caller: Caller) -> None:
     assert caller.get(f"{DIVISION}/crm/Contacts", method="POST").status == 405
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "$filter=" + "(" * 900 + "Blocked" + ")" * 900,
+        "$filter=" + "not " * 900 + "Blocked",
+        "$filter=" + "trim(" * 900 + "Name" + ")" * 900 + " eq 'x'",
+        "$filter=Blocked eq false and ID gt " + "9" * 5000,
+        "$filter=Blocked eq false and Created gt datetime'9999-12-31T23:59:59Z'",
+        "$filter=Blocked eq false or CreditLineSales gt 1e999",
+        f"{ALL}&$top={'9' * 5000}",
+        f"{ALL}&$top={2**31}",
+        f"{ALL}&$skip={2**31}",
+        f"{ALL}&$top=-1",
+        f"{ALL}&$orderby=Name&$skiptoken={'9' * 5000}",
+    ],
+    ids=lambda query: query[:30],
+)
+def test_queries_beyond_all_measure_are_refused_in_exacts_envelope(box: Sandbox, caller: Caller, query: str) -> None:
+    box.settings.url_limit = 1_000_000
+    reply = caller.get(f"{DIVISION}/crm/Accounts?{query}")
+    assert (reply.status, reply.message) == (400, "Bad Request - Error in query syntax.")
+
+
+def test_a_chain_of_many_conditions_is_no_depth(box: Sandbox, caller: Caller) -> None:
+    keys = fill(box, "crm/Accounts", 3)
+    for chain, rows in (("false or " * 600, keys), ("true and " * 600, keys), ("false and " * 500, [])):
+        reply = caller.get(f"{DIVISION}/crm/Accounts?$filter={chain}Blocked eq false&$select=ID")
+        assert [row["ID"] for row in reply.rows] == rows
+
+
+def test_row_versions_beyond_all_measure_are_refused_or_find_nothing(box: Sandbox, caller: Caller) -> None:
+    fill(box, "crm/Accounts", 3)
+    feed = f"{DIVISION}/sync/CRM/Accounts?$select=ID&$filter=Timestamp"
+    assert [caller.get(f"{feed} {rest}").status for rest in ("gt 1e30", f"gt {2**63 - 1}L", f"gt {2**63}L")] == [
+        200,
+        200,
+        400,
+    ]
+    assert caller.get(f"{feed} gt 1e30").rows == []
+    assert caller.get(f"{feed} gt 1&$skiptoken={'9' * 5000}L").status == 400
+
+
+def test_a_feed_without_select_and_top_is_refused(caller: Caller) -> None:
+    for feed in ("sync/Project/TimeCostTransactions", "sync/CRM/Accounts", "sync/Deleted"):
+        path = f"{DIVISION}/{feed}?$filter=Timestamp gt 1"
+        assert (caller.get(path).status, caller.get(path).message) == (400, errors.SELECT_NEEDED)
+        assert caller.get(f"{path}&$select=ID").status == caller.get(f"{path}&$top=1").status == 200

@@ -9,10 +9,15 @@ from xml.etree import ElementTree
 import pytest
 
 from exact_online_sandbox.api import Api
+from exact_online_sandbox.atom import render_elements
 from exact_online_sandbox.captured import CAPTURES, captured_rows, load_captured
 from exact_online_sandbox.http import Request
+from exact_online_sandbox.reader import Result
+from exact_online_sandbox.reference import endpoints
 from exact_online_sandbox.sandbox import Sandbox
+from exact_online_sandbox.shape import select
 from exact_online_sandbox.truth import truth_rows
+from exact_online_sandbox.views import TableView
 from unit_tests.sandbox.server_caller import DIVISION, NOW, Caller
 
 ATOM = "{http://www.w3.org/2005/Atom}"
@@ -77,7 +82,7 @@ def test_atom_holds_the_same_values(box: Sandbox, caller: Caller) -> None:
     box.settings.change({"page_sizes": {"sync": 1}})
     for name in ("Acme & Zn. <x>", "Other"):
         box.store.insert(DIVISION, "crm/Accounts", {"Name": name, "Blocked": True, "StartDate": NOW.date()}, at=NOW)
-    reply = caller.get(f"{DIVISION}/sync/CRM/Accounts?$filter=Timestamp gt 1", accept="application/atom+xml")
+    reply = caller.get(f"{DIVISION}/sync/CRM/Accounts?$top=1&$filter=Timestamp gt 1", accept="application/atom+xml")
     feed = ElementTree.fromstring(reply.text)
     (entry,) = feed.findall(f"{ATOM}entry")
     found = entry.find(f"{ATOM}content/{META}properties")
@@ -105,7 +110,7 @@ def test_truth_of_a_feed_has_the_row_version_as_a_number(box: Sandbox, caller: C
     box.store.raise_version(DIVISION, 2**60)
     box.store.insert(DIVISION, "crm/Accounts", {"AccountManagerHID": 5}, at=datetime(2024, 1, 1, tzinfo=timezone.utc))
     (row,) = json.loads(b"".join(truth_rows(box, DIVISION, "sync/CRM/Accounts")))["rows"]
-    (seen,) = caller.get(f"{DIVISION}/sync/CRM/Accounts?$filter=Timestamp gt 1").rows
+    (seen,) = caller.get(f"{DIVISION}/sync/CRM/Accounts?$top=1&$filter=Timestamp gt 1").rows
     assert row["Timestamp"] == int(seen["Timestamp"]) > 2**60
     assert row["Modified"] == "2024-01-01T00:00:00+00:00"
 
@@ -137,3 +142,40 @@ def test_metadata_describes_a_service(caller: Caller, service: str, name: str) -
     assert len(described.findall(f"{edm}Property")) > 50
     assert len(described.findall(f"{edm}Key/{edm}PropertyRef")) == 1
     assert caller.get(f"{DIVISION}/nothing/$metadata").status == 404
+
+
+@pytest.mark.parametrize("accept", ["application/json", "Application/JSON", "text/html, APPLICATION/JSON;q=0.9"])
+def test_the_wanted_type_is_read_in_any_case(caller: Caller, accept: str) -> None:
+    assert caller.get("current/Me", accept=accept).rows[0]["UserName"] == "sam"
+
+
+def test_complex_rows_of_a_function_are_plain_elements(box: Sandbox, caller: Caller) -> None:
+    item = "00000000-0000-4000-8000-00000000000a"
+    path = f"{DIVISION}/read/logistics/StockPosition?itemId=guid'{item}'"
+    root = ElementTree.fromstring(caller.get(path, accept="*/*").text)
+    assert (root.tag, len(root)) == (f"{DATA}StockPosition", 0)
+
+    endpoint = endpoints()["read/logistics/StockPosition"]
+    view = TableView(endpoint, box.store)
+    rows = [view.codec.encode({"ItemId": item, "InStock": 2.5})]
+    root = ElementTree.fromstring(render_elements(Result(view, select(view, None, ()), rows)))
+    (element,) = root.findall(f"{DATA}element")
+    values = {found.tag.removeprefix(DATA): found for found in element}
+    assert (values["ItemId"].text, values["InStock"].text) == (item, "2.5")
+    assert values["InStock"].get(f"{META}type") == "Edm.Double"
+    assert values["PlanningIn"].get(f"{META}null") == "true"
+
+
+def test_numbers_and_flags_that_are_never_null_are_zero_where_nothing_is_given(box: Sandbox, caller: Caller) -> None:
+    box.store.insert(DIVISION, "financialtransaction/TransactionLines", {"AmountDC": None}, at=NOW)
+    box.store.insert(DIVISION, "sync/Cashflow/PaymentTerms", {"LineType": 22}, at=NOW)
+    (line,) = caller.get(f"{DIVISION}/financialtransaction/TransactionLines?$filter=Type eq 0").rows
+    (term,) = caller.get(f"{DIVISION}/sync/Cashflow/PaymentTerms?$top=1").rows
+    assert [line[name] for name in ("AmountDC", "AmountFC", "LineType", "Type", "Status")] == [0, 0, 0, 0, None]
+    assert [term[name] for name in ("Source", "IsFullyPaid", "TransactionIsReversal", "LineType", "Status")] == [
+        0, False, False, 22, None]  # fmt: skip
+    assert (
+        '"LineType" Type="Edm.Int16" Nullable="false"' in caller.get(f"{DIVISION}/financialtransaction/$metadata").text
+    )
+    box.store.update(DIVISION, "sync/Cashflow/PaymentTerms", term["ID"], {"LineType": None}, at=NOW)
+    assert caller.get(f"{DIVISION}/sync/Cashflow/PaymentTerms?$top=1").rows[0]["LineType"] == 0

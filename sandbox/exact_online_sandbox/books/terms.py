@@ -120,7 +120,8 @@ def open_term(books: Books, debt: Debt, created: datetime) -> Term:
 def put_term(sink: Sink, term: Term, row: Row, at: datetime) -> None:
     """Put a term's row where receivables or payments are, and in the feed of both."""
     sink.put(term.debt.entity, row, at)
-    sink.put(FEED, {**row, "LineType": FEED_LINE_TYPES[term.debt.entity]}, at)
+    paid = row["Status"] == MATCHED
+    sink.put(FEED, {**row, "IsFullyPaid": paid, "LineType": FEED_LINE_TYPES[term.debt.entity]}, at)
 
 
 def settlement(term: Term, paid_on: datetime, reference: str) -> Row:
