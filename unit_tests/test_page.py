@@ -12,16 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_exact_online.api.page import (
-    DamagedPageError,
-    NotAPageError,
-    Page,
-    PageDecoder,
-    Repair,
-    RowShape,
-    following,
-    words_in,
-)
+from source_exact_online.api.page import Page, PageDecoder, Repair, RowShape, following
+from source_exact_online.api.repair import DamagedPageError, NotAPageError, words_in
 
 BASE = "https://start.exactonline.nl"
 DIVISION = 123456

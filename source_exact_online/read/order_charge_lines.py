@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from source_exact_online.api.client import ExactClient
-from source_exact_online.api.page import DamagedPageError, Page, PageDecoder, Repair, Row, RowShape, words_in
+from source_exact_online.api.page import Page, PageDecoder, Repair, Row, RowShape
 from source_exact_online.catalog.definitions import StreamDefinition
 
 

@@ -13,7 +13,8 @@ from airbyte_cdk.models import AirbyteMessage, AirbyteRecordMessage, Type
 
 from source_exact_online.api import exact_time
 from source_exact_online.api.exact_time import WallClock
-from source_exact_online.api.page import Repair, Row, shown
+from source_exact_online.api.page import Repair, Row
+from source_exact_online.api.repair import shown
 from source_exact_online.catalog.column_types import ColumnType, column_type
 
 logger = logging.getLogger("airbyte.exact_online")
