@@ -117,6 +117,11 @@ class TestEnvelopes:
         with pytest.raises(DamagedPageError):
             decoded(body)
 
+    @pytest.mark.parametrize("column", ["Unknown", "Description"])
+    def test_nesting_without_end_is_damage_and_no_crash(self, column: str) -> None:
+        with pytest.raises(DamagedPageError):
+            decoded(listing(f'{{"ID":"a","{column}":' + "[" * 100_000 + "]" * 100_000 + "}"))
+
     @given(st.data())
     def test_a_body_cut_short_anywhere_is_no_page(self, data: st.DataObject) -> None:
         whole = listing(journal("a"), journal("b"), more=f',"__next":"{URL}"')
