@@ -151,5 +151,5 @@ class MessageBuffer:
     def _end_if_deferred(self) -> None:
         main = threading.current_thread() is threading.main_thread()
         if self._is_deferred and not self._writing and main:
-            self._is_deferred = False  # once: what is still written on the way out is written in peace
+            self._is_deferred = False  # once: what is still written on the way out is not interrupted
             raise SystemExit(self.ending)

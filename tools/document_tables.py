@@ -32,11 +32,12 @@ ERROR_ACTIONS = {
     "fail": "the stream ends incomplete in this division; all others go on",
     "stop": "the sync ends, as nothing can be read any more",
 }
+CLOSED_DIVISION = "all streams are left out in this division, a warning each; other divisions go on"
 TOKEN_ACTIONS = {
     "wait": "the access token at hand stays in use, or asked again when the time has come",
     "log_in": "the sync ends: log in again",
     "correct_client": "the sync ends: correct the client id or secret",
-    "retry": "asked again after a pause, a few times",
+    "retry": "whoever needs a token asks again later, as for any call",
     "report": "the sync ends and passes on what Exact says; not repeated",
 }
 
@@ -95,11 +96,20 @@ def _default(value: object) -> str:
 
 
 def _errors(file: str, decision: str, meanings: Mapping[str, str]) -> str:
-    rows = [(entry["name"], _condition(entry), meanings[entry[decision]], entry["message"]) for entry in _load(file)]
+    rows = [
+        (entry["name"], _condition(entry), _consequence(entry, decision, meanings), entry["message"])
+        for entry in _load(file)
+    ]
     return table(("Case", "Exact answers", "What happens", "What you are told"), rows)
 
 
+def _consequence(entry: Mapping[str, Any], decision: str, meanings: Mapping[str, str]) -> str:
+    return CLOSED_DIVISION if entry.get("concerns") == "division" else meanings[entry[decision]]
+
+
 def _condition(entry: Mapping[str, Any]) -> str:
+    if not entry.get("answered", True):
+        return "found by the connector itself"
     conditions = [_statuses(entry["statuses"])] if "statuses" in entry else []
     if "body" in entry:
         conditions.append({"fault": "a gateway's fault"}.get(entry["body"], f"{entry['body']} body"))

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from airbyte_cdk.utils.airbyte_secrets_utils import update_secrets
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -488,6 +489,16 @@ class TestWords:
 
     def test_long_words_are_shortened(self) -> None:
         assert len(words_in(('{"error":{"message":{"value":"' + "word " * 390 + '"}}}').encode())) == 300
+
+    def test_secrets_in_them_are_masked_before_they_are_cut(self) -> None:
+        secret = "tok3n" * 100
+        update_secrets([secret])
+        try:
+            assert (
+                words_in(f'{{"error":{{"message":"The token {secret} is old"}}}}'.encode()) == "The token **** is old"
+            )
+        finally:
+            update_secrets([])
 
     @pytest.mark.parametrize(
         "body",
