@@ -41,6 +41,7 @@ class MessageBuffer:
         self.ending: int | None = None
 
     def __enter__(self) -> MessageBuffer:
+        """Take the place of stdout."""
         self._stdout = sys.stdout
         sys.stdout = self  # stderr stays what it is
         return self
