@@ -50,8 +50,9 @@ def run() -> NoReturn:
     source = SourceExactOnline()
     code = _speak(source, arguments)
     source.shutdown()
-    with contextlib.suppress(OSError):
-        sys.stdout.flush()
+    if sys.stdout is not None:
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
     if code == 128 + signal.SIGTERM:
         # Who asked for the end expects to see a process that the signal has ended.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -135,7 +136,7 @@ def _line(message: AirbyteMessage) -> str:
 
 
 def _traced(error: Exception) -> AirbyteTracedException:
-    """What to tell a person about an error: files given on the command line that cannot be used are theirs to fix."""
+    """Return what to tell a person about an error; files of the command line that cannot be used are theirs to fix."""
     if isinstance(error, AirbyteTracedException):
         return error
     if isinstance(error, OSError) and error.filename:

@@ -41,6 +41,7 @@ class MessageBuffer:
         self.ending: int | None = None
 
     def __enter__(self) -> MessageBuffer:
+        """Take the place of stdout."""
         self._stdout = sys.stdout
         sys.stdout = self  # stderr stays what it is
         return self
@@ -85,11 +86,19 @@ class MessageBuffer:
         self._end_if_deferred()
 
     def take_over(self) -> None:
-        """Let log lines come through here, and let SIGTERM and SIGINT end the process between two lines."""
+        """Let log lines come through here, and let SIGTERM and SIGINT end the process between two lines.
+
+        Raises:
+            BrokenPipeError: nobody reads stdout any more.
+            StdoutError: it cannot be written for another reason.
+        """
         logging.raiseExceptions = False  # a closed pipe ends the run at the next message, not with a traceback a line
+        self._write(b"")
         for handler in logging.getLogger().handlers:
             if isinstance(handler, logging.StreamHandler):
-                handler.setStream(self)
+                handler.acquire()
+                handler.stream = self
+                handler.release()
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, self._on_signal)
 
@@ -114,8 +123,6 @@ class MessageBuffer:
         return code
 
     def _write(self, data: bytes) -> None:
-        if not data:
-            return
         step = 1 if threading.current_thread() is threading.main_thread() else 0  # the only one that signals reach
         self._writing += step
         try:

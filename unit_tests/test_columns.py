@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import Any
 
 import pytest
 
@@ -19,19 +18,12 @@ from unit_tests.exact_fakes import (
     row,
 )
 
-ACCOUNTS = "sync/CRM/Accounts"
 JOURNALS = "financial/Journals"
-INVOICES = "sync/SalesInvoice/SalesInvoices"
-SYNC_TIMESTAMP = "read/sync/Sync/SyncTimestamp"
 
 
 @pytest.fixture(autouse=True)
 def one_division(api: ScriptedApi) -> None:
     api.divisions(123).always("sync/Deleted", page([]))
-
-
-def invoice(key: str, line: int | None, version: int, **columns: Any) -> dict[str, Any]:
-    return row(key, version, InvoiceID="i1", LineNumber=line, **columns)
 
 
 class TestColumns:

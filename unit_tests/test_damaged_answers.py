@@ -23,6 +23,7 @@ from unit_tests.exact_fakes import (
     date_json,
     page,
     read,
+    refusal,
     row,
     state_of,
 )
@@ -193,9 +194,6 @@ class Expanded(Listing):
         return super().serve(api, clock, inside, times)
 
 
-LISTINGS = pytest.mark.parametrize("listing", [Feed, List, Snapshot, DeletionLog, DivisionsStream, Expanded])
-
-
 def applies(listing: type[Listing], damage: Callable[[Rows], Answer]) -> bool:
     """Rows of other divisions are what the stream of divisions is made of."""
     return listing is not DivisionsStream or damage is not with_a_row_of_another_division
@@ -260,6 +258,43 @@ def test_a_division_s_damaged_page_stops_no_other_division(api: ScriptedApi, clo
 
     assert run.keys("journals") == ["b"]
     assert run.statuses == {"journals": "INCOMPLETE"}
+
+
+class TestCutShort:
+    """What ends in the middle is never called complete."""
+
+    @pytest.mark.parametrize(
+        "end",
+        [
+            [refusal(403, "Forbidden")],
+            [refusal(404)],
+            [Answer(200, b'{"d": null}')] * 6,
+            [refusal(500)] * 6,
+        ],
+        ids=["forbidden", "not found", "no listing", "server fault"],
+    )
+    def test_a_listing_that_ends_in_mid_list_is_incomplete(
+        self, api: ScriptedApi, clock: FakeClock, end: list[Answer]
+    ) -> None:
+        api.divisions(123, 456)
+        api.on(JOURNALS, page([row("a")], more="1"), *end, division=123).on(JOURNALS, page([row("b")]), division=456)
+
+        run = read(clock, configured("journals"))
+
+        assert run.keys("journals") == ["a", "b"]
+        assert run.statuses == {"journals": "INCOMPLETE"}
+        assert run.error is not None
+
+    def test_a_link_to_another_host_cuts_the_stream_short(self, api: ScriptedApi, clock: FakeClock) -> None:
+        body = json.dumps({"d": {"results": [row("a")], "__next": "https://evil.example/x"}}).encode()
+        api.on(JOURNALS, Answer(body=body))
+
+        run = read(clock, configured("journals"))
+
+        assert run.keys("journals") == ["a"]
+        assert run.statuses == {"journals": "INCOMPLETE"}
+        assert run.error is not None
+        assert run.error.failure_type is not FailureType.config_error
 
 
 # -- listings that do not end --------------------------------------------------------------------------------------

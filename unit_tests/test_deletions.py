@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from source_exact_online.catalog.definitions import catalog
 from unit_tests.exact_fakes import (
     Answer,
     FakeClock,
@@ -315,7 +316,39 @@ def test_a_log_row_without_date_is_a_tombstone_nevertheless(api: ScriptedApi, cl
 
     run = read(clock, configured("accounts"), first.state)
 
-    assert [one["_ab_cdc_deleted_at"] for one in tombstones(run, "accounts")] == ["2025-03-03T10:00:00.000+00:00"]
+    assert [one["_ab_cdc_deleted_at"][:18] for one in tombstones(run, "accounts")] == ["2025-03-03T10:00:0"], "now"
+
+
+@pytest.mark.parametrize("date", ["/Date(x)/", "/Date(99999999999999999)/", "yesterday"])
+def test_a_log_row_whose_date_does_not_fit_is_a_tombstone_too(
+    api: ScriptedApi, clock: FakeClock, date: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = first_sync(api, clock, "accounts")
+    api.on(LOG, page([{**deleted("a", ACCOUNT, 101), "DeletedDate": date}]))
+
+    run = read(clock, configured("accounts"), first.state)
+
+    assert [one["_ab_cdc_deleted_at"][:18] for one in tombstones(run, "accounts")] == ["2025-03-03T10:00:0"], "now"
+    assert [
+        line for line in caplog.messages if line.startswith("DeletedDate of sync/Deleted in division 123, row log-101")
+    ]
+
+
+def test_where_the_row_version_is_the_cursor_a_tombstone_has_it(api: ScriptedApi, clock: FakeClock) -> None:
+    state = state_of(
+        stock_positions={
+            "row_version": "70",
+            "deletions_read_until": {"read_at": "2025-03-03T08:00:00.000+00:00", "row_version": "90"},
+        }
+    )
+    stream = catalog()["stock_positions"]
+    api.always(stream.path, page([]))
+    api.on(LOG, page([deleted("a", int(stream.entity_type or 0), 101)]))
+
+    run = read(clock, configured("stock_positions"), state)
+
+    assert [one["Timestamp"] for one in tombstones(run, "stock_positions")] == [101]
+    assert run.position("stock_positions")["row_version"] == "70", "the log's row version is another one"
 
 
 def test_a_log_row_without_key_is_no_tombstone(api: ScriptedApi, clock: FakeClock) -> None:

@@ -426,6 +426,7 @@ class TestLongHeaders:
         started = time.process_time()
 
         errors.refused_columns("a." * 500_000, ("ID", "a"), {"ID"})
+        errors.refused_columns("a" * 30_000, ("ID", "a"), {"ID"})
         errors.message_of(b"<" * 1_000_000)
         errors.message_of(b"<a" * 500_000)
 

@@ -21,7 +21,6 @@ from unit_tests.exact_fakes import (
 ACCOUNTS = "sync/CRM/Accounts"
 JOURNALS = "financial/Journals"
 INVOICES = "sync/SalesInvoice/SalesInvoices"
-SYNC_TIMESTAMP = "read/sync/Sync/SyncTimestamp"
 
 
 @pytest.fixture(autouse=True)

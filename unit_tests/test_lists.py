@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from unit_tests.exact_fakes import (
@@ -19,19 +17,12 @@ from unit_tests.exact_fakes import (
     state_of,
 )
 
-ACCOUNTS = "sync/CRM/Accounts"
 JOURNALS = "financial/Journals"
-INVOICES = "sync/SalesInvoice/SalesInvoices"
-SYNC_TIMESTAMP = "read/sync/Sync/SyncTimestamp"
 
 
 @pytest.fixture(autouse=True)
 def one_division(api: ScriptedApi) -> None:
     api.divisions(123).always("sync/Deleted", page([]))
-
-
-def invoice(key: str, line: int | None, version: int, **columns: Any) -> dict[str, Any]:
-    return row(key, version, InvoiceID="i1", LineNumber=line, **columns)
 
 
 class TestList:

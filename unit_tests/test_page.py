@@ -13,16 +13,8 @@ from airbyte_cdk.utils.airbyte_secrets_utils import update_secrets
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_exact_online.api.page import (
-    DamagedPageError,
-    NotAPageError,
-    Page,
-    PageDecoder,
-    Repair,
-    RowShape,
-    following,
-    words_in,
-)
+from source_exact_online.api.page import Page, PageDecoder, Repair, RowShape, following
+from source_exact_online.api.repair import DamagedPageError, NotAPageError, words_in
 
 BASE = "https://start.exactonline.nl"
 DIVISION = 123456
@@ -125,6 +117,11 @@ class TestEnvelopes:
     def test_json_that_is_no_listing_is_never_an_empty_page(self, body: bytes) -> None:
         with pytest.raises(DamagedPageError):
             decoded(body)
+
+    @pytest.mark.parametrize("column", ["Unknown", "Description"])
+    def test_nesting_without_end_is_damage_and_no_crash(self, column: str) -> None:
+        with pytest.raises(DamagedPageError):
+            decoded(listing(f'{{"ID":"a","{column}":' + "[" * 100_000 + "]" * 100_000 + "}"))
 
     @given(st.data())
     def test_a_body_cut_short_anywhere_is_no_page(self, data: st.DataObject) -> None:

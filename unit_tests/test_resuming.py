@@ -26,7 +26,6 @@ ACCOUNTS = "sync/CRM/Accounts"
 JOURNALS = "financial/Journals"
 UNITS = "logistics/Units"
 INVOICES = "sync/SalesInvoice/SalesInvoices"
-SYNC_TIMESTAMP = "read/sync/Sync/SyncTimestamp"
 
 
 @pytest.fixture(autouse=True)

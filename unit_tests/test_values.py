@@ -126,6 +126,20 @@ class TestWhatDoesNotFit:
         assert warnings(caplog) == []
 
 
+@pytest.mark.parametrize(
+    ("value", "found"), [("7", 7), ("-9223372036854775808", -(2**63)), (7, 7), (None, None), ("many", None), ("", None)]
+)
+def test_integers_that_come_as_text_are_integers(
+    api: ScriptedApi, clock: FakeClock, value: object, found: int | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    api.always("system/Divisions", page([{"Code": 123, "Hid": value, "DivisionMoveDate": None}]))
+
+    run = read(clock, configured("divisions", columns=("Code", "Hid")))
+
+    assert [one.get("Hid") for one in run.records("divisions")] == [found]
+    assert len(warnings(caplog)) == (value is not None and found is None)
+
+
 class TestRepeatedHour:
     """02:00 to 03:00 comes twice on 26 October 2025. Nobody can see which of the two Exact means."""
 
