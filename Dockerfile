@@ -29,4 +29,10 @@ ENV PATH=/opt/connector/bin:$PATH \
 WORKDIR /home/airbyte
 USER airbyte
 ENTRYPOINT ["/opt/connector/bin/source-exact-online"]
-LABEL io.airbyte.name=airbyte/source-exact-online
+# The package's own version (source_exact_online/version.py); a unit test holds it to that.
+ARG VERSION=0.1.0
+LABEL io.airbyte.name=airbyte/source-exact-online \
+      io.airbyte.version=${VERSION} \
+      org.opencontainers.image.title=source-exact-online \
+      org.opencontainers.image.version=${VERSION} \
+      org.opencontainers.image.licenses=MIT

@@ -49,8 +49,12 @@ test: .venv/ready ## all tests that need no account, no container and no network
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile unit_tests integration_tests $(PYTEST_ARGS)
 
 .PHONY: unit
-unit: .venv/ready ## the unit tests alone (seconds)
-	$(BIN)/pytest unit_tests $(PYTEST_ARGS)
+unit: .venv/ready ## the unit tests alone, without the slow ones (seconds)
+	$(BIN)/pytest -m "not slow" unit_tests $(PYTEST_ARGS)
+
+.PHONY: coverage
+coverage: .venv/ready ## the unit tests, and which lines and branches of the connector they reach: not below the floor
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term unit_tests $(PYTEST_ARGS)
 
 .PHONY: integration
 integration: .venv/ready ## the integration tests alone: the console script against the sandbox
@@ -70,9 +74,11 @@ warehouses: .venv-demo/ready ## the same changes through PyAirbyte into DuckDB; 
 	.venv-demo/bin/python -m integration_tests.warehouses $(WAREHOUSES_ARGS)
 
 .PHONY: lint
-lint: .venv/ready ## ruff, the format of the code, mypy --strict
+lint: .venv/ready ## ruff, the format of the code, spelling, the direction of imports, mypy --strict
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check --quiet $(SOURCES) || { echo "make format would change the files above"; exit 1; }
+	$(BIN)/codespell
+	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/mypy
 
 .PHONY: format
@@ -105,6 +111,13 @@ LOCK_ARGS ?=
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-strip-extras \
 	--annotation-style line $(LOCK_ARGS)
 
+.PHONY: release
+release: .venv/ready ## rehearse a release, offline: check, build, look into what was built, print what is left to do
+	@test -z "$$(git status --porcelain)" || { git status --short; echo "Commit the above first: a release is built from a clean tree."; exit 1; }
+	$(BIN)/pytest --quiet unit_tests/test_metadata.py
+	$(BIN)/uv build --quiet --clear --offline --no-build-isolation --python $(BIN)/python --out-dir dist
+	$(BIN)/python -m tools.check_release dist
+
 .PHONY: image
 image: ## build the connector's image (DOCKER, BASE_IMAGE, IMAGE, BUILD_FLAGS)
 	@test -n "$(DOCKER)" || { echo "make image needs docker or podman on the PATH, or DOCKER=/path/to/one."; exit 1; }
@@ -121,7 +134,7 @@ browser-test: .venv/ready ## the login with a real browser: needs Chromium and c
 
 .PHONY: clean
 clean: ## remove the virtual environments, caches and what was built
-	rm -rf .venv .venv-demo .tmp .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist \
+	rm -rf .venv .venv-demo .tmp .cache .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist \
 		demo/output ./*.egg-info sandbox/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -139,7 +152,7 @@ clean: ## remove the virtual environments, caches and what was built
 	@touch $@
 
 # The connector and the sandbox are installed from this working copy, editable: a change of their code needs no set-up.
-%/ready: %/dependencies setup.py sandbox/setup.py
+%/ready: %/dependencies setup.py source_exact_online/version.py sandbox/setup.py sandbox/exact_online_sandbox/__init__.py
 	$*/bin/pip install --quiet --no-deps --no-build-isolation -e . -e sandbox
 	$*/bin/pip check --quiet
 	@touch $@

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from runpy import run_path
 
 from setuptools import find_packages, setup
 
+ROOT = Path(__file__).parent
+
 RUNTIME_REQUIREMENTS = [
     "airbyte-cdk>=7.39.1,<8",
-    "filelock>=3.16,<5",
+    "filelock>=3.20.1,<5",
     "jsonschema>=4.20,<5",
+    "msgspec>=0.20,<1",
     "orjson>=3.10,<4",
     "pendulum>=3.0,<4",
     "PyYAML>=6.0.1,<7",
     "requests>=2.32,<3",
+    "urllib3>=2.6,<3",
 ]
 
 TEST_REQUIREMENTS = [
@@ -24,9 +29,9 @@ TEST_REQUIREMENTS = [
 
 setup(
     name="airbyte-source-exact-online",
-    version="0.1.0",
+    version=run_path(str(ROOT / "source_exact_online" / "version.py"))["VERSION"],
     description="Airbyte source connector for Exact Online",
-    long_description=(Path(__file__).parent / "README.md").read_text(encoding="utf-8"),
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     author="The source-exact-online contributors",
     license="MIT",

@@ -90,7 +90,7 @@ def _load(terminal: Terminal, warehouse: Warehouse, text: str) -> float:
 
 
 def _empty_warehouse() -> Warehouse:
-    """A warehouse without anything of an earlier run: that run's sandbox is gone, and its login with it."""
+    """Return a warehouse without anything of an earlier run: that run's sandbox is gone, and its login with it."""
     OUTPUT.mkdir(exist_ok=True)
     warehouse = Warehouse(
         OUTPUT / "exact_online.duckdb", OUTPUT / "config.json", OUTPUT / "pyairbyte", OUTPUT / "pyairbyte.log"
@@ -102,7 +102,7 @@ def _empty_warehouse() -> Warehouse:
 
 
 def _shown(path: Path) -> str:
-    """A path as a person in this folder would write it."""
+    """Return a path as a person in this folder would write it."""
     return os.path.relpath(path)
 
 

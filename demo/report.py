@@ -33,14 +33,14 @@ def loaded(
 
 
 def answers(terminal: Terminal, warehouse: Warehouse) -> None:
-    """The finance questions and what the tables answer."""
+    """Print the finance questions and what the tables answer."""
     for question in questions():
         terminal.heading(question.text, question.file.name)
         terminal.table(*warehouse.answer(question.sql))
 
 
 def activity(terminal: Terminal, changes: Mapping[Administration, Summary]) -> None:
-    """What happened in the sandbox, by administration."""
+    """Print what happened in the sandbox, by administration."""
     for administration, summary in changes.items():
         counts: Counter[str] = Counter()
         for actions in summary.values():
@@ -51,7 +51,7 @@ def activity(terminal: Terminal, changes: Mapping[Administration, Summary]) -> N
 
 
 def changed(terminal: Terminal, fetched: Sequence[Fetched]) -> None:
-    """What an incremental load fetched, by stream."""
+    """Print what an incremental load fetched, by stream."""
     kinds = [kind for kind in ("new", "changed", "deleted", "unchanged") if any(getattr(one, kind) for one in fetched)]
     table = [[one.stream, *(getattr(one, kind) or None for kind in kinds)] for one in fetched if one.rows]
     terminal.table(["stream", *kinds], table)
@@ -65,7 +65,7 @@ def calls(
     by_run: Sequence[Counter[int]],
     limits: tuple[int, int],
 ) -> None:
-    """Calls of each load against the quota."""
+    """Print the calls of each load against the quota."""
     minute, day = limits
     table = [
         [str(one.code), *(run[one.code] for run in by_run), f"{sum(run[one.code] for run in by_run)} of {day:,}"]
@@ -77,7 +77,7 @@ def calls(
 
 
 def farewell(terminal: Terminal, python: str, file: str) -> None:
-    """Where to go on."""
+    """Print where to go on."""
     terminal.line(f"{python} -c \"import duckdb; db = duckdb.connect('{file}'); \\", YELLOW)
     terminal.line(
         "  db.sql('select Name, City from exact.accounts where _ab_cdc_deleted_at is null limit 9').show()\"", YELLOW

@@ -34,7 +34,7 @@ class Sandbox:
         return str(self.login["base_url"])
 
     def config(self) -> dict[str, Any]:
-        """A configuration of the connector for it."""
+        """Return a configuration of the connector for it."""
         names = ("client_id", "client_secret", "refresh_token")
         return {"site": "nl", "base_url": self.url, "credentials": {name: self.login[name] for name in names}}
 
@@ -45,11 +45,11 @@ class Sandbox:
         return summary
 
     def calls(self) -> Counter[int]:
-        """Calls made since the log was last cleared, by division; those that count for no division are under 0."""
+        """Return the calls made since the log was last cleared, by division; those without a division are under 0."""
         return Counter(call["division"] or 0 for call in self._ask("GET", "calls")["calls"])
 
     def limits(self) -> tuple[int, int]:
-        """Calls that a minute and a day allow in each division."""
+        """Return the calls that a minute and a day allow in each division."""
         quota = self._ask("GET", "settings")["quota"]
         return quota["minute_limit"], quota["daily_limit"]
 
@@ -59,8 +59,9 @@ class Sandbox:
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:  # noqa: ANN401 - JSON
         data = None if body is None else json.dumps(body).encode()
+        request = Request(f"{self.url}/sandbox/{path}", data, {"Content-Type": "application/json"}, method=method)
         try:
-            with urlopen(Request(f"{self.url}/sandbox/{path}", data, method=method), timeout=60) as answer:
+            with urlopen(request, timeout=60) as answer:
                 return json.load(answer)
         except OSError as error:
             raise SandboxError(f"the sandbox does not do {path}: {error}") from error

@@ -35,34 +35,34 @@ class Terminal:
         self._coloured = forced or (self._live and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb")
 
     def style(self, text: str, *codes: str) -> str:
-        """The text in a style, where styles are shown."""
+        """Return the text in a style, where styles are shown."""
         return f"\x1b[{';'.join(codes)}m{text}\x1b[0m" if self._coloured and text and codes else text
 
     def title(self, text: str, beside: str) -> None:
-        """First line of the report."""
+        """Print the first line of the report."""
         self._print(f"\n {self.style(text, BOLD)}  {self.style(beside, DIM)}")
 
     def heading(self, text: str, beside: str = "") -> None:
-        """A heading, with a remark at the right margin."""
+        """Print a heading, with a remark at the right margin."""
         gap = " " * max(2, WIDTH - len(text) - len(beside) - 1)
         self._print(f"\n {self.style(text, BOLD, CYAN)}{gap}{self.style(beside, DIM)}".rstrip())
 
     def line(self, text: str = "", *codes: str) -> None:
-        """A line of text."""
+        """Print a line of text."""
         self._print((_MARGIN + self.style(text, *codes)).rstrip())
 
     def done(self, text: str) -> None:
-        """A line that says that something is well."""
+        """Print a line that says that something is well."""
         self._print(f"{_MARGIN}{self.style('✓', BOLD, GREEN)} {text}")
 
     def failed(self, text: str) -> None:
-        """A line that says that something is not well."""
+        """Print a line that says that something is not well."""
         self._print(f"{_MARGIN}{self.style('✗', BOLD, RED)} {text}")
 
     def table(
         self, columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, total: Sequence[Cell] | None = None
     ) -> None:
-        """A table with its columns' names, and perhaps a last row of totals.
+        """Print a table with its columns' names, and perhaps a last row of totals.
 
         A column whose name is blank has no rule under it.
         """

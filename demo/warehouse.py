@@ -74,7 +74,7 @@ class Warehouse:
 
     @contextmanager
     def open(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection that only reads. PyAirbyte can write again once it is closed."""
+        """Open a connection that only reads. PyAirbyte can write again once it is closed."""
         connection = duckdb.connect(str(self.file), read_only=True)
         try:
             yield connection
@@ -82,13 +82,13 @@ class Warehouse:
             connection.close()
 
     def administrations(self) -> list[Administration]:
-        """The divisions, by number."""
+        """Return the divisions, by number."""
         sql = "select Division, Description, trim(Country), trim(Currency) from exact.divisions order by Division"
         with self.open() as connection:
             return [Administration(*row) for row in connection.sql(sql).fetchall()]
 
     def rows_by_division(self) -> dict[str, dict[int, int]]:
-        """Number of rows by stream and division."""
+        """Return the number of rows by stream and division."""
         with self.open() as connection:
             return {
                 stream: dict(connection.sql(f"select Division, count(*) from {SCHEMA}.{stream} group by 1").fetchall())
@@ -101,7 +101,7 @@ class Warehouse:
             return {stream: {(row[0], row[1]) for row in _rows(connection, stream)} for stream in STREAMS}
 
     def fetched_since(self, moment: datetime, known: Keys) -> list[Fetched]:
-        """What was fetched after a moment, by stream; streams with nothing included.
+        """Return what was fetched after a moment, by stream; streams with nothing included.
 
         Args:
             moment: aware.

@@ -7,14 +7,22 @@ from typing import Any
 
 import pytest
 
+from integration_tests.conftest import MANY_CALLS, StartSandbox
 from integration_tests.connector import Run, configured_catalog
-from integration_tests.sandbox_client import Sandbox
+from integration_tests.sandbox_client import Sandbox, noon
 
 STREAM = "sales_order_order_charge_lines"
 LINES = "salesorder/SalesOrderOrderChargeLines"
 HEADERS = "salesorder/SalesOrders"
 PAGE = 60
 """Rows on a page of a standard endpoint."""
+
+
+@pytest.fixture(scope="module")
+def sandbox(start_sandbox: StartSandbox) -> Sandbox:
+    """A sandbox at noon: in the hour that ends summer time what changed within the hour is rightly read again."""
+    limits = ("--minute-limit", MANY_CALLS, "--daily-limit", MANY_CALLS)
+    return start_sandbox("--divisions", "1", "--size", "small", *limits, "--now", noon())
 
 
 def keys(run: Run) -> set[str]:

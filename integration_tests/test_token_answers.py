@@ -128,6 +128,25 @@ def test_two_connections_on_one_login_are_named(brief: Sandbox, tmp_path: Path) 
     assert SAYS_HOW_TO_LOG_IN in message
 
 
+def test_two_users_on_one_token_file_are_told_apart(brief: Sandbox, tmp_path: Path) -> None:
+    """Two companies, one app, one EXACT_ONLINE_TOKEN_FILE: the one that comes later keeps the file."""
+    first = with_token_file(brief, tmp_path)
+    second = with_token_file(brief, tmp_path)
+    second.config["credentials"]["refresh_token"] = brief.post("login", user="anna.visser")["refresh_token"]
+    assert frozen(first).check().exit_code == 0
+    assert frozen(second).check().exit_code == 0
+    before = (tmp_path / "tokens.json").read_bytes()
+    brief.forget_calls()
+
+    message = told(frozen(first).check())
+
+    assert "later login" in message
+    assert "Anna Visser" in message
+    assert SAYS_HOW_TO_LOG_IN in message
+    assert (tmp_path / "tokens.json").read_bytes() == before
+    assert brief.token_calls() == []
+
+
 def test_a_login_that_was_idle_for_weeks_is_warned_of_while_it_lives(brief: Sandbox, tmp_path: Path) -> None:
     connector = with_token_file(brief, tmp_path)
     frozen(connector).check()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -19,9 +20,6 @@ from jsonschema.exceptions import best_match
 from source_exact_online.sites import SITES, trusted_base_url
 
 TOKEN_FILE_VARIABLE = "EXACT_ONLINE_TOKEN_FILE"
-
-LONGEST_LOOKBACK_MINUTES = 100 * 366 * 24 * 60
-"""A century: more than any division has lived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +42,7 @@ class Config:
         num_workers: partitions read at a time.
         daily_calls_reserve: calls a day and division left to other processes of the same app.
         quota_wait: longest wait for a day's quota to start afresh.
+        maintenance_wait: longest wait for a site that is down.
         stream_groups: groups of streams to offer; None for all.
         include_binary: whether pictures and files are columns.
     """
@@ -61,6 +60,7 @@ class Config:
     num_workers: int
     daily_calls_reserve: int
     quota_wait: timedelta
+    maintenance_wait: timedelta
     stream_groups: frozenset[str] | None
     include_binary: bool
 
@@ -103,11 +103,13 @@ def parse_config(raw: Mapping[str, Any], now: datetime, environment: Mapping[str
     """
     credentials = raw["credentials"]
     for name in ("client_id", "client_secret", "refresh_token"):
-        _refuse_white_space(credentials[name], name)
+        if not credentials[name]:
+            raise config_error(f"credentials.{name} is empty.")
+    for name in ("client_id", "client_secret", "refresh_token", "access_token"):
+        _check_characters(credentials.get(name) or "", name)
     site = raw["site"]
     if site not in SITES:
         raise config_error(f"site is {site!r}, but must be one of {', '.join(SITES)}.")
-    token_file = credentials.get("token_file") or environment.get(TOKEN_FILE_VARIABLE)
     divisions = tuple(dict.fromkeys(map(int, raw.get("divisions") or ())))
     excluded = frozenset(map(int, raw.get("exclude_divisions") or ()))
     if divisions and not set(divisions) - excluded:
@@ -117,15 +119,16 @@ def parse_config(raw: Mapping[str, Any], now: datetime, environment: Mapping[str
         site=site,
         client_id=credentials["client_id"],
         client_secret=credentials["client_secret"],
-        token_file=Path(token_file) if token_file else None,
+        token_file=_token_file(credentials.get("token_file") or environment.get(TOKEN_FILE_VARIABLE)),
         divisions=divisions,
         exclude_divisions=excluded,
         start_date=_start_date(raw.get("start_date"), now),
-        lookback=timedelta(minutes=min(raw.get("lookback_window_minutes", 120), LONGEST_LOOKBACK_MINUTES)),
+        lookback=timedelta(minutes=raw.get("lookback_window_minutes", 120)),
         read_deletions=raw.get("read_deletions", True),
         num_workers=int(raw.get("num_workers", 10)),
         daily_calls_reserve=int(raw.get("daily_calls_reserve", 0)),
         quota_wait=timedelta(minutes=int(raw.get("quota_wait_minutes", 10))),
+        maintenance_wait=timedelta(minutes=int(raw.get("maintenance_wait_minutes", 45))),
         stream_groups=stream_groups(raw),
         include_binary=include_binary(raw),
     )
@@ -142,11 +145,23 @@ def include_binary(raw: Mapping[str, Any]) -> bool:
     return bool(raw.get("include_binary"))
 
 
-def _refuse_white_space(value: str, name: str) -> None:
-    if not value:
-        raise config_error(f"credentials.{name} is empty.")
+def _check_characters(value: str, name: str) -> None:
+    """Refuse what no form or header can carry, mostly from copying; the value itself is not told."""
     if re.search(r"\s", value):
         raise config_error(f"credentials.{name} contains white space: copy it again without blanks or line breaks.")
+    if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", value) or (name == "access_token" and not value.isascii()):
+        raise config_error(f"credentials.{name} contains a character that cannot be sent: copy it again.")
+
+
+def _token_file(text: str | None) -> Path | None:
+    if not text:
+        return None
+    try:
+        if b"\0" in os.fsencode(text):
+            raise ValueError
+        return Path(text).expanduser()
+    except (ValueError, RuntimeError):  # characters that no path has; no such user
+        raise config_error(f"credentials.token_file (or {TOKEN_FILE_VARIABLE}) is no path: {text!a}.") from None
 
 
 def _base_url(configured: str | None, site: str) -> str:
@@ -159,13 +174,13 @@ def _base_url(configured: str | None, site: str) -> str:
 def _start_date(text: str | None, now: datetime) -> datetime | None:
     if not text:
         return None
-    try:
+    start = None
+    with suppress(ValueError, OverflowError, OSError):
         parsed = pendulum.parse(text)
-    except ValueError:
-        parsed = None
-    if not isinstance(parsed, pendulum.DateTime):
+        if isinstance(parsed, pendulum.DateTime):
+            start = datetime.fromtimestamp(parsed.timestamp(), tz=timezone.utc)
+    if start is None:
         raise config_error(f"start_date is {text!r}, but must be a date and time such as 2024-01-01T00:00:00Z.")
-    start = datetime.fromtimestamp(parsed.timestamp(), tz=timezone.utc)
     if start > now:
         raise config_error(f"start_date {text} lies in the future: nothing would be read.")
     return start

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from urllib.parse import urlsplit
 
 SITES = ("nl", "be", "de", "fr", "es", "co.uk", "com")
 """Country sites. App registration, login and API of an account all belong to one of them."""
+
+_AMBIGUOUS = re.compile(r"[\\@?#%\s\x00-\x20\x7f]")
 
 
 def site_url(site: str) -> str:
@@ -35,17 +38,35 @@ def trusted_base_url(configured: str | None, site: str) -> str:
         ValueError: it is neither the site's own address nor a loopback one; a token never goes anywhere else.
     """
     official = site_url(site)
-    wanted = (configured or official).rstrip("/")
-    if wanted == official or _is_sandbox(wanted):
-        return wanted
-    raise ValueError(f"base_url must be {official} or a loopback address: a token never goes anywhere else.")
+    wanted = (configured or official).removesuffix("/")
+    if wanted == official:
+        return official
+    sandbox = _sandbox_url(wanted)
+    if sandbox is None:
+        raise ValueError(f"base_url must be {official} or a loopback address: a token never goes anywhere else.")
+    return sandbox
 
 
-def _is_sandbox(url: str) -> bool:
+def origin(url: str) -> tuple[str, str, int | None]:
+    """Return scheme, host and port of a URL; the port also where it is left out."""
+    parts = urlsplit(url)
+    return parts.scheme, (parts.hostname or "").lower(), parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+
+
+def _sandbox_url(url: str) -> str | None:
+    """Return the URL put together anew from what was read in it, None where it is no plain loopback address.
+
+    Other libraries read a URL in other ways, so nothing is let through that two of them may take differently.
+    """
+    if _AMBIGUOUS.search(url):
+        return None
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:  # brackets or a port that make no sense
-        return False
-    plain = not (parts.path or parts.query or parts.fragment or parts.username) and port != 0
-    return parts.scheme in ("http", "https") and plain and is_loopback(parts.hostname)
+        return None
+    host = parts.hostname or ""
+    if parts.scheme not in ("http", "https") or parts.path or port == 0 or not is_loopback(host):
+        return None
+    netloc = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{netloc}" if port is None else f"{parts.scheme}://{netloc}:{port}"

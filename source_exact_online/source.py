@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any, cast
 
 from airbyte_cdk.models import (
@@ -12,7 +12,6 @@ from airbyte_cdk.models import (
     AirbyteMessage,
     AirbyteStateMessage,
     ConfiguredAirbyteCatalog,
-    FailureType,
     Status,
 )
 from airbyte_cdk.sources import AbstractSource
@@ -20,12 +19,14 @@ from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.api.client import ExactClient
-from source_exact_online.api.divisions import closed
+from source_exact_online.api.divisions import CurrentUser, closed, current_user
+from source_exact_online.api.errors import LoginUnusableError
 from source_exact_online.auth.authenticator import ExactAuthenticator
 from source_exact_online.catalog.definitions import catalog
 from source_exact_online.catalog.stream import ExactStream
 from source_exact_online.clock import Clock, SystemClock
 from source_exact_online.config import Config, config_error, include_binary, parse_config, stream_groups
+from source_exact_online.read.records import RecordBatch
 from source_exact_online.state.stream_state import known_divisions, load_states
 from source_exact_online.sync.divisions import choose_divisions, label
 from source_exact_online.sync.messages import Messages
@@ -98,7 +99,7 @@ class SourceExactOnline(AbstractSource):
         """
         parsed = parse_config(config, self._clock.now())
         client = self._client(parsed, config)
-        divisions = choose_divisions(client, parsed)
+        divisions = choose_divisions(client, parsed, user=self._user(client))
         problems = [divisions.why_missing(code) for code in divisions.missing]
         probed = (closed(client, division.code) for division in divisions.chosen[:PROBED_DIVISIONS])
         problems.extend(problem for problem in probed if problem is not None)
@@ -125,17 +126,34 @@ class SourceExactOnline(AbstractSource):
         catalog: ConfiguredAirbyteCatalog,
         state: list[AirbyteStateMessage] | None = None,
     ) -> Iterator[AirbyteMessage]:
-        """Read the configured streams.
+        """Read the configured streams, a message object a record.
 
         Raises:
             AirbyteTracedException: nothing could be read, or some streams ended incomplete.
+        """
+        for message in self.read_batches(config, catalog, state):
+            if isinstance(message, RecordBatch):
+                yield from message.messages()
+            else:
+                yield message
+
+    def read_batches(
+        self,
+        config: Mapping[str, Any],
+        catalog: ConfiguredAirbyteCatalog,
+        state: list[AirbyteStateMessage] | None = None,
+    ) -> Iterator[AirbyteMessage | RecordBatch]:
+        """Read the configured streams, the records of a page as ready lines.
+
+        Raises:
+            AirbyteTracedException: nothing can be read; while iterating, some streams ended incomplete.
         """
         now = self._clock.now()
         parsed = parse_config(config, now)
         streams = chosen_streams(catalog)
         states = load_states(state, [stream.stream.name for stream in streams], now)
         client = self._client(parsed, config)
-        divisions = choose_divisions(client, parsed, known_divisions(states.values()))
+        divisions = choose_divisions(client, parsed, known_divisions(states.values()), self._user(client))
         for warning in divisions.warnings:
             logger.warning(warning)
         if not divisions.chosen:
@@ -160,9 +178,7 @@ class SourceExactOnline(AbstractSource):
             positions=plan.positions,
             columns=plan.columns,
         )
-        yield from scheduler.run()
-        if scheduler.failures:
-            raise _incomplete(scheduler.failures)
+        return scheduler.run()
 
     def shutdown(self) -> None:
         """Let a token refresh that is under way finish, so that its answer is not lost when the process ends.
@@ -184,7 +200,22 @@ class SourceExactOnline(AbstractSource):
             daily_calls_reserve=settings.daily_calls_reserve,
             connections=settings.num_workers,
             longest_quota_wait=settings.quota_wait.total_seconds(),
+            longest_outage=settings.maintenance_wait.total_seconds(),
         )
+
+    def _user(self, client: ExactClient) -> CurrentUser | None:
+        """Return the user of the login, if the token file does not name one yet; the call is not counted."""
+        if self._authenticator is None or not self._authenticator.wants_user:
+            return None
+        try:
+            user = current_user(client)
+        except LoginUnusableError:
+            raise
+        except AirbyteTracedException:
+            return None  # the name only serves the words of an error that may never come
+        if user.user_id and user.full_name:
+            self._authenticator.remember_user(user.user_id, user.full_name)
+        return user
 
 
 @contextlib.contextmanager
@@ -196,15 +227,3 @@ def _naming_the_file(path: str, content: str) -> Iterator[None]:
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise config_error(f"The file {path} does not hold {content}: {reason}") from None
-
-
-def _incomplete(failures: Mapping[str, Sequence[AirbyteTracedException]]) -> AirbyteTracedException:
-    """The run's one closing error: which streams are incomplete and why the first is."""
-    types = {failure.failure_type for reasons in failures.values() for failure in reasons}
-    kind = next(
-        (kind for kind in (FailureType.config_error, FailureType.system_error) if kind in types),
-        FailureType.transient_error,
-    )
-    first = next(failure for reasons in failures.values() for failure in reasons if failure.failure_type is kind)
-    message = f"{len(failures)} streams are incomplete ({', '.join(failures)}). {first.message}"
-    return AirbyteTracedException(message=message, internal_message=first.internal_message, failure_type=kind)

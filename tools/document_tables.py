@@ -29,7 +29,8 @@ ERROR_ACTIONS = {
     "add_filter": "asked again with a filter on `Modified` that every row meets",
     "drop_filter": "asked again without the filter; rows are filtered here",
     "skip": "this stream is left out in this division, one warning; all others go on",
-    "fail": "the sync ends",
+    "fail": "the stream ends incomplete in this division; all others go on",
+    "stop": "the sync ends, as nothing can be read any more",
 }
 TOKEN_ACTIONS = {
     "wait": "the access token at hand stays in use, or asked again when the time has come",

@@ -104,7 +104,7 @@ class CatalogGenerator:
         """Return all entries: the core first, then group by group, by name.
 
         Raises:
-            ValueError: A decision is missing, or is about something that does not exist.
+            ValueError: a decision is missing, or is about something that does not exist.
         """
         entities = self.entities()
         self._refuse_leftovers(entities)
@@ -193,7 +193,7 @@ class CatalogGenerator:
         """Refuse a decision about something that does not exist: a spelling mistake, or out of date.
 
         Raises:
-            ValueError: There is one.
+            ValueError: there is one.
         """
         overlay = self.overlay
         paths = [*overlay.names, *overlay.endpoints.values(), *overlay.mixed, *overlay.left_out]

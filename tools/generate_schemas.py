@@ -67,8 +67,8 @@ class SchemaGenerator:
         """Return the JSON schema (draft-07) of an entry: Division, key, cursor, then the order of the reference.
 
         Raises:
-            KeyError: The reference has no such path.
-            ValueError: The key or cursor is not a property, or a property has a type or date name not seen before.
+            KeyError: the reference has no such path.
+            ValueError: the key or cursor is not a property, or a property has a type or date name not seen before.
         """
         endpoint = at_address(self._reference, stream["path"])
         offered = {DIVISION.name: DIVISION} | {prop.name: prop for prop in endpoint.properties if self._offered(prop)}

@@ -104,7 +104,7 @@ def at_address(reference: Mapping[str, Endpoint], address: str) -> Endpoint:
     """Return the endpoint at a path of the catalogue.
 
     Raises:
-        KeyError: The reference has no such path.
+        KeyError: the reference has no such path.
     """
     return reference[address.removeprefix("beta/")]
 

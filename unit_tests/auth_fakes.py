@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, MutableMapping
 from copy import deepcopy
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -19,6 +19,7 @@ from requests.adapters import BaseAdapter
 
 from source_exact_online.auth.authenticator import ExactAuthenticator
 from source_exact_online.config import Config, parse_config
+from unit_tests.fake_clock import FakeClock
 
 BASE_URL = "https://start.exactonline.nl"
 CLIENT_ID = "0b8c3c1e-client"
@@ -26,31 +27,6 @@ CLIENT_SECRET = "s3cret/of+the=app"
 
 TOO_EARLY = '{ "error":"access_denied","error_description":"Rate limit exceeded: access_token not expired" }'
 OLD_TOKEN = '{"error":"unauthorized_client","error_description":"Old refresh token used."}'
-
-
-class FakeClock:
-    """Time that passes only when somebody sleeps or a test says so."""
-
-    def __init__(self, start: datetime = datetime(2025, 3, 3, 9, 0, tzinfo=timezone.utc)) -> None:
-        self._start = start
-        self._passed = 0.0
-        self._lock = threading.Lock()
-        self.slept: list[float] = []
-
-    def now(self) -> datetime:
-        return self._start + timedelta(seconds=self._passed)
-
-    def monotonic(self) -> float:
-        return self._passed
-
-    def sleep(self, seconds: float) -> None:
-        with self._lock:
-            self.slept.append(seconds)
-            self._passed += max(seconds, 0.0)
-
-    def advance(self, seconds: float) -> None:
-        with self._lock:
-            self._passed += seconds
 
 
 @dataclass

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from unit_tests.exact_fakes import FakeClock, ScriptedApi
+from unit_tests.exact_fakes import ScriptedApi
+from unit_tests.fake_clock import FakeClock
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from email.utils import format_datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -34,38 +34,11 @@ from source_exact_online.api.client import ExactClient
 from source_exact_online.catalog.definitions import catalog
 from source_exact_online.source import SourceExactOnline
 from source_exact_online.state.stream_state import VERSION
+from unit_tests.fake_clock import START as START
+from unit_tests.fake_clock import FakeClock as FakeClock
 
 BASE_URL = "https://start.exactonline.nl"
 SECRETS = ("cl1ent-id", "cl1ent-s3cret", "refresh!s3cret", "access-s3cret")
-START = datetime(2025, 3, 3, 9, 0, tzinfo=timezone.utc)
-
-
-class FakeClock:
-    """Time that passes only when somebody sleeps or a test says so."""
-
-    def __init__(self, start: datetime = START) -> None:
-        self._start = start
-        self._passed = 0.0
-        self._lock = threading.Lock()
-        self.slept: list[float] = []
-
-    def now(self) -> datetime:
-        return self._start + timedelta(seconds=self._passed)
-
-    def now_ms(self) -> int:
-        return round(self.now().timestamp() * 1000)
-
-    def monotonic(self) -> float:
-        return self._passed
-
-    def sleep(self, seconds: float) -> None:
-        with self._lock:
-            self.slept.append(seconds)
-            self._passed += max(seconds, 0.0)
-
-    def advance(self, seconds: float) -> None:
-        with self._lock:
-            self._passed += seconds
 
 
 @dataclass(frozen=True)

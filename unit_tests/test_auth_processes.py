@@ -20,6 +20,8 @@ from unit_tests.token_process import (
     use_tokens,
 )
 
+pytestmark = pytest.mark.slow
+
 SPAWN = multiprocessing.get_context("spawn")
 
 

@@ -12,7 +12,8 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.config import Config, check_shape, parse_config
 from source_exact_online.source import SourceExactOnline
-from unit_tests.exact_fakes import SECRETS, START, raw_config
+from unit_tests.exact_fakes import SECRETS, raw_config
+from unit_tests.fake_clock import START
 
 OFFICIAL = "https://start.exactonline.nl"
 
@@ -56,6 +57,7 @@ class TestDefaults:
         assert config.lookback == timedelta(minutes=120)
         assert (config.read_deletions, config.num_workers, config.daily_calls_reserve) == (True, 10, 0)
         assert config.quota_wait == timedelta(minutes=10)
+        assert config.maintenance_wait == timedelta(minutes=45)
         assert config.token_file is None
 
     def test_unknown_fields_are_ignored_as_airbyte_adds_its_own(self) -> None:
@@ -236,10 +238,66 @@ class TestRefusals:
         assert "exclude_divisions" in refused(divisions=[1, 2], exclude_divisions=[2, 1, 3])
         assert parse(divisions=[1, 2], exclude_divisions=[2]).divisions == (1, 2)
 
-    def test_a_lookback_longer_than_any_division_has_lived_reads_everything(self) -> None:
-        assert parse(lookback_window_minutes=10**12).lookback > timedelta(days=36_000)
-
 
 @pytest.mark.parametrize("divisions", [[412873.0], [412873]])
 def test_a_division_is_a_whole_number_in_every_url(divisions: list[Any]) -> None:
     assert [str(code) for code in parse(divisions=divisions).divisions] == ["412873"]
+
+
+class TestValuesThatMadeItCrash:
+    @pytest.mark.parametrize("field", ["client_id", "client_secret", "refresh_token", "access_token"])
+    @pytest.mark.parametrize("value", ["nul\0", "half\ud800", "bell\x07"])
+    def test_a_credential_with_a_character_that_cannot_be_sent_is_named(self, field: str, value: str) -> None:
+        assert f"credentials.{field}" in refused(credentials=credentials(**{field: SECRETS[2] + value}))
+
+    @pytest.mark.parametrize("field", ["access_token"])
+    def test_white_space_in_the_access_token_is_named(self, field: str) -> None:
+        assert f"credentials.{field}" in refused(credentials=credentials(**{field: f"{SECRETS[3]} x"}))
+
+    @pytest.mark.parametrize("path", ["~nobody-of-that-name/tokens.json", "nul\0.json", "half\ud800.json"])
+    def test_a_token_file_that_cannot_be_is_named(self, path: str) -> None:
+        assert "credentials.token_file" in refused(credentials=credentials(token_file=path))
+
+    def test_home_is_understood(self) -> None:
+        assert parse(credentials=credentials(token_file="~/tokens.json")).token_file == Path.home() / "tokens.json"
+
+    @pytest.mark.parametrize(
+        "text", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "P99999999999999999999Y", "1e400"]
+    )
+    def test_a_date_beyond_the_calendar_is_named(self, text: str) -> None:
+        assert "start_date" in refused(start_date=text)
+
+    @pytest.mark.parametrize(
+        ("fields", "name"),
+        [
+            ({"lookback_window_minutes": 10**20}, "lookback_window_minutes"),
+            ({"daily_calls_reserve": 10**20}, "daily_calls_reserve"),
+            ({"quota_wait_minutes": 10**20}, "quota_wait_minutes"),
+            ({"maintenance_wait_minutes": 10**20}, "maintenance_wait_minutes"),
+            ({"divisions": [10**20]}, "divisions[0]"),
+            ({"exclude_divisions": [10**20]}, "exclude_divisions[0]"),
+        ],
+    )
+    def test_a_number_beyond_sense_is_named(self, fields: dict[str, Any], name: str) -> None:
+        assert refused(**fields).startswith(name)
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://evil.example\\[::1]",
+            "http://@localhost",
+            "http://:pw@localhost",
+            "http://localhost#",
+            "http://localhost?",
+            "http://local\thost",
+            "http://localhost\n",
+            " http://localhost",
+        ],
+    )
+    def test_an_address_that_can_be_read_in_two_ways_is_refused(self, url: str) -> None:
+        assert "base_url" in refused(base_url=url)
+
+    def test_the_login_button_takes_only_sites_of_exact(self) -> None:
+        flow = SourceExactOnline().spec(None).advanced_auth.oauth_config_specification  # type: ignore[arg-type, union-attr]
+        asked = flow.oauth_user_input_from_connector_config_specification["properties"]["site"]  # type: ignore[index, union-attr]
+        assert asked["enum"] == specification()["properties"]["site"]["enum"]

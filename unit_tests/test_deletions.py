@@ -1,4 +1,4 @@
-"""Tombstones: each deletion since a stream last heard of them, once per division and sync, whatever else goes wrong."""
+"""Tombstones: each deletion since the log was last read for a stream, whatever else goes wrong."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from source_exact_online.catalog.definitions import catalog
 from unit_tests.exact_fakes import (
     Answer,
     FakeClock,
@@ -39,6 +40,7 @@ def one_division(api: ScriptedApi) -> None:
 
 def deleted(key: str, kind: int, version: int, at: str | None = "2025-03-03T10:30:00") -> dict[str, Any]:
     return {
+        "ID": f"log-{version}",
         "Timestamp": str(version),
         "EntityKey": key,
         "EntityType": kind,
@@ -94,7 +96,7 @@ def test_a_tombstone_bears_the_primary_key_of_its_stream(api: ScriptedApi, clock
         assert [(one["Division"], one["ID"]) for one in tombstones(run, stream)] == [(123, "x")]
 
 
-def test_the_log_is_read_once_however_many_streams_hear_of_it(api: ScriptedApi, clock: FakeClock) -> None:
+def test_the_log_is_read_once_however_many_streams_it_feeds(api: ScriptedApi, clock: FakeClock) -> None:
     first = first_sync(api, clock, "accounts", "contacts")
     rows = [deleted("a", ACCOUNT, 101), deleted("c", CONTACT, 102), deleted("z", 999, 103)]
     api.on(LOG, page(rows[:2], more="1"), page(rows[2:]))
@@ -144,7 +146,7 @@ def test_a_deletion_in_the_hour_shown_twice_is_told(api: ScriptedApi, clock: Fak
     assert tombstones(read(clock, configured("accounts"), first.state), "accounts")
 
 
-def test_a_stream_that_is_behind_hears_what_another_has_heard(api: ScriptedApi, clock: FakeClock) -> None:
+def test_a_stream_that_is_behind_gets_what_another_has_had(api: ScriptedApi, clock: FakeClock) -> None:
     first = first_sync(api, clock, "accounts", "contacts")
     api.on(LOG, page([deleted("c", CONTACT, 101), deleted("a", ACCOUNT, 102)]))
     second = read(clock, configured("accounts"), [one for one in first.state if "accounts" in str(one)])
@@ -181,9 +183,9 @@ def test_the_position_in_the_log_moves_when_all_of_it_was_read(api: ScriptedApi,
     third = read(clock, configured("accounts"), second.state)
 
     assert second.statuses == {"accounts": "INCOMPLETE"}
-    assert "Timestamp" not in second.position("accounts")["deletions"]
+    assert "row_version" not in second.position("accounts")["deletions_read_until"]
     assert [one["ID"] for one in tombstones(third, "accounts")] == ["b"]
-    assert third.position("accounts")["deletions"]["Timestamp"] == "101"
+    assert third.position("accounts")["deletions_read_until"]["row_version"] == "101"
 
 
 @pytest.mark.parametrize(
@@ -195,7 +197,7 @@ def test_the_position_in_the_log_moves_when_all_of_it_was_read(api: ScriptedApi,
         refusal(400, "Bad Request"),
     ],
 )
-def test_without_the_right_rows_are_read_all_the_same(
+def test_without_the_right_rows_are_read_nevertheless(
     api: ScriptedApi, clock: FakeClock, answer: Answer, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = first_sync(api, clock, "accounts")
@@ -209,26 +211,33 @@ def test_without_the_right_rows_are_read_all_the_same(
     warned = [one.message for one in caplog.records if one.levelno == logging.WARNING and "eleted" in one.message]
     assert len(warned) == 1
     assert "123" in warned[0]
-    read_at = run.position("accounts")["deletions"]["read_at"]
-    assert read_at == first.position("accounts")["deletions"]["read_at"], "what was not heard is still to be heard"
+    read_at = run.position("accounts")["deletions_read_until"]["read_at"]
+    assert read_at == first.position("accounts")["deletions_read_until"]["read_at"], (
+        "what was not read is still to be read"
+    )
 
 
-def test_a_log_that_is_forbidden_in_its_middle_stops_no_rows(api: ScriptedApi, clock: FakeClock) -> None:
+def test_a_log_that_is_forbidden_in_its_middle_is_incomplete_and_stops_no_rows(
+    api: ScriptedApi, clock: FakeClock
+) -> None:
     first = first_sync(api, clock, "accounts")
     api.on(LOG, page([deleted("a", ACCOUNT, 101)], more="1"), refusal(403, "Forbidden"))
+    api.on(ACCOUNTS, page([row("b", 102)]))
 
     run = read(clock, configured("accounts"), first.state)
 
-    assert run.statuses == {"accounts": "COMPLETE"}
-    assert "Timestamp" not in run.position("accounts")["deletions"], "what was not heard is still to be heard"
+    assert run.keys("accounts") == ["a", "b"]
+    assert run.statuses == {"accounts": "INCOMPLETE"}
+    assert run.position("accounts")["row_version"] == "102"
+    assert "row_version" not in run.position("accounts")["deletions_read_until"], "it is to be read again"
 
 
-def test_a_state_that_tells_no_reading_of_the_log_goes_back_to_the_last_pass(
+def test_a_state_that_tells_no_reading_of_the_log_goes_back_to_the_last_listing(
     api: ScriptedApi, clock: FakeClock
 ) -> None:
     first = first_sync(api, clock, "accounts")
     position = dict(first.position("accounts"))
-    del position["deletions"]
+    del position["deletions_read_until"]
     api.on(LOG, page([deleted("a", ACCOUNT, 101)]))
 
     run = read(clock, configured("accounts"), state_of(accounts=position))
@@ -272,21 +281,6 @@ def test_a_gap_longer_than_the_log_is_warned_of_with_the_remedy(
     assert all("accounts" in line and "in full" in line for line in lines)
 
 
-def test_deletions_made_before_a_move_still_arrive(api: ScriptedApi, clock: FakeClock) -> None:
-    first = first_sync(api, clock, "accounts")
-    api.on(LOG, page([deleted("a", ACCOUNT, 500)]))
-    second = read(clock, configured("accounts"), first.state)
-    clock.advance(86_400)
-    api.divisions(123, DivisionMoveDate="/Date(1741000000000)/")
-    rows = [deleted("a", ACCOUNT, 3), deleted("b", ACCOUNT, 4, "2025-03-03T15:00:00")]
-    api.on(LOG, page(rows))
-
-    third = read(clock, configured("accounts"), second.state)
-
-    assert api.asked(LOG)[-1].filter == "Timestamp gt 1L"
-    assert "b" in [one["ID"] for one in tombstones(third, "accounts")]
-
-
 def test_switched_off_the_log_is_not_read(api: ScriptedApi, clock: FakeClock) -> None:
     first = first_sync(api, clock, "accounts")
 
@@ -315,7 +309,7 @@ def test_a_division_read_for_the_first_time_has_no_deletions_yet(api: ScriptedAp
     assert [one.division for one in api.asked(LOG)] == [123]
 
 
-def test_a_log_row_without_date_is_a_tombstone_all_the_same(api: ScriptedApi, clock: FakeClock) -> None:
+def test_a_log_row_without_date_is_a_tombstone_nevertheless(api: ScriptedApi, clock: FakeClock) -> None:
     """Without the mark it would pass for a live row whose columns are all empty."""
     first = first_sync(api, clock, "accounts")
     api.on(LOG, page([deleted("a", ACCOUNT, 101, None)]))
@@ -323,6 +317,38 @@ def test_a_log_row_without_date_is_a_tombstone_all_the_same(api: ScriptedApi, cl
     run = read(clock, configured("accounts"), first.state)
 
     assert [one["_ab_cdc_deleted_at"] for one in tombstones(run, "accounts")] == ["2025-03-03T10:00:00.000+00:00"]
+
+
+@pytest.mark.parametrize("date", ["/Date(x)/", "/Date(99999999999999999)/", "yesterday"])
+def test_a_log_row_whose_date_does_not_fit_is_a_tombstone_too(
+    api: ScriptedApi, clock: FakeClock, date: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = first_sync(api, clock, "accounts")
+    api.on(LOG, page([{**deleted("a", ACCOUNT, 101), "DeletedDate": date}]))
+
+    run = read(clock, configured("accounts"), first.state)
+
+    assert [one["_ab_cdc_deleted_at"] for one in tombstones(run, "accounts")] == ["2025-03-03T10:00:00.000+00:00"]
+    assert [
+        line for line in caplog.messages if line.startswith("DeletedDate of sync/Deleted in division 123, row log-101")
+    ]
+
+
+def test_where_the_row_version_is_the_cursor_a_tombstone_has_it(api: ScriptedApi, clock: FakeClock) -> None:
+    state = state_of(
+        stock_positions={
+            "row_version": "70",
+            "deletions_read_until": {"read_at": "2025-03-03T08:00:00.000+00:00", "row_version": "90"},
+        }
+    )
+    stream = catalog()["stock_positions"]
+    api.always(stream.path, page([]))
+    api.on(LOG, page([deleted("a", int(stream.entity_type or 0), 101)]))
+
+    run = read(clock, configured("stock_positions"), state)
+
+    assert [one["Timestamp"] for one in tombstones(run, "stock_positions")] == [101]
+    assert run.position("stock_positions")["row_version"] == "70", "the log's row version is another one"
 
 
 def test_a_log_row_without_key_is_no_tombstone(api: ScriptedApi, clock: FakeClock) -> None:
@@ -351,8 +377,8 @@ class TestTheLogAsAStream:
         assert run.keys("deleted") == ["2", "3"]
         assert [one["ID"] for one in tombstones(run, "accounts")] == ["a"]
         assert run.statuses == {"accounts": "COMPLETE", "deleted": "COMPLETE"}
-        assert run.position("deleted")["Timestamp"] == "102"
-        assert run.position("accounts")["deletions"]["Timestamp"] == "102"
+        assert run.position("deleted")["row_version"] == "102"
+        assert run.position("accounts")["deletions_read_until"]["row_version"] == "102"
 
     def test_each_gets_only_what_is_new_to_it(self, api: ScriptedApi, clock: FakeClock, before: Run) -> None:
         api.on(LOG, page([entry("1", "z", ACCOUNT, 90), entry("2", "a", ACCOUNT, 101)]), page([]))
@@ -407,13 +433,13 @@ class TestTheLogAsAStream:
     def test_a_full_refresh_of_it_brings_all_of_the_log(self, api: ScriptedApi, clock: FakeClock, before: Run) -> None:
         rows = [entry("1", "z", ACCOUNT, 90), entry("2", "a", ACCOUNT, 101)]
         api.on(LOG, page([]), page(rows))
-        heard = read(clock, configured("accounts", "deleted"), before.state)
+        seen = read(clock, configured("accounts", "deleted"), before.state)
 
-        run = read(clock, configured("accounts", "deleted:full_refresh"), heard.state)
+        run = read(clock, configured("accounts", "deleted:full_refresh"), seen.state)
 
         assert run.keys("deleted") == ["1", "2"]
         assert len(api.asked(LOG)) == 3
 
 
 def entry(number: str, key: str, kind: int, version: int) -> dict[str, Any]:
-    return {"ID": number, **deleted(key, kind, version)}
+    return {**deleted(key, kind, version), "ID": number}

@@ -15,7 +15,8 @@ from tools.generate_catalog import load_overlay
 from tools.reference import REPOSITORY
 from tools.stream_tables import all_streams, composite_keys, core_joins, core_streams, diagram, key_maps, scopes
 
-PAGES = [REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+README = REPOSITORY / "README.md"
+PAGES = [*sorted(REPOSITORY.glob("*.md")), *sorted((REPOSITORY / "docs").glob("*.md"))]
 # [text](target), ![text](target); a title after the target and an anchor are not part of the file's name.
 LINK = re.compile(r"\]\(([^)\s]+)[^)]*\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
@@ -58,7 +59,7 @@ def test_the_first_stream_table_names_the_core() -> None:
 
 
 def test_the_readme_counts_the_streams() -> None:
-    assert f"{len(catalog())} streams" in PAGES[0].read_text(encoding="utf-8")
+    assert f"{len(catalog())} streams" in README.read_text(encoding="utf-8")
 
 
 def test_the_stream_tables_name_each_stream_of_the_catalogue_once() -> None:
@@ -137,3 +138,12 @@ def test_make_targets_that_are_named_exist(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     named = set(re.findall(r"`make ([a-z-]+)", page.read_text(encoding="utf-8")))
     assert named - targets == set()
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "SECURITY.md", "docs/development.md"])
+def test_files_of_the_repository_that_are_named_exist(name: str) -> None:
+    page = (REPOSITORY / name).read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:[\w.]+/)+[\w.]*)`", page))
+    places = (REPOSITORY, REPOSITORY / "source_exact_online")
+    assert [path for path in sorted(named) if not any((place / path).exists() for place in places)] == []
+    assert named

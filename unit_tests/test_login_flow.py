@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
+import socket
 import stat
 import sys
 import threading
@@ -27,6 +29,7 @@ from source_exact_online.auth.token_endpoint import Answer, Granted, Lost, Token
 from source_exact_online.auth.token_errors import read_refusal
 from source_exact_online.auth.tokens import Tokens
 from source_exact_online.login import command as login
+from source_exact_online.login import redirect
 from source_exact_online.login.config_file import LoginRequest, parse_divisions
 from source_exact_online.login.redirect import (
     LoginError,
@@ -275,7 +278,7 @@ def test_missing_directory_is_named_before_anything_is_asked(tmp_path: Path) -> 
     assert "does not exist" in person.text
 
 
-def test_secret_is_asked_for_where_neither_option_nor_environment_has_it(tmp_path: Path) -> None:
+def test_secret_is_asked_for_where_the_environment_has_it_not(tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.environment = {}
     assert run(Person(CLIENT_SECRET, redirected(), ""), Endpoint(Granted(TOKENS))) == 0
@@ -284,7 +287,8 @@ def test_secret_is_asked_for_where_neither_option_nor_environment_has_it(tmp_pat
 
 @pytest.mark.parametrize("secret", ["two words", "tab\tbed"])
 def test_secret_with_white_space_is_refused(tmp_path: Path, secret: str) -> None:
-    run, person = Run(tmp_path, "--client-secret", secret), Person()
+    run, person = Run(tmp_path), Person()
+    run.environment = {"EXACT_ONLINE_CLIENT_SECRET": secret}
     assert run(person, Endpoint()) == 1
     assert "white space" in person.text
     assert secret not in person.text
@@ -352,7 +356,7 @@ def test_refused_consent_names_the_approval_by_exact(tmp_path: Path) -> None:
 
 def test_unknown_refusal_of_the_consent_is_passed_on() -> None:
     with pytest.raises(LoginError, match="Come back later"):
-        code_in("https://a.example/?error=server_error&error_description=Come+back+later", "st")
+        code_in("https://a.example/?error=server_error&error_description=Come+back+later&state=st", "st")
 
 
 def test_consent_is_asked_for_with_hints_about_site_and_permission(tmp_path: Path) -> None:
@@ -484,7 +488,7 @@ def test_console_gives_one_line_at_a_time(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_pasted_address_is_taken_while_the_listener_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    listener = RedirectListener.open("http://localhost:0/callback")
+    listener = RedirectListener.open("http://localhost:0/callback", "s")
     with typing_person(monkeypatch) as (console, type_in):
         type_in("https://pasted/?code=1\n")
         assert console.address("paste:", listener) == "https://pasted/?code=1"
@@ -515,7 +519,7 @@ def browse(url: str) -> int:
 
 
 def test_loopback_redirect_is_received_without_pasting(monkeypatch: pytest.MonkeyPatch) -> None:
-    listener = RedirectListener.open("http://localhost:0/callback")
+    listener = RedirectListener.open("http://localhost:0/callback", "s")
     assert listener is not None
     port = listener.server_address[1]
     statuses: list[int] = []
@@ -536,11 +540,121 @@ def test_loopback_redirect_is_received_without_pasting(monkeypatch: pytest.Monke
 
 
 def test_taken_port_falls_back_to_pasting() -> None:
-    first = RedirectListener.open("http://127.0.0.1:0/")
+    first = RedirectListener.open("http://127.0.0.1:0/", "s")
     assert first is not None
-    assert RedirectListener.open(f"http://127.0.0.1:{first.server_address[1]}/") is None
+    assert RedirectListener.open(f"http://127.0.0.1:{first.server_address[1]}/", "s") is None
     first.server_close()
 
 
 def test_https_redirect_is_never_listened_for() -> None:
-    assert RedirectListener.open("https://localhost:0/callback") is None
+    assert RedirectListener.open("https://localhost:0/callback", "s") is None
+
+
+@contextmanager
+def listening(state: str = "s") -> Iterator[tuple[RedirectListener, str]]:
+    """A listener and its address."""
+    listener = RedirectListener.open("http://127.0.0.1:0/callback", state)
+    assert listener is not None
+    try:
+        yield listener, f"http://127.0.0.1:{listener.server_address[1]}"
+    finally:
+        listener.server_close()
+
+
+def received(monkeypatch: pytest.MonkeyPatch, listener: RedirectListener, browser: Callable[[], object]) -> str:
+    """What the console makes of a browser's requests."""
+    thread = threading.Thread(target=browser, daemon=True)
+    thread.start()
+    with typing_person(monkeypatch) as (console, _):
+        address = console.address("paste:", listener)
+    thread.join(10)
+    return address
+
+
+@pytest.mark.parametrize("forged", ["?error=x&error_description=%1b]0;PWN%07", "?code=evil", "?code=evil&state=x"])
+def test_request_of_another_page_is_ignored_however_often_it_comes(
+    monkeypatch: pytest.MonkeyPatch, forged: str
+) -> None:
+    statuses: list[int] = []
+    with listening() as (listener, url):
+
+        def browser() -> None:
+            statuses.extend(browse(f"{url}/callback{forged}") for _ in range(7))
+            statuses.append(browse(f"{url}/callback?code=good&state=s"))
+
+        assert received(monkeypatch, listener, browser) == "/callback?code=good&state=s"
+    assert statuses == [404] * 7 + [200]
+
+
+def test_refusal_by_exact_is_received(monkeypatch: pytest.MonkeyPatch) -> None:
+    with listening() as (listener, url):
+        refusal_path = "/callback?error=access_denied&state=s"
+        assert received(monkeypatch, listener, lambda: browse(f"{url}{refusal_path}")) == refusal_path
+
+
+def test_slow_connection_does_not_keep_the_browser_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(redirect, "REQUEST_SECONDS", 0.3)
+    stop = threading.Event()
+    with listening() as (listener, url):
+
+        def drip() -> None:
+            with socket.create_connection(listener.server_address[:2]) as slow, contextlib.suppress(OSError):
+                slow.sendall(b"GET /callback")
+                started.set()
+                while not stop.wait(0.05):
+                    slow.sendall(b"x")
+
+        started = threading.Event()
+        dripping = threading.Thread(target=drip, daemon=True)
+        dripping.start()
+        assert started.wait(5)
+        address = received(monkeypatch, listener, lambda: browse(f"{url}/callback?code=good&state=s"))
+        stop.set()
+        dripping.join(5)
+    assert address == "/callback?code=good&state=s"
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_pasted_refusal_of_another_login_does_not_end_this_one(tmp_path: Path) -> None:
+    run, person = Run(tmp_path), Person(f"{CALLBACK}?error=access_denied&state=x", redirected(), "")
+    assert run(person, Endpoint(Granted(TOKENS))) == 0
+    assert "not from this login" in person.text
+
+
+def test_taken_port_is_told(tmp_path: Path) -> None:
+    with listening() as (listener, _):
+        uri = f"http://127.0.0.1:{listener.server_address[1]}/callback"
+        run = Run(tmp_path, "--redirect-uri", uri)
+        person = Person(lambda p: f"{uri}?code=stampNL001.aB&state={p.state}", "")
+        assert run(person, Endpoint(Granted(TOKENS))) == 0
+    assert "another program" in person.text
+
+
+@pytest.mark.parametrize("address", ["https://[bad?code=x&state=st", "https://[bad", "http://a]b/?code=c"])
+def test_address_that_is_none_may_be_pasted_again(address: str) -> None:
+    with pytest.raises(WrongAddressError):
+        code_in(address, "other")
+
+
+@pytest.mark.parametrize("uri", ["https://[bad", "http://localhost:port/x", "http://localhost:99999/x"])
+def test_redirect_uri_that_is_none_is_refused(uri: str) -> None:
+    with pytest.raises(LoginError, match="redirect URI"):
+        check_redirect_uri(uri)
+
+
+def test_terminal_gets_no_control_characters(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with typing_person(monkeypatch) as (console, type_in):
+        console.say("Bakkerij \x1b]0;PWN\x07\x1b[2J\u009b1mDe Korenaar\n\tline\r")
+        type_in("x\n")
+        console.ask("Which \x1b[2J?")
+    assert capsys.readouterr().out == "Bakkerij ]0;PWN[2J1mDe Korenaar\n\tline\nWhich [2J? "
+
+
+def test_client_secret_is_no_option_as_others_see_a_command_line() -> None:
+    parser = argparse.ArgumentParser()
+    login.add_arguments(parser)
+    assert "--client-secret" not in parser.format_help()

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import ast
 import re
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 import yaml
+
+import exact_online_sandbox
+from source_exact_online.version import VERSION
 
 ROOT = Path(__file__).parent.parent
 
@@ -21,7 +25,7 @@ def metadata() -> dict[str, Any]:
 
 
 def setup_argument(name: str) -> object:
-    """Returns a literal argument of the call of setup() in setup.py."""
+    """Return a literal argument of the call of setup() in setup.py."""
     tree = ast.parse((ROOT / "setup.py").read_text(encoding="utf-8"))
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "setup"]
     return ast.literal_eval(next(keyword.value for keyword in calls[0].keywords if keyword.arg == name))
@@ -37,8 +41,15 @@ def test_metadata_is_valid_against_airbytes_model() -> None:
     assert models.ConnectorMetadataDefinitionV0.model_validate(document).data.name == "Exact Online"
 
 
-def test_image_tag_is_the_version_of_the_package(metadata: dict[str, Any]) -> None:
-    assert metadata["dockerImageTag"] == setup_argument("version")
+def test_every_copy_of_the_version_is_that_of_the_package(metadata: dict[str, Any]) -> None:
+    label = re.search(r"^ARG VERSION=(.+)$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+
+    for distribution in ("airbyte-source-exact-online", "exact-online-sandbox"):
+        assert version(distribution) == VERSION, f"{distribution} is installed: make .venv/ready brings it up to date"
+    assert exact_online_sandbox.__version__ == VERSION
+    assert metadata["dockerImageTag"] == VERSION
+    assert label is not None
+    assert label[1] == VERSION
 
 
 def test_names_follow_from_the_image_name(metadata: dict[str, Any]) -> None:
@@ -76,7 +87,5 @@ def test_icon_is_square(metadata: dict[str, Any]) -> None:
     assert icon.get("viewBox") == f"0 0 {icon.get('width')} {icon.get('height')}"
 
 
-def test_changelog_names_the_version() -> None:
-    version = re.escape(str(setup_argument("version")))
-
-    assert re.search(rf"\b{version}\b", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
+def test_changelog_has_a_chapter_for_the_version() -> None:
+    assert f"\n## [{VERSION}] - " in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

@@ -15,6 +15,7 @@ from source_exact_online.api import odata
 from source_exact_online.api.odata import NotAListingError, RowPlan
 
 BASE = "https://start.exactonline.nl"
+NOW_MS = 1_741_000_000_000.0
 URL = f"{BASE}/api/v1/123/crm/Accounts?$select=ID"
 
 INSTANT = {"type": ["null", "string"], "format": "date-time", "airbyte_type": "timestamp_with_timezone"}
@@ -35,7 +36,7 @@ def body(d: Any) -> bytes:
 
 
 def record(**row: Any) -> dict[str, Any]:
-    return RowPlan.compile(SCHEMA, row).record(row)
+    return RowPlan.compile(SCHEMA, row).record(row, NOW_MS)
 
 
 class TestUrls:
@@ -232,10 +233,10 @@ class TestRecords:
     def test_only_the_columns_of_the_plan_are_in_the_record(self) -> None:
         row = {"Code": "1", "__metadata": {"uri": "x"}, "BankAccounts": {"__deferred": {}}, "HID": "5"}
 
-        assert RowPlan.compile(SCHEMA, ["Code"]).record(row) == {"Code": "1"}
+        assert RowPlan.compile(SCHEMA, ["Code"]).record(row, NOW_MS) == {"Code": "1"}
 
     def test_a_column_missing_from_the_row_is_missing_from_the_record(self) -> None:
-        assert RowPlan.compile(SCHEMA, SCHEMA).record({"Code": "1"}) == {"Code": "1"}
+        assert RowPlan.compile(SCHEMA, SCHEMA).record({"Code": "1"}, NOW_MS) == {"Code": "1"}
 
 
 def test_every_stream_has_a_plan_for_all_its_columns() -> None:

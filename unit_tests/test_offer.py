@@ -62,5 +62,5 @@ def test_a_file_in_the_configured_schema_is_read_whatever_is_offered() -> None:
 
 def test_an_empty_schema_means_all_columns_but_pictures_and_files() -> None:
     columns = selected_columns(catalog()["accounts"], configured("accounts", {}))
-    assert set(columns) == set(schema("accounts")["properties"]) - {"_ab_cdc_deleted_at"}
+    assert set(columns) == set(schema("accounts")["properties"]) - {"_ab_cdc_deleted_at", "Division"}
     assert "Logo" not in columns

@@ -17,7 +17,7 @@ from source_exact_online.api.usage import Cost, Usage
 from source_exact_online.read.partition import PageResult
 from source_exact_online.sync.progress import Progress
 from unit_tests.exact_fakes import START, FakeClock, quota_headers
-from unit_tests.test_sync import FakePartition, Outcome, later, rows, sync
+from unit_tests.sync_fakes import FakePartition, Outcome, later, rows, sync
 
 ACCOUNTS, ITEMS = RequestContext("accounts", "Crm accounts", 123), RequestContext("items", "Logistics items", 123)
 

@@ -11,9 +11,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from source_exact_online.api.rate_limits import Budget, LimitsUnknown, QuotaExceeded, Quotas, ServerClock
-from unit_tests.exact_fakes import FakeClock, quota_headers
+from source_exact_online.api.rate_limits import (
+    HEADERLESS_ATTEMPTS,
+    Budget,
+    LimitsUnknown,
+    QuotaExceeded,
+    Quotas,
+    ServerClock,
+    spent_message,
+)
+from unit_tests.exact_fakes import quota_headers
+from unit_tests.fake_clock import FakeClock
 
+ENDPOINT = "/api/v1/123/crm/Accounts"
 MINUTE = 60_000
 DAY = 86_400_000
 
@@ -28,8 +38,13 @@ def budget(clock: FakeClock) -> Budget:
 
 def call(budget: Budget, headers: dict[str, str]) -> None:
     """A call that went through."""
-    assert budget.reserve() is None
-    budget.settle(headers)
+    assert budget.reserve(ENDPOINT) is None
+    release(budget, headers)
+
+
+def release(budget: Budget, headers: dict[str, str], *, ok: bool = True, endpoint: str = ENDPOINT) -> None:
+    """The answer to a call that had been reserved."""
+    budget.release(endpoint, headers, ok=ok)
 
 
 def minute(left: int, reset: float, limit: int = 60) -> dict[str, str]:
@@ -51,7 +66,7 @@ def next_day(clock: FakeClock) -> int:
 
 
 def exhausted(budget: Budget) -> QuotaExceeded:
-    spent = budget.reserve()
+    spent = budget.reserve(ENDPOINT)
     assert isinstance(spent, QuotaExceeded)
     return spent
 
@@ -66,7 +81,7 @@ class TestWindows:
         assert not spent.daily
         assert spent.wait_seconds == pytest.approx(47.5)
         clock.advance(spent.wait_seconds)
-        assert budget.reserve() is None
+        assert budget.reserve(ENDPOINT) is None
 
     def test_a_spent_day_is_waited_for_until_midnight_utc(self, clock: FakeClock, budget: Budget) -> None:
         call(budget, quota_headers(clock, day=0))
@@ -90,7 +105,7 @@ class TestWindows:
 
         assert exhausted(budget).wait_seconds == pytest.approx(1.0)
         clock.advance(1)
-        assert budget.reserve() is None
+        assert budget.reserve(ENDPOINT) is None
 
     def test_a_limit_in_the_headers_replaces_the_first_guess(self, clock: FakeClock) -> None:
         budget = Budget(ServerClock(clock))
@@ -114,26 +129,26 @@ class TestWindows:
     def test_calls_under_way_count_as_made(self, clock: FakeClock, budget: Budget) -> None:
         call(budget, quota_headers(clock, minute=3))
 
-        assert [budget.reserve() for _ in range(4)] == [None, None, None, LimitsUnknown()]
+        assert [budget.reserve(ENDPOINT) for _ in range(4)] == [None, None, None, LimitsUnknown()]
 
     @pytest.mark.parametrize("left", [{"minute": 3}, {"day": 3}], ids=str)
     def test_their_answers_say_whether_there_are_more(
         self, clock: FakeClock, budget: Budget, left: dict[str, int]
     ) -> None:
         """Exact had counted them already when it told how many are left: nobody has to wait for the window's end."""
-        assert [budget.reserve() for _ in range(4)] == [None] * 4
-        budget.settle(quota_headers(clock, **left))
-        assert budget.reserve() == LimitsUnknown()
+        assert [budget.reserve(ENDPOINT) for _ in range(4)] == [None] * 4
+        release(budget, quota_headers(clock, **left))
+        assert budget.reserve(ENDPOINT) == LimitsUnknown()
 
         for _ in range(3):
-            budget.settle(quota_headers(clock, **left))
+            release(budget, quota_headers(clock, **left))
 
-        assert [budget.reserve() for _ in range(3)] == [None] * 3
+        assert [budget.reserve(ENDPOINT) for _ in range(3)] == [None] * 3
 
     def test_what_is_left_is_told_without_calls_under_way_and_without_the_reserve(self, clock: FakeClock) -> None:
         budget = Budget(ServerClock(clock), reserve_per_day=1000)
         call(budget, quota_headers(clock, minute=20, day=4000))
-        budget.reserve()
+        budget.reserve(ENDPOINT)
 
         assert budget.left() == (19, 2999)
         clock.advance(60)
@@ -142,31 +157,28 @@ class TestWindows:
     def test_nobody_waits_for_calls_of_a_division_that_were_never_made(self, clock: FakeClock) -> None:
         quotas = Quotas(ServerClock(clock))
         first, second = quotas.of(1), quotas.of(2)
-        assert first is not None
-        assert second is not None
         call(first, quota_headers(clock, minute=0, day=0))
 
-        assert first.reserve() is not None
-        assert second.reserve() is None
+        assert first.reserve(ENDPOINT) is not None
+        assert second.reserve(ENDPOINT) is None
         assert quotas.of(1) is first
-        assert quotas.of(None) is None
 
 
 class TestFirstCall:
     def test_the_first_call_of_a_division_goes_alone(self, clock: FakeClock) -> None:
         budget = Budget(ServerClock(clock))
-        assert budget.reserve() is None
+        assert budget.reserve(ENDPOINT) is None
 
-        assert budget.reserve() == LimitsUnknown()
-        budget.settle(quota_headers(clock))
-        assert [budget.reserve() for _ in range(4)] == [None] * 4
+        assert budget.reserve(ENDPOINT) == LimitsUnknown()
+        release(budget, quota_headers(clock))
+        assert [budget.reserve(ENDPOINT) for _ in range(4)] == [None] * 4
 
     def test_a_lost_first_call_teaches_nothing(self, clock: FakeClock) -> None:
         budget = Budget(ServerClock(clock))
         call(budget, {})
 
-        assert budget.reserve() is None
-        assert budget.reserve() is not None
+        assert budget.reserve(ENDPOINT) is None
+        assert budget.reserve(ENDPOINT) is not None
 
 
 class TestHeaders:
@@ -175,43 +187,43 @@ class TestHeaders:
         call(budget, quota_headers(clock, minute=49))
         call(budget, quota_headers(clock, minute=1))
 
-        assert budget.reserve() is None
-        assert budget.reserve() is not None
+        assert budget.reserve(ENDPOINT) is None
+        assert budget.reserve(ENDPOINT) is not None
 
     def test_answers_out_of_order_do_not_give_calls_back(self, clock: FakeClock, budget: Budget) -> None:
-        assert [budget.reserve() for _ in range(2)] == [None, None]
-        budget.settle(quota_headers(clock, minute=0))
-        budget.settle(quota_headers(clock, minute=1))
+        assert [budget.reserve(ENDPOINT) for _ in range(2)] == [None, None]
+        release(budget, quota_headers(clock, minute=0))
+        release(budget, quota_headers(clock, minute=1))
 
-        assert budget.reserve() is not None
+        assert budget.reserve(ENDPOINT) is not None
 
     def test_a_late_answer_of_the_last_minute_does_not_spend_the_new_one(
         self, clock: FakeClock, budget: Budget
     ) -> None:
         late = quota_headers(clock, minute=0)
-        assert budget.reserve() is None
+        assert budget.reserve(ENDPOINT) is None
         clock.advance(60)
-        assert budget.reserve() is None
-        budget.settle(late)
+        assert budget.reserve(ENDPOINT) is None
+        release(budget, late)
 
-        assert budget.reserve() is None
+        assert budget.reserve(ENDPOINT) is None
 
     def test_a_late_answer_does_not_turn_the_window_back(self, clock: FakeClock) -> None:
         """Exact's clock is ahead of what we surely know of it: its next minute has begun, ours has not."""
         budget = Budget(ServerClock(clock))
         clock.advance(59.5)
         call(budget, quota_headers(clock, minute=40))
-        assert [budget.reserve() for _ in range(2)] == [None, None]
-        budget.settle({**minute(2, next_minute(clock) + MINUTE)})
-        budget.settle({**minute(39, next_minute(clock))})
+        assert [budget.reserve(ENDPOINT) for _ in range(2)] == [None, None]
+        release(budget, {**minute(2, next_minute(clock) + MINUTE)})
+        release(budget, {**minute(39, next_minute(clock))})
         clock.advance(0.6)
 
-        assert [budget.reserve() is None for _ in range(3)] == [True, True, False]
+        assert [budget.reserve(ENDPOINT) is None for _ in range(3)] == [True, True, False]
 
     def test_an_answer_with_only_the_day_still_counts_for_the_minute(self, clock: FakeClock, budget: Budget) -> None:
         for left in range(4999, 4939, -1):
-            assert budget.reserve() is None
-            budget.settle(day(left, next_day(clock)))
+            assert budget.reserve(ENDPOINT) is None
+            release(budget, day(left, next_day(clock)))
 
         assert not exhausted(budget).daily
 
@@ -221,13 +233,33 @@ class TestHeaders:
 
         assert exhausted(budget).wait_seconds == pytest.approx(15)
 
-    @pytest.mark.parametrize("nonsense", ["", "many", "12.5", "None"])
-    def test_headers_that_are_no_numbers_count_like_none(self, clock: FakeClock, budget: Budget, nonsense: str) -> None:
-        assert budget.reserve() is None
-        budget.settle(dict.fromkeys(quota_headers(clock), nonsense))
+    @pytest.mark.parametrize("nonsense", ["", "many", "12.5", "None", f"{10**18}", "9" * 400, f"-{10**18}", "9" * 5000])
+    def test_headers_that_are_no_possible_numbers_count_like_none(
+        self, clock: FakeClock, budget: Budget, nonsense: str
+    ) -> None:
+        assert budget.reserve(ENDPOINT) is None
+        release(budget, dict.fromkeys(quota_headers(clock), nonsense))
 
-        assert budget.reserve() is None
-        assert budget.minute.remaining == 59
+        assert budget.reserve(ENDPOINT) is None
+        assert (budget.minute.remaining, budget.minute.limit, budget.day.limit) == (59, 60, 5000)
+
+    @pytest.mark.parametrize("reset", [10**18, 10**400, -(10**18)])
+    def test_a_429_whose_reset_is_impossible_ends_with_the_window(
+        self, clock: FakeClock, budget: Budget, reset: int
+    ) -> None:
+        headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(reset)}
+        assert budget.reserve(ENDPOINT) is None
+        release(budget, headers, ok=False)
+
+        spent = budget.refused(ENDPOINT, headers)
+
+        assert spent.wait_seconds == 15 * 3600
+        assert "resumes at 00:00 UTC" in spent_message(spent, 123)
+
+    def test_the_last_possible_reset_can_be_told(self, clock: FakeClock, budget: Budget) -> None:
+        call(budget, day(0, 253_402_300_799_999))
+
+        assert "resumes at 23:59 UTC" in spent_message(exhausted(budget), 123)
 
 
 class TestReserve:
@@ -239,26 +271,26 @@ class TestReserve:
 
         spent = exhausted(budget)
 
-        assert (spent.daily, spent.limit, spent.kept) == (True, 5000, 100)
+        assert (spent.daily, spent.limit, spent.reserved) == (True, 5000, 100)
 
     def test_the_reserve_is_none_of_the_minutes_business(self, clock: FakeClock) -> None:
         budget = Budget(ServerClock(clock), reserve_per_day=100)
         call(budget, quota_headers(clock, minute=2, day=4999))
 
-        assert budget.reserve() is None
+        assert budget.reserve(ENDPOINT) is None
 
 
 class TestRefused:
     def refuse(self, budget: Budget, headers: dict[str, str]) -> QuotaExceeded:
-        assert budget.reserve() is None
-        budget.settle(headers)
-        return budget.refused(headers)
+        assert budget.reserve(ENDPOINT) is None
+        release(budget, headers, ok=False)
+        return budget.refused(ENDPOINT, headers)
 
     def test_a_429_with_the_minutes_headers_ends_with_the_minute(self, clock: FakeClock, budget: Budget) -> None:
         clock.advance(20)
         spent = self.refuse(budget, minute(0, next_minute(clock)))
 
-        assert (spent.daily, spent.told, spent.refused) == (False, True, True)
+        assert (spent.daily, spent.from_headers, spent.refused) == (False, True, True)
         assert spent.wait_seconds == pytest.approx(40)
         assert exhausted(budget).wait_seconds == pytest.approx(40)
 
@@ -277,7 +309,7 @@ class TestRefused:
         clock.advance(15)
         spent = self.refuse(budget, {})
 
-        assert (spent.daily, spent.told) == (False, False)
+        assert (spent.daily, spent.from_headers) == (False, False)
         assert spent.wait_seconds == pytest.approx(45)
 
     def test_headerless_refusals_make_the_division_wait_longer_each_time(
@@ -285,46 +317,90 @@ class TestRefused:
     ) -> None:
         """And one call at a time tries whether it is over, on behalf of all partitions."""
         waits = []
-        for round_ in range(1, 5):
+        for attempt in range(1, 5):
             spent = self.refuse(budget, {})
-            assert spent.rounds == round_
+            assert (spent.attempts, spent.may_be_block) == (attempt, False)
             waits.append(spent.wait_seconds)
             assert exhausted(budget).wait_seconds == spent.wait_seconds
             clock.advance(spent.wait_seconds)
-            assert budget.reserve() is None
-            assert budget.reserve() == LimitsUnknown()
-            budget.settle({})
+            assert budget.reserve(ENDPOINT) is None
+            assert budget.reserve(ENDPOINT) == LimitsUnknown()
+            release(budget, {}, ok=False)
 
         assert waits == pytest.approx([60, 120, 240, 480])
 
-    def test_headerless_refusals_of_calls_under_way_together_are_one_round(
+    def test_headerless_refusals_of_calls_under_way_together_are_one_attempt(
         self, clock: FakeClock, budget: Budget
     ) -> None:
-        assert [budget.reserve() for _ in range(4)] == [None] * 4
+        assert [budget.reserve(ENDPOINT) for _ in range(4)] == [None] * 4
         for _ in range(4):
-            budget.settle({})
+            release(budget, {}, ok=False)
 
-        assert [budget.refused({}).rounds for _ in range(4)] == [1, 1, 1, 1]
+        assert [budget.refused(ENDPOINT, {}).attempts for _ in range(4)] == [1, 1, 1, 1]
 
-    def test_an_answer_with_headers_ends_the_rounds(self, clock: FakeClock, budget: Budget) -> None:
+    @pytest.mark.parametrize(("has_headers", "ok"), [(True, True), (True, False), (False, True)])
+    def test_an_answer_with_headers_or_a_success_ends_the_count(
+        self, clock: FakeClock, budget: Budget, has_headers: bool, ok: bool
+    ) -> None:
         self.refuse(budget, {})
         clock.advance(60)
-        call(budget, quota_headers(clock))
+        assert budget.reserve(ENDPOINT) is None
+        release(budget, quota_headers(clock) if has_headers else {}, ok=ok)
 
-        assert self.refuse(budget, {}).rounds == 1
+        assert self.refuse(budget, {}).attempts == 1
+
+    def test_a_fault_on_the_way_does_not_end_the_count(self, clock: FakeClock, budget: Budget) -> None:
+        self.refuse(budget, {})
+        clock.advance(60)
+        assert budget.reserve(ENDPOINT) is None
+        release(budget, {"Date": "x"}, ok=False)
+
+        assert self.refuse(budget, {}).attempts == 2
+
+    def test_too_many_attempts_may_be_a_block_for_the_whole_division(self, clock: FakeClock, budget: Budget) -> None:
+        for _ in range(HEADERLESS_ATTEMPTS):
+            spent = self.refuse(budget, {})
+            assert spent.may_be_block is (spent.attempts == HEADERLESS_ATTEMPTS)
+            clock.advance(0 if spent.may_be_block else spent.wait_seconds)
+
+        other = budget.reserve("/api/v1/123/other")
+        assert isinstance(other, QuotaExceeded)
+        assert other.may_be_block, "others need not find out"
+
+    def test_an_endpoint_that_alone_is_refused_may_be_blocked_while_others_are_answered(
+        self, clock: FakeClock, budget: Budget
+    ) -> None:
+        blocked = "/api/v1/123/blocked"
+        for attempt in range(1, HEADERLESS_ATTEMPTS + 1):
+            clock.advance(60)
+            assert budget.reserve(blocked) is None
+            release(budget, {}, ok=False, endpoint=blocked)
+            assert budget.refused(blocked, {}).attempts == attempt
+            clock.advance(60)
+            call(budget, quota_headers(clock))
+
+        assert budget.reserve(ENDPOINT) is None, "nobody else is held up"
+
+    def test_a_call_without_division_waits_after_a_refusal_like_all_others(self, clock: FakeClock) -> None:
+        budget = Quotas(ServerClock(clock)).of(None)
+
+        assert self.refuse(budget, {}).wait_seconds == pytest.approx(60)
+        assert exhausted(budget).wait_seconds == pytest.approx(60)
+        clock.advance(60)
+        assert budget.reserve(ENDPOINT) is None
 
     def test_after_a_429_nobody_in_the_division_calls(self, clock: FakeClock, budget: Budget) -> None:
         call(budget, quota_headers(clock, minute=49))
         self.refuse(budget, {})
 
-        assert budget.reserve() is not None
+        assert budget.reserve(ENDPOINT) is not None
 
     def test_a_429_whose_window_is_over_does_not_block_for_ever(self, clock: FakeClock, budget: Budget) -> None:
         spent = self.refuse(budget, minute(0, clock.now_ms() - 5000))
 
         assert 0 <= spent.wait_seconds <= 60
         clock.advance(60)
-        assert budget.reserve() is None
+        assert budget.reserve(ENDPOINT) is None
 
 
 class TestServerClock:
@@ -337,15 +413,17 @@ class TestServerClock:
         learner.observe(format_datetime(server, usegmt=True), sent, learner.local_ms())
 
     @pytest.mark.parametrize("skew", [-3600.0, -7.3, 0.0, 0.4, 95.0])
-    def test_the_known_time_is_never_later_than_exacts_clock(self, clock: FakeClock, skew: float) -> None:
+    def test_exacts_clock_lies_between_its_bounds(self, clock: FakeClock, skew: float) -> None:
         learner = ServerClock(clock)
         rng = random.Random(5)
         for _ in range(200):
             self.observe(learner, clock, skew, rng.random() / 4, rng.random() / 4)
-            assert learner.now_ms() <= (clock.now().timestamp() + skew) * 1000 + 1
+            server_ms = (clock.now().timestamp() + skew) * 1000
+            assert learner.now_ms() <= server_ms + 1
+            assert server_ms <= learner.latest_ms() + 1
             clock.advance(rng.random())
 
-        assert learner.now_ms() >= (clock.now().timestamp() + skew) * 1000 - 600, "many answers narrow it down"
+        assert learner.latest_ms() - learner.now_ms() <= 600, "many answers narrow it down"
 
     @pytest.mark.parametrize("skew", [-3600.0, -7.3, 0.0, 0.4, 95.0])
     def test_the_latest_time_is_never_earlier_than_exacts_clock(self, clock: FakeClock, skew: float) -> None:
@@ -361,7 +439,8 @@ class TestServerClock:
     def test_without_a_date_the_local_clock_counts(self, clock: FakeClock) -> None:
         learner = ServerClock(clock)
         learner.observe(None, 0, 0)
-        learner.observe("yesterday", 0, 0)
+        for date in ("yesterday", "", "Fri, 31 Dec 99999999999999999999 23:59:59 GMT", "Mon, 03 Mar 2025 99:00:00 GMT"):
+            learner.observe(date, 0, 0)
 
         assert learner.now_ms() == learner.latest_ms() == clock.now_ms()
 
@@ -435,7 +514,7 @@ def test_alone_on_its_quota_no_call_is_refused_whatever_windows_clocks_and_laten
     returning: list[tuple[float, float, dict[str, str]]] = []
     served = 0
     for _ in range(4000):
-        while len(arriving) + len(returning) < workers and budget.reserve() is None:
+        while len(arriving) + len(returning) < workers and budget.reserve(ENDPOINT) is None:
             arriving.append((clock.monotonic() + rng.random() * latency, learner.local_ms()))
         events = [at for at, _ in arriving] + [at for at, *_ in returning]
         clock.advance(max(0.0, min(events) - clock.monotonic()) if events else minute_length / 7000)
@@ -447,12 +526,12 @@ def test_alone_on_its_quota_no_call_is_refused_whatever_windows_clocks_and_laten
         for back in [one for one in returning if one[0] <= now]:
             returning.remove(back)
             learner.observe(back[2].pop("Date"), back[1], learner.local_ms())
-            budget.settle(back[2])
+            release(budget, back[2])
         if served >= day_limit and not returning:
             break
 
     assert server.refused == 0
-    assert served == day_limit, "and every call that is there to be had was made"
+    assert served == day_limit, "and every call that is available was made"
 
 
 def test_a_division_uses_the_whole_minute_when_pages_are_quick(clock: FakeClock) -> None:
@@ -460,11 +539,11 @@ def test_a_division_uses_the_whole_minute_when_pages_are_quick(clock: FakeClock)
     budget = Budget(ServerClock(clock))
     made = 0
     for _ in range(600):
-        if budget.reserve() is None:
+        if budget.reserve(ENDPOINT) is None:
             clock.advance(0.05)
             headers = server.answer()
             headers.pop("Date")
-            budget.settle(headers)
+            release(budget, headers)
             made += 1
         else:
             clock.advance(1.0)

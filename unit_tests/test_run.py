@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -20,6 +21,7 @@ from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
 from source_exact_online import run
 from source_exact_online.source import SourceExactOnline
 from source_exact_online.stdout import MessageBuffer
+from source_exact_online.version import VERSION
 from unit_tests.exact_fakes import SECRETS, FakeClock, ScriptedApi, Sent, configured, page, raw_config, refusal, row
 
 JOURNALS = "financial/Journals"
@@ -86,6 +88,16 @@ def error_of(messages: list[dict[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = errors[-1]
     assert not [secret for secret in SECRETS for message in messages if secret in json.dumps(message)]
     return found
+
+
+def test_version_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["source-exact-online", "--version"])
+
+    with pytest.raises(SystemExit) as ended:
+        run.run()
+
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"source-exact-online {VERSION}\n"
 
 
 class TestExitCodes:
@@ -237,11 +249,15 @@ class TestEnd:
         out = sys.__stdout__
 
         class SlowPipe:
-            def write(self, text: str) -> None:
-                print(text[:3], end="", file=out, flush=True)
+            @property
+            def buffer(self) -> SlowPipe:
+                return self
+
+            def write(self, data: bytes) -> None:
+                print(data[:3].decode(), end="", file=out, flush=True)
                 os.kill(os.getpid(), signal.SIGTERM)
                 time.sleep(0)  # the handler runs here
-                print(text[3:], end="", file=out, flush=True)
+                print(data[3:].decode(), end="", file=out, flush=True)
 
             def flush(self) -> None:
                 """Nothing is held back."""
@@ -254,6 +270,73 @@ class TestEnd:
 
         assert ended.value.code == 128 + signal.SIGTERM
         assert capfd.readouterr().out == "whole\n"
+
+    def test_an_end_that_a_finalizer_swallows_comes_at_the_next_message(self) -> None:
+        """Python ignores what is raised in a finalizer, and the handler may run in one."""
+        buffer = MessageBuffer()
+
+        def messages() -> Iterator[str]:
+            yield "first"
+            with contextlib.suppress(SystemExit):
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield "second"
+            yield "never"
+
+        with process_of_its_own():
+            buffer.take_over()
+            with pytest.raises(SystemExit) as ended:
+                buffer.print_all(messages())
+
+        assert ended.value.code == 128 + signal.SIGTERM
+
+    def test_an_end_that_is_swallowed_at_the_very_end_is_in_the_exit_code(
+        self, script: Script, api: ScriptedApi, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        api.divisions(123).on(JOURNALS, page([row("a")]))
+        print_all = MessageBuffer.print_all
+
+        def swallowed(buffer: MessageBuffer, messages: Iterator[str | bytes]) -> int:
+            code = print_all(buffer, messages)
+            with contextlib.suppress(SystemExit):
+                os.kill(os.getpid(), signal.SIGTERM)
+            return code
+
+        monkeypatch.setattr(MessageBuffer, "print_all", swallowed)
+
+        code, _ = script.verb("read", "--catalog", script.catalog("journals"))
+
+        assert code == 128 + signal.SIGTERM
+
+    @pytest.mark.parametrize("stdout", ["/dev/full", "closed"])
+    def test_a_stdout_that_takes_nothing_is_one_sentence(self, stdout: str) -> None:
+        closed = "import os; os.close(1)\n" if stdout == "closed" else ""
+        with open(os.devnull if closed else stdout, "wb") as out:
+            process = subprocess.run(
+                [sys.executable, "-c", f"{closed}import sys; sys.argv[1:] = ['spec']\n{SCRIPT}"],
+                stdout=out,
+                stderr=subprocess.PIPE,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+                timeout=60,
+                check=False,
+            )
+
+        assert process.returncode == 1
+        assert process.stderr.decode().splitlines() == [
+            "The output cannot be written to stdout: "
+            + ("Bad file descriptor." if closed else "No space left on device.")
+        ]
+
+    def test_output_is_utf_8_whatever_the_locale(self) -> None:
+        process = subprocess.run(
+            [sys.executable, "-c", f"import sys; sys.argv[1:] = ['spec']\n{SCRIPT}"],
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONIOENCODING": "ascii", "LC_ALL": "C"},
+            timeout=60,
+            check=False,
+        )
+
+        assert process.returncode == 0
+        assert json.loads(process.stdout.decode("utf-8").splitlines()[-1])["type"] == "SPEC"
 
     def test_after_the_end_was_asked_for_the_run_can_still_log(self, capfd: pytest.CaptureFixture[str]) -> None:
         """A token refresh under way is waited for, and whoever waits there may say so."""
@@ -279,6 +362,7 @@ class TestEnd:
         assert code == 130
         assert not of_type(messages, "RECORD")
 
+    @pytest.mark.slow
     def test_a_closed_pipe_ends_the_process_quietly(self) -> None:
         process = subprocess.Popen(
             [sys.executable, "-c", SCRIPT, "discover", "--config", os.devnull],

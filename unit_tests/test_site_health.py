@@ -51,7 +51,7 @@ def failure(retry_after: str = "", kind: ErrorKind = ErrorKind.SITE_DOWN) -> Err
 def health(clock: FakeClock) -> SiteHealth:
     """Health of a site that has answered before."""
     made = SiteHealth(clock)
-    made.succeeded()
+    made.release(answered=True)
     return made
 
 
@@ -78,7 +78,7 @@ class TestSigns:
 
     def test_listings_that_fail_with_an_answer_in_between_do_not_add_up(self, health: SiteHealth) -> None:
         health.failed(ONE, failure())
-        health.succeeded()
+        health.release(answered=True)
 
         assert health.failed(OTHER, failure()) is None
 
@@ -110,7 +110,7 @@ class TestProbes:
             clock.advance(down.seconds)
             assert health.acquire() is None
             down = health.failed(ONE, failure())
-            health.release()
+            health.release(answered=False)
 
         assert waits == [15, 30, 60, 60, 60]
 
@@ -138,7 +138,7 @@ class TestProbes:
         bring_down(health)
         clock.advance(FIRST_PROBE)
         assert health.acquire() is None
-        health.release()
+        health.release(answered=False)
 
         assert health.acquire() is None
 
@@ -146,8 +146,8 @@ class TestProbes:
         bring_down(health)
         clock.advance(FIRST_PROBE)
         health.acquire()
-        health.succeeded()
-        health.release()
+        health.release(answered=True)
+        health.release(answered=False)
 
         assert [health.acquire() for _ in range(3)] == [None] * 3
         assert bring_down(health).seconds == FIRST_PROBE, "the next outage begins afresh"
@@ -173,13 +173,13 @@ class TestProbes:
                 gate.wait(10)
                 found = health.acquire()
                 if found is not None:
-                    health.release()
+                    health.release(answered=False)
                     found = health.acquire()
                 admitted.append(found)
                 gate.wait(10)
                 if found is None:
                     health.failed(ONE, failure())
-                    health.release()
+                    health.release(answered=False)
 
             threads = [threading.Thread(target=ask) for _ in range(crowd)]
             for thread in threads:
@@ -238,7 +238,7 @@ class TestTheEnd:
             clock.advance(down.seconds)
             assert health.acquire() is None
             down = health.failed(ONE, failure())
-            health.release()
+            health.release(answered=False)
 
         assert waits == [15, 30, 55]
         assert health.acquire() is None
@@ -251,7 +251,7 @@ class TestTheEnd:
         health.failed(ONE, failure())
         clock.advance(1000)
         assert health.failed(ONE, failure()) is None
-        health.succeeded()
+        health.release(answered=True)
 
         assert bring_down(health).seconds == FIRST_PROBE
 

@@ -185,7 +185,7 @@ class TestRead:
         assert run.error is not None
         assert run.error.failure_type is FailureType.transient_error
         assert "00:00 UTC" in str(run.error.message)
-        assert run.position("journals", 123)["pass"]["next"]
+        assert run.position("journals", 123)["in_progress"]["next_url"]
 
     def test_the_gravest_reason_is_the_runs_reason(self, api: ScriptedApi, clock: FakeClock) -> None:
         api.divisions(123).on(JOURNALS, *[refusal(500)] * 6).on(ACCOUNTS, refusal(403, "Forbidden"))

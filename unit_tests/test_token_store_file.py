@@ -17,8 +17,8 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from source_exact_online.auth import private_files, token_file_format
 from source_exact_online.auth import token_file as token_file_module
-from source_exact_online.auth import token_file_format
 from source_exact_online.auth.credentials import Credentials
 from source_exact_online.auth.token_file import FileContent, TokenFile
 from source_exact_online.auth.token_file_format import Owner, TokenRecord, fingerprint
@@ -177,17 +177,6 @@ def test_new_refresh_token_in_the_configuration_starts_the_file_afresh(token_fil
     assert following.auth.get_access_token() == "access-2"
 
 
-def test_configuration_of_an_earlier_login_does_not_end_the_new_one(token_file: Path) -> None:
-    first = Login(token_file)
-    first.auth.get_access_token()
-    server = FakeTokenServer(first.clock, refresh_token="second!0")
-    Login(token_file, server=server, config=configuration("second!0")).auth.get_access_token()
-    first.clock.advance(700)
-    for config in (configuration(), first.config):
-        Login(token_file, server=server, config=deepcopy(config)).auth.get_access_token()
-    assert set(server.answers) == {200}
-
-
 def test_new_login_that_is_refused_leaves_the_file_alone(token_file: Path) -> None:
     login = Login(token_file)
     login.auth.get_access_token()
@@ -239,6 +228,7 @@ def test_damaged_file_is_named_and_left_as_it_is(token_file: Path, damage: bytes
         ("refresh_token", "", "lacks parts"),
         ("expires_at", "soon", "lacks parts"),
         ("previous_fingerprints", "none", "lacks parts"),
+        ("superseded_fingerprints", None, "lacks parts"),
     ],
 )
 def test_file_of_somebody_else_is_refused_and_left_alone(
@@ -280,7 +270,7 @@ def test_full_disk_is_noticed_before_a_refresh_token_is_spent(
     token_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     login = Login(token_file)
-    monkeypatch.setattr(token_file_module, "_write", no_space)
+    monkeypatch.setattr(private_files, "write", no_space)
     assert "No space left" in config_error(login)
     assert login.server.calls == 0
 
@@ -290,7 +280,7 @@ def test_disk_that_fills_up_during_the_refresh_still_gets_the_message_out(
 ) -> None:
     login = Login(token_file)
     with monkeypatch.context() as patch:
-        patch.setattr(TokenFile, "save", no_space)
+        patch.setattr(TokenFile, "_replace", no_space)
         assert "No space left" in config_error(login)
         assert login.messages[0]["credentials"]["refresh_token"] == "refresh!1"
         config_error(login)
@@ -356,6 +346,7 @@ def die(*_: object, **__: object) -> None:
 DEATHS = ("begin_refresh", "send", "on_chunk", "save", "create", "fsync", "replace", "unlink", "emit_config_update")
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(deaths=st.lists(st.tuples(st.sampled_from(DEATHS), st.floats(0, 900)), min_size=1, max_size=6))
 def test_login_survives_death_at_any_point_but_the_moment_of_the_answer(
@@ -396,7 +387,7 @@ def arm(patch: pytest.MonkeyPatch, point: str) -> None:
     else:  # a system call while the outcome is saved
         real = TokenFile._replace
         name, module = {
-            "create": ("_create", token_file_module),
+            "create": ("create", private_files),
             "fsync": ("fsync", os),
             "replace": ("replace", os),
             "unlink": ("unlink", Path),

@@ -26,6 +26,7 @@ from source_exact_online.auth import token_endpoint
 from source_exact_online.auth.authenticator import ExactAuthenticator
 from source_exact_online.auth.token_endpoint import Answer, OnChunk, TokenEndpoint
 from source_exact_online.auth.token_file import TokenFile
+from source_exact_online.clock import Clock
 from source_exact_online.config import parse_config
 
 FIRST_REFRESH_TOKEN = "refresh!0"
@@ -186,9 +187,9 @@ def watch_refreshes(progress: mmap.mmap) -> None:
         progress[0] = ASKING
         return refresh(endpoint, refresh_token, chunk_taker)
 
-    def watched_read(response: requests.Response, chunk_taker: OnChunk) -> tuple[bytes, bool]:
+    def watched_read(response: requests.Response, chunk_taker: OnChunk, clock: Clock) -> tuple[bytes, bool]:
         progress[0] = ARRIVED
-        return read(response, chunk_taker)
+        return read(response, chunk_taker, clock)
 
     def watched_on_chunk(store: TokenFile, now: datetime, chunk: bytes, first: bool) -> None:
         on_chunk(store, now, chunk, first)

@@ -117,6 +117,12 @@ SHARED_VALUES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
 )
 """Rows that name no key of the row they belong to, but share a value with it: its entity, its property, their own."""
 
+VAT_LINE = 9999
+"""``LineNumber`` of the line with an invoice's VAT."""
+
+# Rows that only the feed shows: the VAT lines of invoices (forums.invantive.com topic 1855).
+_FEED_ONLY = {"salesinvoice/SalesInvoiceLines": ("LineNumber", VAT_LINE)}
+
 # Numbers and flags that are never null. Source: Exact's $metadata documents of 2025 (alfa1-group/ExactOnline,
 # resources/edmx). The codes of LineType and Source are not known; here they are 0.
 _NEVER_NULL = {
@@ -161,6 +167,8 @@ class Entity:
     """Its number in sync/Deleted, None when its deletions are not logged."""
     own_feed_id: bool
     """Whether its feed has an ``ID`` besides the named key (``OrderID``, ``InvoiceID`` ...)."""
+    feed_only: tuple[str, int] | None
+    """Column and value of rows that appear in the feed, and in no list."""
     header: str | None
     """For lines: the entity of their header."""
     header_key: str | None
@@ -281,6 +289,7 @@ def _entity(name: str, shown: list[Endpoint]) -> Entity:
         synonyms=MappingProxyType(synonyms),
         deletion_type=next((_DELETION_TYPES[f.path] for f in feeds if f.path in _DELETION_TYPES), None),
         own_feed_id=own_feed_id,
+        feed_only=_FEED_ONLY.get(name),
         header=header,
         header_key=header_key,
         lines=lines,

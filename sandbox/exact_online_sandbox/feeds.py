@@ -25,6 +25,9 @@ _CODED = {"CostCenter": "hrm/Costcenters", "CostUnit": "hrm/Costunits"}
 
 HIGHEST_VERSION = 2**63 - 1
 
+SALES_INVOICES = "sync/SalesInvoice/SalesInvoices"
+_SIGNED = frozenset({"AmountDC", "AmountFC", "AmountFCExclVat", "VATAmountDC", "VATAmountFC"})
+
 DELETIONS_KEPT = timedelta(days=61)
 """The reference says that deletions are kept for two months."""
 
@@ -39,6 +42,8 @@ class FeedOptions:
     """So many last rows of a page stand again at the head of the next one."""
     empty_pages: int = 0
     """Every so many pages one comes without rows, but with a next page; 0 for never."""
+    ledger_signs: bool = False
+    """Whether amounts in the feed of sales invoices bear the ledger's sign: sales negative, credit notes positive."""
 
 
 class FeedView(View):
@@ -175,6 +180,8 @@ class MixedFeedView(FeedView):
             if name in header_properties and name not in line_properties
         ]
         self._parent = line_codec.index[self.lines.header_key or ""]
+        signed = endpoint.path == SALES_INVOICES and options.ledger_signs
+        self._signed = [slot for name, slot in self.slots.items() if signed and name in _SIGNED]
         self._coded = [
             (self.slots[name], self.slots[f"{name}Code"], entity)
             for name, entity in _CODED.items()
@@ -199,12 +206,16 @@ class MixedFeedView(FeedView):
         missing = {values[self._parent] for values in line_values.values()} - loaded.keys() - {None}
         for key, body in store.bodies(division, self.entity.name, missing).items():
             loaded[key] = self.codec.load(body)
-        return [
+        made = [
             (version, self._header(version, row.key, loaded[row.key]))
             if kind == 0
             else (version, self._line(version, row.key, line_values[row.key], loaded, ids))
             for version, kind, row in found
         ]
+        for _, values in made:
+            for slot in self._signed:
+                values[slot] = values[slot] and -values[slot]
+        return made
 
     def _header(self, version: int, key: Key, values: Values) -> Values:
         row: Values = list(self._from_header([*values, None]))

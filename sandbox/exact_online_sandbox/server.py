@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, MutableMapping
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -46,6 +47,7 @@ class Server:
         port: int = 0,
         control: bool = True,
         verbose: bool = False,
+        tls: tuple[Path, Path] | None = None,
     ) -> None:
         """Bind the port.
 
@@ -55,6 +57,7 @@ class Server:
             port: port to listen on; 0 for any free one.
             control: whether the control API answers.
             verbose: whether each request gives a line on stderr.
+            tls: files of a certificate and its key, for https.
 
         Raises:
             OSError: the port is taken.
@@ -63,7 +66,8 @@ class Server:
         self.port: int = self._socket.getsockname()[1]
         self._host = host
         name = "127.0.0.1" if host == "0.0.0.0" else f"[{host}]" if ":" in host else host
-        self.base_url = f"http://{name}:{self.port}"
+        self.base_url = f"{'https' if tls else 'http'}://{name}:{self.port}"
+        certificate, key = tls or (None, None)
         self._config = uvicorn.Config(
             make_app(sandbox, control=control, verbose=verbose, line=self),
             http=_Protocol,
@@ -73,6 +77,8 @@ class Server:
             date_header=False,
             server_header=False,
             proxy_headers=False,
+            ssl_certfile=certificate,
+            ssl_keyfile=key,
             timeout_keep_alive=75,
             timeout_graceful_shutdown=1,
         )
@@ -114,7 +120,7 @@ class Server:
         self._resuming = loop.create_task(self._serve(loop))
 
     async def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._server.servers = [await loop.create_server(self._protocol, sock=self._socket)]
+        self._server.servers = [await loop.create_server(self._protocol, sock=self._socket, ssl=self._config.ssl)]
 
     def _protocol(self) -> asyncio.Protocol:
         return _Protocol(self._config, self._server.server_state, {})

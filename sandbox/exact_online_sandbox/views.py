@@ -121,6 +121,11 @@ class TableView(View):
         self.entity: Entity = entities()[entity or entity_of(endpoint.path)]
         self.codec = store.codec(self.entity.name)
         super().__init__(endpoint, self.codec.index, store, self.entity.columns)
+        hidden = self.entity.feed_only
+        self._hidden = None if hidden is None else (self.codec.index[hidden[0]], hidden[1])
+
+    def _shows(self, values: Values) -> bool:
+        return self._hidden is None or values[self._hidden[0]] != self._hidden[1]
 
     def page(self, listing: Listing) -> Page:
         if listing.orderby:
@@ -162,9 +167,10 @@ class TableView(View):
     def one(self, division: int, key: str) -> Values:
         stored = stored_key(self.entity, parse_key(key, self.key_types))
         body = self.store.bodies(division, self.entity.name, [stored]).get(stored)
-        if body is None:
+        values = None if body is None else self.codec.load(body)
+        if values is None or not self._shows(values):
             raise not_found(self.endpoint.entity_set)
-        return self.codec.load(body)
+        return values
 
     def children(self, division: int, column: str, keys: Iterable[Key]) -> dict[Key, list[Values]]:
         """Rows by the value of a property that refers to another entity, for the given values."""
@@ -172,7 +178,7 @@ class TableView(View):
         if column == self.entity.header_key:
             for key, rows in found.items():
                 selected = self.store.select(division, self.entity.name, where=[("parent", "=", key)])
-                rows.extend(self.codec.load(row.body) for row in selected)
+                rows.extend(filter(self._shows, (self.codec.load(row.body) for row in selected)))
             return found
         slot = self.slots[column]
         for values in self.every(Listing(division)):
@@ -198,6 +204,8 @@ class TableView(View):
         """Split a listing into what an index can do and what has to be tested row by row."""
         where: list[tuple[str, str, Any]] = []
         tests = [] if listing.test is None else [listing.test]
+        if self._hidden is not None:
+            tests.append(self._shows)
         if listing.filter is not None:
             terms = [self._term(condition) for condition in listing.filter.conditions]
             where = [term for term in terms if term is not None]

@@ -11,7 +11,8 @@ from __future__ import annotations
 import threading
 from collections import defaultdict, deque
 
-from source_exact_online.api.errors import Action, ErrorResolution, RequestContext, resolution_of
+from source_exact_online.api.errors import Action, ErrorKind, ErrorResolution, RequestContext, resolution_of
+from source_exact_online.api.rate_limits import LimitsUnknown
 from source_exact_online.clock import Clock
 
 COUNTED = frozenset({400, 401, 403, 404})
@@ -21,29 +22,33 @@ ALLOWED = 5
 """Refused calls an hour to one endpoint of one division; Exact blocks at the eleventh, so two runs may do so."""
 
 _HOUR_SECONDS = 3600.0
+_OK = 200
+
+
+Place = tuple[str, int | None]
+"""Endpoint and division."""
 
 
 class CircuitBreaker:
-    """Counts refused calls per endpoint and division over the last hour. Thread-safe."""
+    """Counts refused calls per endpoint and division over the last hour. Its user holds a lock."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
-        self._refused: defaultdict[tuple[str, int | None], deque[float]] = defaultdict(deque)
+        self._refused: defaultdict[Place, deque[float]] = defaultdict(deque)
 
-    def record(self, endpoint: str, division: int | None, status: int) -> None:
+    def record(self, place: Place, status: int) -> None:
         """Count an answer if Exact does."""
         if status in COUNTED:
-            with self._lock:
-                self._refused[endpoint, division].append(self._clock.monotonic())
+            self._refused[place].append(self._clock.monotonic())
 
-    def is_open(self, endpoint: str, division: int | None) -> bool:
+    def is_open(self, place: Place) -> bool:
         """Return whether one more call could bring Exact to block the key."""
-        with self._lock:
-            moments = self._refused[endpoint, division]
-            while moments and self._clock.monotonic() - moments[0] >= _HOUR_SECONDS:
-                moments.popleft()
-            return len(moments) >= ALLOWED
+        moments = self._refused.get(place)
+        if not moments:
+            return False
+        while moments and self._clock.monotonic() - moments[0] >= _HOUR_SECONDS:
+            moments.popleft()
+        return len(moments) >= ALLOWED
 
 
 class RefusalCache:
@@ -53,40 +58,49 @@ class RefusalCache:
     one at a time, so that an endpoint that is forbidden costs one refused call and not one for each of them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        """Know of no refusal yet."""
         self._lock = threading.Lock()
+        self._breaker = CircuitBreaker(clock)
         self._resolutions: dict[tuple[str | None, int | None], ErrorResolution] = {}
         self._proven: set[tuple[str, int | None]] = set()
         self._asking: set[tuple[str, int | None]] = set()
 
-    def known(self, endpoint: str, context: RequestContext) -> ErrorResolution | None:
-        """Return what Exact would answer, in words about this request; None if it is worth asking."""
-        with self._lock:
-            place, whole_division = (endpoint, context.division), (None, context.division)
-            found = self._resolutions.get(place) or self._resolutions.get(whole_division)
-        return found and resolution_of(found.kind, found.detail, context)
+    def acquire(self, endpoint: str, context: RequestContext) -> ErrorResolution | LimitsUnknown | None:
+        """Return None if a call may go out now, which then has to `release`; else why not.
 
-    def acquire(self, endpoint: str, division: int | None) -> bool:
-        """Return whether a call may go out now; each that may has to `release`."""
+        What Exact has refused before is told in words about this request.
+        """
+        place = endpoint, context.division
         with self._lock:
-            place = endpoint, division
-            if place in self._proven:
-                return True
-            if place in self._asking:
-                return False
-            self._asking.add(place)
-            return True
+            found = self._resolutions.get(place) or self._resolutions.get((None, context.division))
+            if found is not None:
+                return resolution_of(found.kind, found.detail, context)
+            if self._breaker.is_open(place):
+                return resolution_of(ErrorKind.ERROR_LIMIT_NEAR, "too many refused calls within an hour", context)
+            if place not in self._proven:
+                if place in self._asking:
+                    return LimitsUnknown()
+                self._asking.add(place)
+            return None
 
-    def release(self, endpoint: str, division: int | None, *, answered: bool = False) -> None:
-        """Let the next call go out; `answered` says that this one brought a page."""
+    def release(self, endpoint: str, context: RequestContext, status: int, resolution: ErrorResolution | None) -> None:
+        """Let the next call go out, and keep a refusal that will be the same next time.
+
+        Args:
+            endpoint: what was called.
+            context: what it was about.
+            status: HTTP status of the answer; 0 where there was none.
+            resolution: what the answer means; None for a success, or where none was sent.
+        """
+        place = endpoint, context.division
         with self._lock:
-            self._asking.discard((endpoint, division))
-            if answered:
-                self._proven.add((endpoint, division))
-
-    def remember(self, endpoint: str, context: RequestContext, resolution: ErrorResolution) -> None:
-        """Keep a refusal, if it is one that will be the same next time."""
-        if resolution.action is Action.SKIP:
-            with self._lock:
-                place = None if resolution.concerns_division else endpoint
-                self._resolutions.setdefault((place, context.division), resolution)
+            self._asking.discard(place)
+            if status == _OK:
+                self._proven.add(place)
+            if resolution is None or resolution.kind is ErrorKind.REFUSED_ON_THE_WAY:  # that did not reach Exact
+                return
+            self._breaker.record(place, status)
+            if resolution.action is Action.SKIP:
+                kept = (None, context.division) if resolution.concerns_division else place
+                self._resolutions.setdefault(kept, resolution)

@@ -17,7 +17,7 @@ from requests.auth import AuthBase
 from requests.structures import CaseInsensitiveDict
 
 from source_exact_online.api import odata
-from source_exact_online.api.circuit_breaker import CircuitBreaker, RefusalCache
+from source_exact_online.api.circuit_breaker import RefusalCache
 from source_exact_online.api.errors import (
     Action,
     ErrorKind,
@@ -78,6 +78,15 @@ class _BodyError(requests.RequestException):
     """The body of an answer that is too long, or takes too long."""
 
 
+class _NoAnswerError(Exception):
+    """No answer that came to its end."""
+
+    def __init__(self, kind: ErrorKind, detail: str) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+
+
 class _Bearer(AuthBase):
     def __init__(self, token: str) -> None:
         self._token = token
@@ -130,8 +139,7 @@ class ExactClient:
         self.quotas = Quotas(self.server_clock, daily_calls_reserve)
         self.usage = Usage()
         self._site = SiteHealth(clock, longest_outage)
-        self._breaker = CircuitBreaker(clock)
-        self._refusals = RefusalCache()
+        self._refusals = RefusalCache(clock)
         self._tokens = tokens
         self._session = new_session(connections)
 
@@ -147,32 +155,19 @@ class ExactClient:
         """
         if not odata.same_origin(self.base_url, url):
             return resolution_of(ErrorKind.FOREIGN_LINK, "the link to the next page leads elsewhere", context)
-        endpoint = urlsplit(url).path
-        if (refusal := self._refusals.known(endpoint, context)) is not None:
-            return refusal
-        if self._breaker.is_open(endpoint, context.division):
-            return resolution_of(ErrorKind.ERROR_LIMIT_NEAR, "too many refused calls within an hour", context)
-        if (down := self._site.acquire()) is not None:
+        down = self._site.acquire()
+        if down is not None:
             return down
+        answered = False
         try:
-            return self._send(url, endpoint, context)
-        finally:
-            self._site.release()
-
-    def _send(self, url: str, endpoint: str, context: RequestContext) -> Answer:
-        """Send a request that the site may be asked now, within the quota."""
-        token = self._token(context)
-        if not isinstance(token, str):
-            return token
-        if not self._refusals.acquire(endpoint, context.division):
-            return LimitsUnknown()
-        answer: Answer | None = None
-        try:
-            budget = self.quotas.of(context.division)
-            answer = budget.reserve(endpoint) or self._ask(url, endpoint, token, budget, context)
+            token = self._token(context)
+            if not isinstance(token, str):
+                return token
+            answer = self._ask(url, token, context)
+            answered = isinstance(answer, Body)
             return answer
         finally:
-            self._refusals.release(endpoint, context.division, answered=isinstance(answer, Body))
+            self._site.release(answered=answered)
 
     def _token(self, context: RequestContext) -> str | SiteDown | ErrorResolution:
         """Return the access token; where there is none for now, what that means, as the site may be down."""
@@ -183,35 +178,56 @@ class ExactClient:
                 raise
             return self._outage(resolution_of(ErrorKind.NO_TOKEN, str(error.message), context), context)
 
-    def _ask(self, url: str, endpoint: str, token: str, budget: Budget, context: RequestContext) -> Answer:
+    def _ask(self, url: str, token: str, context: RequestContext) -> Answer:
+        """Send a request within the quota, unless it was refused before."""
+        endpoint = urlsplit(url).path
+        refusal = self._refusals.acquire(endpoint, context)
+        if refusal is not None:
+            return refusal
+        status, resolution = 0, None
+        try:
+            budget = self.quotas.of(context.division)
+            exceeded = budget.reserve(endpoint)
+            if exceeded is not None:
+                return exceeded
+            status, headers, body = self._get(url, endpoint, token, budget, context)
+            if status == requests.codes.ok:
+                return Body(body)
+            resolution = resolution_for(status, headers, body, context, url)
+        except _NoAnswerError as error:
+            resolution = resolution_of(error.kind, error.detail, context)
+        finally:
+            self._refusals.release(endpoint, context, status, resolution)
+        if resolution.action is Action.WAIT:
+            return budget.refused(endpoint, headers)
+        if resolution.action is Action.REFRESH:
+            return TokenRefused(token, resolution)
+        return self._outage(resolution, context)
+
+    def _get(
+        self, url: str, endpoint: str, token: str, budget: Budget, context: RequestContext
+    ) -> tuple[int, CaseInsensitiveDict[str], bytes]:
+        """Return status, headers and body of an answer.
+
+        Raises:
+            _NoAnswerError: there was none, or none that came to its end.
+        """
         sent = self.server_clock.local_ms()
         headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
         ok = False
         try:
             response = self._session.get(url, auth=_Bearer(token), timeout=TIMEOUT, allow_redirects=False, stream=True)
             headers, ok = response.headers, response.ok
-            body = self._read(response)
+            return response.status_code, headers, self._read(response)
         except requests.ConnectionError as error:
-            return self._outage(resolution_of(ErrorKind.NO_CONNECTION, type(error).__name__, context), context)
+            raise _NoAnswerError(ErrorKind.NO_CONNECTION, type(error).__name__) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             detail = str(error) if isinstance(error, _BodyError) else type(error).__name__
-            return resolution_of(ErrorKind.NO_ANSWER, detail, context)
+            raise _NoAnswerError(ErrorKind.NO_ANSWER, detail) from error
         finally:
             self.usage.add(context, Cost(calls=1))
             self.server_clock.observe(headers.get("Date"), sent, self.server_clock.local_ms())
             budget.release(endpoint, headers, ok=ok)
-        if response.status_code == requests.codes.ok:
-            self._site.succeeded()
-            return Body(body)
-        resolution = resolution_for(response.status_code, headers, body, context, url)
-        if resolution.kind is not ErrorKind.REFUSED_ON_THE_WAY:  # that one did not reach Exact, which counts them
-            self._breaker.record(endpoint, context.division, response.status_code)
-        self._refusals.remember(endpoint, context, resolution)
-        if resolution.action is Action.WAIT:
-            return budget.refused(endpoint, headers)
-        if resolution.action is Action.REFRESH:
-            return TokenRefused(token, resolution)
-        return self._outage(resolution, context)
 
     def _outage(self, resolution: ErrorResolution, context: RequestContext) -> SiteDown | ErrorResolution:
         """Return how long to wait if an answer means that the site is down, else what it means for the request."""

@@ -110,7 +110,8 @@ class WallClock:
 
         Args:
             value: date in Exact's JSON, ``/Date(1711848600123)/``.
-            now_ms: the latest that Exact's clock may show, epoch milliseconds.
+            now_ms: the present by Exact's clock, epoch milliseconds. Where that is known to a second only, the latest
+                that it can be: a change read at once would else come out an hour early, before an older one.
 
         Raises:
             ValueError: the text is not such a date.

@@ -179,17 +179,22 @@ class PageDecoder:
             raise DamagedPageError("the link to the next page has characters that are none")
         return [self._row(row, repairs, body) for row in data], link
 
-    def rows(self, data: Sequence[object], repairs: list[Repair]) -> list[Row]:
+    def rows(self, data: Sequence[object], repairs: list[Repair], body: bytes = b"") -> list[Row]:
         """Return typed rows out of parsed JSON, as embedded lines are; repairs are added to a list.
+
+        Args:
+            data: the rows.
+            repairs: gets what did not fit.
+            body: that they stand in, for Exact's own words; empty if there is none.
 
         Raises:
             DamagedPageError: one of them is no row of this listing.
         """
-        rows = [self._row(row, repairs) for row in data]
+        rows = [self._row(row, repairs, body) for row in data]
         self._prove_division(rows)
         return rows
 
-    def _row(self, row: object, repairs: list[Repair], body: bytes = b"") -> Row:
+    def _row(self, row: object, repairs: list[Repair], body: bytes) -> Row:
         if (
             not isinstance(row, dict)
             or row.get("error") is not None

@@ -81,19 +81,20 @@ class SiteHealth:
                 return None
             return SiteDown(max(seconds, WHILE_PROBING), self._probe_at, self._down_since)
 
-    def release(self) -> None:
-        """Let the next probe go out, if this thread's call was one."""
+    def release(self, *, answered: bool) -> None:
+        """Let the next probe go out, if this thread's call was one.
+
+        Args:
+            answered: whether the site has answered.
+        """
         with self._lock:
             if self._prober == threading.get_ident():
                 self._prober = None
-
-    def succeeded(self) -> None:
-        """Take note that the site has answered."""
-        with self._lock:
-            self._has_answered = True
-            self._failing.clear()
-            self._down_since = self._probe_at = None
-            self._probes = 0
+            if answered:
+                self._has_answered = True
+                self._failing.clear()
+                self._down_since = self._probe_at = None
+                self._probes = 0
 
     def failed(self, context: RequestContext, resolution: ErrorResolution) -> SiteDown | None:
         """Take note of a failure.

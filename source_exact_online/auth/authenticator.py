@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, MutableMapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 from airbyte_cdk.models import FailureType
@@ -15,8 +14,10 @@ from requests.auth import AuthBase
 from source_exact_online.auth.credentials import Credentials
 from source_exact_online.auth.refresh import Refresher
 from source_exact_online.auth.token_endpoint import TIMEOUT, TokenEndpoint
+from source_exact_online.auth.token_file_format import User
 from source_exact_online.clock import Clock, SleepInterruptedError, SystemClock
 from source_exact_online.config import Config
+from source_exact_online.sites import origin
 
 
 class ExactAuthenticator(AuthBase):
@@ -49,7 +50,7 @@ class ExactAuthenticator(AuthBase):
         endpoint = TokenEndpoint(config.base_url, config.client_id, config.client_secret, clock, session, timeout)
         self._credentials = Credentials(config, connector_config, clock, on_control)
         self._refresher = Refresher(self._credentials, endpoint, clock, config.site)
-        self._origin = _origin(config.base_url)
+        self._origin = origin(config.base_url)
         self._lock = threading.Lock()
         self._background: threading.Thread | None = None
         self._closing = False
@@ -84,6 +85,24 @@ class ExactAuthenticator(AuthBase):
             if self._refresher.reject(access_token):
                 self._renew()
 
+    @property
+    def wants_user(self) -> bool:
+        """Whether the token file holds this login and does not name its user yet, see `remember_user`."""
+        return self._credentials.lacks_user
+
+    def remember_user(self, user_id: str, name: str) -> None:
+        """Note in the token file whose login it holds, for the error of a connection whose login it held before.
+
+        Args:
+            user_id: ``UserID`` of current/Me.
+            name: ``FullName`` of current/Me.
+
+        Raises:
+            AirbyteTracedException: the token file cannot be used (config error).
+        """
+        with self._lock, self._credentials.locked():
+            self._credentials.note_user(User(user_id, name))
+
     def shutdown(self, seconds: float = 8.0) -> None:
         """Let a refresh under way finish, and none begin any more: its answer must not get lost with the process.
 
@@ -104,7 +123,7 @@ class ExactAuthenticator(AuthBase):
         Raises:
             AirbyteTracedException: the request would carry the token to another host; or see `get_access_token`.
         """
-        if _origin(request.url or "") != self._origin:
+        if origin(request.url or "") != self._origin:
             raise AirbyteTracedException(
                 message="A request to another host than Exact Online's was stopped: it would have carried the token.",
                 failure_type=FailureType.system_error,
@@ -136,9 +155,3 @@ class ExactAuthenticator(AuthBase):
         if errors:
             raise errors[0]
         return results[0]
-
-
-def _origin(url: str) -> tuple[str, str, int | None]:
-    """Return scheme, host and port; the port also where it is left out."""
-    parts = urlsplit(url)
-    return parts.scheme, (parts.hostname or "").lower(), parts.port or {"https": 443, "http": 80}.get(parts.scheme)

@@ -16,10 +16,11 @@ from urllib.parse import urlsplit
 
 from airbyte_cdk.config_observation import emit_configuration_as_airbyte_control_message
 
+from source_exact_online.auth.config_message import check_serialisable
 from source_exact_online.auth.masking import mask
 from source_exact_online.auth.precedence import Source, which_tokens_win
 from source_exact_online.auth.token_file import FileContent, TokenFile
-from source_exact_online.auth.token_file_format import Owner
+from source_exact_online.auth.token_file_format import Owner, User, superseded_error
 from source_exact_online.auth.tokens import IDLE_WARNING, Tokens, parse_moment
 from source_exact_online.clock import Clock
 from source_exact_online.config import Config, config_error
@@ -69,6 +70,7 @@ class Credentials:
         if config.token_file is not None:
             host = urlsplit(config.base_url).hostname or ""
             self._file = TokenFile(config.token_file, Owner(config.client_id, config.site, host))
+        self._site = config.site
         self._content = FileContent()
         self._first_configured = self._credentials().get("refresh_token") or ""
         self._obtained: _Obtained | None = None
@@ -106,14 +108,17 @@ class Credentials:
         """Return the newest tokens, wherever they are. To be called under `locked`.
 
         Raises:
-            AirbyteTracedException: the token file cannot be used, or no refresh token is known (config error).
+            AirbyteTracedException: the token file cannot be used or belongs to a later login, or no refresh token is
+                known (config error).
         """
         own = self._obtained.tokens if self._obtained is not None else None
         unsaved = self._obtained.tokens if self._obtained is not None and not self._obtained.in_file else None
-        if self._file is not None and unsaved is None:
+        if self._file is not None:
             self._content = self._file.load()
         record = self._content.record
         source, tokens = which_tokens_win(self._configured_tokens(), unsaved=unsaved, own=own, record=record)
+        if self._file is not None and record is not None and source is Source.SUPERSEDED:
+            raise superseded_error(self._file.path, record.user, self._site)
         if source is Source.UNSAVED:
             self._save(tokens)
         elif source is Source.FILE:
@@ -126,6 +131,27 @@ class Credentials:
         self._warn_of_age(tokens)
         return tokens
 
+    @property
+    def lacks_user(self) -> bool:
+        """Whether the token file holds this login and does not tell yet whose it is."""
+        record = self._content.record
+        return record is not None and record.user is None and record.recognises(self._configured_tokens().refresh_token)
+
+    def note_user(self, user: User) -> None:
+        """Note in the token file whose login it holds, where that is this one. Under `locked`.
+
+        Raises:
+            AirbyteTracedException: the token file cannot be used (config error).
+        """
+        if self._file is None:
+            return
+        self._content = self._file.load()
+        if self.lacks_user and not self._content.cut_short and self._content.record is not None:
+            try:
+                self._content = self._file.note_user(self._content.record, user)
+            except OSError as error:
+                logger.info("The token file could not take the user's name (%s).", error.strerror)
+
     def begin_refresh(self, tokens: Tokens) -> None:
         """Make sure that new tokens can be made durable, before the old refresh token is spent. Under `locked`.
 
@@ -133,9 +159,11 @@ class Credentials:
             tokens: those whose refresh token is about to be traded.
 
         Raises:
-            AirbyteTracedException: the token file cannot be written (config error).
+            AirbyteTracedException: the configuration cannot be handed back, or the token file not be written (config
+                error).
             OSError: nobody reads our output any more.
         """
+        check_serialisable(self._connector_config)
         if self._file is not None:
             record, configured = self._content.record, self._first_configured
             self._file.begin_refresh(record, configured, tokens.refresh_token, self._clock.now())

@@ -11,11 +11,14 @@ from source_exact_online.auth.tokens import Tokens
 class Source(Enum):
     """Where the newest tokens are; docs/authentication.md has the same as a table."""
 
-    UNSAVED = "unsaved"
-    """This process obtained them, and the token file could not be written yet."""
-
     FILE = "file"
     """In the token file: the configured refresh token is one that its chain began with or went through."""
+
+    SUPERSEDED = "superseded"
+    """Nowhere: a later login has taken this one's place in the token file, and its tokens are not this one's."""
+
+    UNSAVED = "unsaved"
+    """This process obtained them, and the token file could not be written yet."""
 
     OWN = "own"
     """This process obtained them; the configuration holds the same refresh token, but not when it was issued."""
@@ -35,10 +38,12 @@ def which_tokens_win(
         own: the last ones that this process obtained.
         record: content of the token file; None without one.
     """
-    if unsaved is not None:
-        return Source.UNSAVED, unsaved
     if record is not None and record.recognises(configured.refresh_token):
         return Source.FILE, record.tokens
+    if record is not None and record.has_superseded(configured.refresh_token):
+        return Source.SUPERSEDED, configured
+    if unsaved is not None:
+        return Source.UNSAVED, unsaved
     if own is not None and own.refresh_token == configured.refresh_token:
         return Source.OWN, own
     return Source.CONFIGURED, configured

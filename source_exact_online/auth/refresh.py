@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import logging
-import random
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
 from airbyte_cdk.models import FailureType
-from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.auth import refresh_transitions as transitions
@@ -38,7 +35,6 @@ class Refresher:
         endpoint: who gives new ones.
         clock: time source.
         site: country site, for messages.
-        rng: random number in [0, 1) for jitter.
     """
 
     def __init__(
@@ -47,13 +43,11 @@ class Refresher:
         endpoint: TokenEndpoint,
         clock: Clock,
         site: str,
-        rng: Callable[[], float] = random.random,
     ) -> None:
         self._credentials = credentials
         self._endpoint = endpoint
         self._clock = clock
         self._site = site
-        self._rng = rng
         self._state = RefreshState()
 
     def usable_token(self) -> str | None:
@@ -131,11 +125,7 @@ class Refresher:
     def _fault(self, state: RefreshState, message: str) -> RefreshState:
         if not state.answer_missing:
             self._credentials.end_refresh()
-        now = self._now()
-        after = transitions.faulted(state, now, message, jitter=0.75 + self._rng() / 2)
-        if isinstance(decision := decide(after, now), Wait):
-            logger.warning("%s Trying again in %.0f s.", message, max(decision.seconds, 1))
-        return after
+        return transitions.troubled(state, self._now(), f"{message} Try again later.")
 
     def _refused(self, answer: Refused, tokens: Tokens) -> RefreshState:
         state, row = self._state, answer.row
@@ -147,7 +137,7 @@ class Refresher:
         if row.failure is FailureType.transient_error:
             message = f"{row.message} (HTTP {answer.status}) Try again later."
             return transitions.troubled(state, self._now(), message)
-        detail = f" It says: {filter_secrets(answer.detail)!r}." if answer.detail else ""
+        detail = f" It says: {answer.detail!r}." if answer.detail else ""
         if row.action is TokenAction.CORRECT_CLIENT:
             return transitions.gave_up(state, row.message, detail, log_in_again=False)
         if row.action is TokenAction.LOG_IN:

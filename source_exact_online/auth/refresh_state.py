@@ -142,12 +142,10 @@ class RefreshState:
         login: the state, see the module.
         trouble: with the token endpoint, whatever the tokens.
         too_early: answers "too early" in a row.
-        faults: faults of the token endpoint in a row.
         answer_missing: whether one of those answers may have been in place of new tokens.
     """
 
     login: NoTokens | Held | Refused | Waiting | Lost | Dead = NoTokens()
     trouble: Trouble | None = None
     too_early: int = 0
-    faults: int = 0
     answer_missing: bool = False

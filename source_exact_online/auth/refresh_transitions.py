@@ -20,11 +20,11 @@ from source_exact_online.auth.refresh_state import (
 )
 from source_exact_online.auth.tokens import DEFAULT_LIFE_SECONDS, Tokens
 
-FAULT_PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
-"""Seconds between attempts while the token endpoint does not work; a little over a minute in all."""
+FAULT_MEMORY_SECONDS = 5.0
+"""Seconds for which a token endpoint that did not work is not asked again.
 
-FAULT_MEMORY_SECONDS = 30.0
-"""How long a token endpoint that did not work is not asked again; other streams fail at once instead of waiting too."""
+Whoever needs a token tries again later, as for any call, so that a site that is down is probed by one call at a time.
+"""
 
 EARLY_PAUSES = (0.02, 0.08, 0.2, 0.3, 0.36, 0.06)
 """Pauses after "too early" when nothing is known of the last refresh, in parts of a token's life; its whole in sum.
@@ -39,7 +39,6 @@ ISSUE_GUARD = 0.004
 """Part of the life waited beyond a token's end where Exact gives no new one before it: clocks are not that exact."""
 
 _FOR_A_TOKEN = "Exact Online to give a new access token"
-_FOR_THE_ENDPOINT = "Exact Online's token endpoint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +178,7 @@ def told_too_early(state: RefreshState, now: Instant) -> RefreshState:
     life = timedelta(seconds=tokens.life or DEFAULT_LIFE_SECONDS)
     ends_at = tokens.received_at + life if tokens.received_at is not None else tokens.expires_at
     sure = ends_at + life * ISSUE_GUARD if ends_at is not None and now.utc < ends_at <= now.utc + life else None
-    state = replace(state, too_early=count, faults=0)
+    state = replace(state, too_early=count)
     if isinstance(before, Held) and tokens.access_token:
         ask_at = sure or now.utc + life * min(FIRST_GRACE * 2 ** (count - 1), 1.0)
         alive_until = tokens.expires_at if sure is not None and tokens.alive(now.utc) else None
@@ -197,25 +196,10 @@ def told_too_early(state: RefreshState, now: Instant) -> RefreshState:
     return replace(state, login=Waiting(before, now.monotonic + pause.total_seconds(), _FOR_A_TOKEN))
 
 
-def faulted(state: RefreshState, now: Instant, message: str, jitter: float) -> RefreshState:
-    """Return the state after the token endpoint did not work: it is asked again after a pause, a few times.
-
-    Args:
-        state: before.
-        now: the moment.
-        message: what happened.
-        jitter: from 0.75 to 1.25; stretches the pause.
-    """
-    if state.faults == len(FAULT_PAUSES):
-        return troubled(state, now, f"{message} It was tried {state.faults + 1} times. Try again later.")
-    until = now.monotonic + FAULT_PAUSES[state.faults] * jitter
-    return replace(state, login=Waiting(_before(state), until, _FOR_THE_ENDPOINT), faults=state.faults + 1)
-
-
 def troubled(state: RefreshState, now: Instant, message: str) -> RefreshState:
     """Return the state in which the token endpoint is left alone for a while, with one error for all who ask."""
     trouble = Trouble(now.monotonic + FAULT_MEMORY_SECONDS, message)
-    return replace(state, login=_before(state), trouble=trouble, too_early=0, faults=0)
+    return replace(state, login=_before(state), trouble=trouble, too_early=0)
 
 
 def answer_lost(state: RefreshState, reason: str) -> RefreshState:

@@ -11,9 +11,13 @@ import urllib3
 from source_exact_online.auth.token_errors import Refused, read_refusal
 from source_exact_online.auth.tokens import Tokens, complete_fields, granted_tokens
 from source_exact_online.clock import Clock
+from source_exact_online.sites import origin
 
 TIMEOUT = (10.0, 60.0)
 """Seconds to connect, and seconds without a byte, before a token call counts as lost."""
+
+TOTAL_SECONDS = 120.0
+"""Seconds for the body of an answer, however slowly it drips."""
 
 LONGEST_BODY = 256 * 1024
 """Bytes of an answer that are looked at; a token answer has about two thousand."""
@@ -58,6 +62,9 @@ class TokenEndpoint:
         session: only for tests; else each call has a connection of its own, because a kept-alive connection that the
             server has closed meanwhile looks like a lost answer.
         timeout: seconds to connect and seconds without a byte.
+
+    Raises:
+        ValueError: requests would send the client secret to another server than `base_url` names.
     """
 
     def __init__(
@@ -70,6 +77,8 @@ class TokenEndpoint:
         timeout: tuple[float, float] = TIMEOUT,
     ) -> None:
         self.url = base_url.rstrip("/") + _TOKEN_PATH
+        if origin(requests.Request("POST", self.url).prepare().url or "") != origin(base_url):
+            raise ValueError("The address of the token endpoint can be read in two ways: no secret is sent there.")
         self._client = {"client_id": client_id, "client_secret": client_secret}
         self._clock = clock
         self._session = session
@@ -108,7 +117,7 @@ class TokenEndpoint:
                 stream=True,
                 auth=_no_auth,
             )
-            body, cut = _read(response, on_chunk)
+            body, cut = _read(response, on_chunk, self._clock)
         except requests.RequestException as error:
             reason = type(error).__name__
             return Unsent(reason) if _nothing_was_sent(error) else Lost(reason)
@@ -133,15 +142,18 @@ def _ignore(_chunk: bytes, _first: bool) -> None:
     """Do nothing with a chunk."""
 
 
-def _read(response: requests.Response, on_chunk: OnChunk) -> tuple[bytes, bool]:
+def _read(response: requests.Response, on_chunk: OnChunk, clock: Clock) -> tuple[bytes, bool]:
     """Return the body as far as it arrived, and whether it was cut off."""
     body = bytearray()
+    deadline = clock.monotonic() + TOTAL_SECONDS
     try:
         for chunk in _chunks(response):
             on_chunk(chunk, not body)
             body += chunk
             if len(body) > LONGEST_BODY:
                 break
+            if clock.monotonic() > deadline:
+                return bytes(body), True
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError):
         return bytes(body), True
     finally:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 
+from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
+
 from source_exact_online.error_table import ErrorRow, first_match, read_table
 
 LONGEST_DETAIL = 300
@@ -58,7 +60,7 @@ class Refused:
     Attributes:
         row: what it means.
         status: HTTP status.
-        detail: Exact's own words, shortened; may quote secrets, so it must be masked before anybody sees it.
+        detail: Exact's own words; secrets are masked, then the rest is cut.
     """
 
     row: TokenErrorRow
@@ -82,7 +84,7 @@ def read_refusal(status: int, reason: str, body: bytes) -> Refused:
     form, words = _read(body)
     text = " ".join(part for part in (words, reason) if part)
     row = first_match(token_error_rows(), status, form, reason, text)
-    return Refused(row, status, " ".join(text.split())[:LONGEST_DETAIL])
+    return Refused(row, status, " ".join(filter_secrets(text).split())[:LONGEST_DETAIL])
 
 
 def _read(body: bytes) -> tuple[str, str]:
@@ -92,7 +94,7 @@ def _read(body: bytes) -> tuple[str, str]:
         return "empty", ""
     try:
         answer = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "other", ""
     if not isinstance(answer, Mapping):
         return "other", ""

@@ -2,7 +2,8 @@
 
 A file for runners that do not keep the configuration updates of a connector. What is promised:
 
-* Whoever reads the file sees a complete state. It is replaced by rename, never written in place; mode 0600.
+* Whoever reads the file sees a complete state. It is replaced by rename, never written in place; mode 0600. Files that
+  another user of the machine has prepared are neither read nor written to (`private_files`).
 * A refresh begins with a journal beside the file (``<name>.pending``). Writing it proves that new tokens can be stored
   before an old one is spent, and what Exact sends goes into it as it comes in, before anything else is done with it.
   A process that is killed after that leaves the tokens there, and the next one takes them over. A journal without an
@@ -17,7 +18,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -25,10 +26,12 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from filelock import FileLock, Timeout
 
+from source_exact_online.auth import private_files
 from source_exact_online.auth.token_file_format import (
     Owner,
     RefreshJournal,
     TokenRecord,
+    User,
     file_error,
     journal_head,
     parse_journal,
@@ -66,12 +69,13 @@ class TokenFile:
     """
 
     def __init__(self, path: Path, owner: Owner) -> None:
-        self.path = Path(os.path.realpath(path.expanduser()))
+        self.path = Path(os.path.realpath(path))
         self._owner = owner
         self._pending = self.path.with_name(self.path.name + ".pending")
         self._new = self.path.with_name(self.path.name + ".new")
         self._journal: int | None = None
         self._begun: RefreshJournal | None = None
+        self._warned = False
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -83,6 +87,7 @@ class TokenFile:
         """
         if not self.path.parent.is_dir():
             raise file_error(self.path, "cannot be made: its directory does not exist.")
+        self._warn_of_directory()
         lock = FileLock(str(self.path) + ".lock", mode=0o600)
         for _ in range(LOCK_HEARTBEATS):
             try:
@@ -121,7 +126,7 @@ class TokenFile:
         if refreshing is None or tokens is None:
             return FileContent(stored, cut_short=True)
         record = refreshing.succeeded(stored, tokens)
-        logger.warning("An earlier run died while it saved new tokens; they were found complete and are used.")
+        logger.warning("New tokens had come and were not saved; they were found complete and are used.")
         try:
             self._replace(record)
         except OSError as error:
@@ -144,8 +149,9 @@ class TokenFile:
             raise file_error(self.path, "is a mount of its own and cannot be replaced. Mount its directory instead.")
         self._begun = RefreshJournal.of(stored, configured, spent, now)
         try:
-            self._journal = _create(self._pending)
-            _write(self._journal, journal_head(self._begun, self._owner))
+            self._new.unlink(missing_ok=True)  # what cannot be cleared away is better known before a token is spent
+            self._journal = private_files.create(self._pending)
+            private_files.write(self._journal, journal_head(self._begun, self._owner))
             os.fsync(self._journal)
         except OSError as error:
             self._close_journal()
@@ -161,7 +167,7 @@ class TokenFile:
         """
         if self._journal is not None:
             with suppress(OSError):  # a disk that is full by now is dealt with in save
-                _write(self._journal, now.isoformat().encode() + b"\n" + chunk if first else chunk)
+                private_files.write(self._journal, now.isoformat().encode() + b"\n" + chunk if first else chunk)
 
     def end_refresh(self) -> None:
         """Take the journal away: the refresh ended without new tokens, and none are under way."""
@@ -185,10 +191,24 @@ class TokenFile:
         self._replace(record)
         return FileContent(record)
 
+    def note_user(self, stored: TokenRecord, user: User) -> FileContent:
+        """Note whose login the file holds.
+
+        Args:
+            stored: record that `load` returned.
+            user: of Exact Online.
+
+        Raises:
+            OSError: it could not be written; the file holds what it held.
+        """
+        record = replace(stored, user=user)
+        self._replace(record)
+        return FileContent(record)
+
     def _replace(self, record: TokenRecord) -> None:
-        handle = _create(self._new)
+        handle = private_files.create(self._new)
         try:
-            _write(handle, record_bytes(record, self._owner))
+            private_files.write(handle, record_bytes(record, self._owner))
             os.fsync(handle)
         finally:
             os.close(handle)
@@ -201,6 +221,15 @@ class TokenFile:
                 os.close(directory)
         self.end_refresh()
 
+    def _warn_of_directory(self) -> None:
+        if not self._warned and private_files.everybody_may_write(self.path.parent):
+            logger.warning(
+                "Every user of this machine may write into %s, and could take the token file away there: give it a "
+                "directory of its own that only this user may write into.",
+                self.path.parent,
+            )
+        self._warned = True
+
     def _close_journal(self) -> None:
         if self._journal is not None:
             os.close(self._journal)
@@ -208,9 +237,9 @@ class TokenFile:
 
     def _read(self, path: Path) -> bytes | None:
         try:
-            return path.read_bytes()
-        except FileNotFoundError:
-            return None
+            return private_files.read(path)
+        except private_files.UnfitFileError as error:
+            raise file_error(path, f"{error}. It was left alone: remove it, or name another file.") from None
         except OSError as error:
             raise file_error(path, f"cannot be read ({error.strerror}). Check its permissions.") from error
 
@@ -223,12 +252,3 @@ def _is_done(refreshing: RefreshJournal, stored: TokenRecord) -> bool:
     if refreshing.salt == stored.salt:
         return refreshing.spent in stored.previous_fingerprints
     return stored.tokens.received_at is not None and refreshing.began_at < stored.tokens.received_at
-
-
-def _create(path: Path) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
-
-
-def _write(handle: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(handle, data) :]

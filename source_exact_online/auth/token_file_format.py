@@ -7,7 +7,7 @@ import hmac
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,19 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True)
+class User:
+    """The Exact Online user of a login.
+
+    Attributes:
+        id: ``UserID`` of current/Me.
+        name: ``FullName`` of current/Me.
+    """
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class TokenRecord:
     """Content of a token file: one login.
 
@@ -48,16 +61,24 @@ class TokenRecord:
         tokens: the newest pair.
         salt: of the fingerprints, random per file.
         root_fingerprint: fingerprint of the configured refresh token that this chain began with.
-        previous_fingerprints: fingerprints of the refresh tokens that were replaced, oldest first.
+        previous_fingerprints: fingerprints of the chain's refresh tokens that were replaced, oldest first.
+        superseded_fingerprints: those of earlier logins, whose place this one has taken in the file.
+        user: whose login it is; None where not known yet.
     """
 
     tokens: Tokens
     salt: str
     root_fingerprint: str
     previous_fingerprints: tuple[str, ...] = field(default=(), repr=False)
+    superseded_fingerprints: tuple[str, ...] = field(default=(), repr=False)
+    user: User | None = None
+
+    def has_superseded(self, refresh_token: str) -> bool:
+        """Return whether this is a refresh token of an earlier login."""
+        return fingerprint(self.salt, refresh_token) in self.superseded_fingerprints
 
     def recognises(self, refresh_token: str) -> bool:
-        """Return whether this is a refresh token of the chain, or of an earlier one in this file: not a new login."""
+        """Return whether this is a refresh token of the chain."""
         return self.recognises_fingerprint(fingerprint(self.salt, refresh_token))
 
     def recognises_fingerprint(self, mark: str) -> bool:
@@ -90,14 +111,20 @@ class RefreshJournal:
 
     def succeeded(self, stored: TokenRecord | None, tokens: Tokens) -> TokenRecord:
         """Return what the file holds when it has brought these tokens."""
-        previous = list(stored.previous_fingerprints) if stored else []
-        root_fingerprint = self.configured
-        if stored and stored.recognises_fingerprint(self.configured):
-            root_fingerprint = stored.root_fingerprint
-        elif stored:  # a new login: the old chain ends here, and its tokens are remembered as nothing new
-            previous += [stored.root_fingerprint, fingerprint(self.salt, stored.tokens.refresh_token)]
-        kept = tuple(dict.fromkeys([*previous, self.spent]))[-LONGEST_HISTORY:]
-        return TokenRecord(tokens, self.salt, root_fingerprint, kept)
+        if stored is None:
+            return TokenRecord(tokens, self.salt, self.configured, (self.spent,))
+        if stored.recognises_fingerprint(self.configured):
+            previous = _history(*stored.previous_fingerprints, self.spent)
+            return replace(stored, tokens=tokens, previous_fingerprints=previous)
+        newest = fingerprint(stored.salt, stored.tokens.refresh_token)
+        chain = (*stored.previous_fingerprints, newest, stored.root_fingerprint)
+        superseded = _history(*stored.superseded_fingerprints, *chain)
+        return TokenRecord(tokens, self.salt, self.configured, (self.spent,), superseded)
+
+
+def _history(*fingerprints: str) -> tuple[str, ...]:
+    """Return each fingerprint once, and not too many: the oldest are forgotten first."""
+    return tuple(dict.fromkeys(fingerprints))[-LONGEST_HISTORY:]
 
 
 def fingerprint(salt: str, refresh_token: str) -> str:
@@ -123,7 +150,10 @@ def record_bytes(record: TokenRecord, owner: Owner) -> bytes:
         "salt": record.salt,
         "root_fingerprint": record.root_fingerprint,
         "previous_fingerprints": list(record.previous_fingerprints),
+        "superseded_fingerprints": list(record.superseded_fingerprints),
     }
+    if record.user is not None:
+        content.update(user_id=record.user.id, user_name=record.user.name)
     return json.dumps(content).encode()
 
 
@@ -135,15 +165,16 @@ def parse_record(path: Path, data: bytes, owner: Owner) -> TokenRecord:
     """
     try:
         content = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _damaged(path, "is empty" if not data.strip() else "is cut off or is no JSON") from None
     if not isinstance(content, dict) or not isinstance(content.get("format"), int):
         raise _damaged(path, "holds no token record")
     if content["format"] > FORMAT:
         raise file_error(path, "was written by a newer version of this connector. Use that version.")
     texts = ("client_id", "site", "host", "refresh_token", "access_token", "salt", "root_fingerprint")
-    previous = content.get("previous_fingerprints")
-    if not all(isinstance(content.get(name), str) for name in texts) or not isinstance(previous, list):
+    histories = ("previous_fingerprints", "superseded_fingerprints")
+    is_whole = all(isinstance(content.get(name), str) for name in texts)
+    if not is_whole or not all(isinstance(content.get(name), list) for name in histories):
         raise _damaged(path, "lacks parts of the token record")
     _check_owner(path, content, owner)
     tokens = Tokens(
@@ -155,7 +186,10 @@ def parse_record(path: Path, data: bytes, owner: Owner) -> TokenRecord:
     )
     if not tokens.refresh_token or tokens.expires_at is None or tokens.received_at is None:
         raise _damaged(path, "lacks parts of the token record")
-    return TokenRecord(tokens, content["salt"], content["root_fingerprint"], tuple(map(str, previous)))
+    previous, superseded = (tuple(map(str, content[name])) for name in histories)
+    user_id, user_name = content.get("user_id"), content.get("user_name")
+    user = User(user_id, user_name) if isinstance(user_id, str) and isinstance(user_name, str) else None
+    return TokenRecord(tokens, content["salt"], content["root_fingerprint"], previous, superseded, user)
 
 
 def journal_head(refreshing: RefreshJournal, owner: Owner) -> bytes:
@@ -187,7 +221,7 @@ def parse_journal(path: Path, data: bytes, owner: Owner) -> tuple[RefreshJournal
         refreshing = RefreshJournal(
             datetime.fromisoformat(content["began_at"]), content["salt"], content["configured"], content["spent"]
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None, None
     _check_owner(path, content, owner)
     arrived_at, _, body = rest.partition(b"\n")
@@ -213,6 +247,19 @@ def _damaged(path: Path, how: str) -> AirbyteTracedException:
         path,
         f"{how}. It was left as it is. Put the newest copy back if there is one; else delete the file, log in again "
         "with `source-exact-online login` and use the new configuration.",
+    )
+
+
+def superseded_error(path: Path, user: User | None, site: str) -> AirbyteTracedException:
+    """Return the config error of a login whose place in the file a later one has taken."""
+    whose = f" of {user.name} (user {user.id})" if user is not None else ""
+    return file_error(
+        path,
+        f"belongs to a later login now{whose}; the refresh token in this configuration is of an earlier one. A token "
+        "file keeps one login. If the later login is yours too, use the configuration that it wrote. If not, give this "
+        "connection a token file of its own (credentials.token_file, or the environment variable "
+        f"EXACT_ONLINE_TOKEN_FILE) and log in again: run `source-exact-online login --site {site}` and use the "
+        "configuration it writes.",
     )
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -28,6 +29,11 @@ LONGEST_MARGIN_SECONDS = 20.0
 
 IDLE_WARNING = timedelta(days=20)
 """Age of a refresh token from which on a person should hear of it; it dies after 30 idle days."""
+
+
+_FIELD = re.compile(r'"(access_token|refresh_token|expires_in)"\s*:\s*("(?:[^"\\]|\\.)*"|\d+(?=\s*[,}]))', re.DOTALL)
+
+_VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +125,17 @@ def complete_fields(body: bytes) -> dict[str, Any]:
     """
     text = body.decode("utf-8", errors="replace")
     try:
-        answer = json.loads(text)
-    except ValueError:
-        found = re.findall(r'"(access_token|refresh_token|expires_in)"\s*:\s*("(?:[^"\\]|\\.)*"|\d+(?=\s*[,}]))', text)
-        return {name: json.loads(value) for name, value in found}
+        answer = json.loads(text, strict=False)
+    except (ValueError, RecursionError):
+        return dict(_whole_fields(text))
     return dict(answer) if isinstance(answer, Mapping) else {}
+
+
+def _whole_fields(text: str) -> Iterator[tuple[str, Any]]:
+    """Yield the fields that can be read in a text that is no JSON as a whole."""
+    for name, value in _FIELD.findall(text):
+        with suppress(ValueError):
+            yield name, json.loads(value, strict=False)
 
 
 def granted_tokens(
@@ -141,8 +153,9 @@ def granted_tokens(
     Returns:
         The tokens, or None where the answer has none.
     """
-    access_token = _text(fields.get("access_token"))
-    refresh_token = _text(fields.get("refresh_token"))
+    access_token, refresh_token = _text(fields.get("access_token")), _text(fields.get("refresh_token"))
+    if not is_sendable_access_token(access_token):
+        access_token = ""
     if not refresh_token and not (access_token and spent_refresh_token):
         return None
     life = parse_life(fields.get("expires_in"))
@@ -155,5 +168,17 @@ def granted_tokens(
     )
 
 
+def is_sendable_access_token(text: str) -> bool:
+    """Return whether a header can carry the text as a token."""
+    return _VISIBLE_ASCII.fullmatch(text) is not None
+
+
 def _text(value: object) -> str:
-    return value.strip() if isinstance(value, str) else ""
+    """Return a token; empty where there is none, or one that no form can carry."""
+    if not isinstance(value, str):
+        return ""
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half a surrogate pair
+        return ""
+    return value.strip()

@@ -34,8 +34,8 @@ class Header:
     """The headers of lines that have no ``Modified`` of their own.
 
     Attributes:
-        path: Path of the headers' endpoint, which has ``Modified``.
-        navigation: Property of a header that holds its lines, for ``$expand``.
+        path: path of the headers' endpoint, which has ``Modified``.
+        navigation: property of a header that holds its lines, for ``$expand``.
     """
 
     path: str
@@ -47,24 +47,24 @@ class StreamDefinition:
     """The facts about one stream.
 
     Attributes:
-        name: Name of the stream.
-        title: What its records are, in one line.
-        transport: How they are fetched.
-        path: Path of the endpoint after the division.
-        page_size: Rows on a page of that endpoint.
-        scope: Scope of the app registration, as Exact names it; None where the reference names none.
-        group: Area of Exact Online that it belongs to.
-        key: Properties that identify a row within its division, without ``Division``.
-        cursor: Property shown as cursor; None where the entity has neither ``Modified`` nor ``Timestamp``.
-        rows: Which rows of the endpoint belong to the stream.
-        per_login: Whether there is one listing for the login rather than one for each division.
-        entity_type: Number of the entity in the deletion log; None if its deletions are not logged.
-        sync_timestamp: Name under which SyncTimestamp knows the feed; None if it does not.
-        header_key: Property besides the key by which headers and lines are joined.
-        division_from: Property that ``Division`` is copied from; None where it is the division in the URL.
-        split_by_year: Property with the year, for listings that are read a year at a time.
-        bulk_path: Path of an endpoint with the same rows on larger pages and no filter; None if there is none.
-        header: Headers through which changed lines are found; None where changed rows are found at `path`.
+        name: name of the stream.
+        title: what its records are, in one line.
+        transport: how they are fetched.
+        path: path of the endpoint after the division.
+        page_size: rows on a page of that endpoint.
+        scope: scope of the app registration, as Exact names it; None where the reference names none.
+        group: area of Exact Online that it belongs to.
+        key: properties that identify a row within its division, without ``Division``.
+        cursor: property shown as cursor; None where the entity has neither ``Modified`` nor ``Timestamp``.
+        rows: which rows of the endpoint belong to the stream.
+        per_login: whether there is one listing for the login rather than one for each division.
+        entity_type: number of the entity in the deletion log; None if its deletions are not logged.
+        sync_timestamp: name under which SyncTimestamp knows the feed; None if it does not.
+        header_key: property besides the key by which headers and lines are joined.
+        division_from: property that ``Division`` is copied from; None where it is the division in the URL.
+        split_by_year: property with the year, for listings that are read a year at a time.
+        bulk_path: path of an endpoint with the same rows on larger pages and no filter; None if there is none.
+        header: headers through which changed lines are found; None where changed rows are found at `path`.
     """
 
     name: str

@@ -28,11 +28,11 @@ def schema(stream: str, *, binary: bool = False) -> dict[str, Any]:
     """Return the JSON schema of a stream.
 
     Args:
-        stream: Name of the stream.
-        binary: Whether pictures and files are among its properties.
+        stream: name of the stream.
+        binary: whether pictures and files are among its properties.
 
     Raises:
-        FileNotFoundError: There is no such stream.
+        FileNotFoundError: there is no such stream.
     """
     found = {name: value for name, value in _document(stream).items() if name != _BINARY}
     return {**found, "properties": properties(stream)} if binary else found
@@ -42,10 +42,10 @@ def properties(stream: str) -> dict[str, Any]:
     """Return the schemas of a stream's properties by name, pictures and files included.
 
     Args:
-        stream: Name of the stream.
+        stream: name of the stream.
 
     Raises:
-        FileNotFoundError: There is no such stream.
+        FileNotFoundError: there is no such stream.
     """
     document = _document(stream)
     return {**document["properties"], **document.get(_BINARY, {})}
@@ -55,12 +55,12 @@ def column_order(stream: str, names: Iterable[str] | None = None) -> tuple[str, 
     """Return names of a stream's properties in the order of its schema.
 
     Args:
-        stream: Name of the stream.
-        names: Properties to return, unknown ones ignored; None means those offered by default, without pictures and
+        stream: name of the stream.
+        names: properties to return, unknown ones ignored; None means those offered by default, without pictures and
             files.
 
     Raises:
-        FileNotFoundError: There is no such stream.
+        FileNotFoundError: there is no such stream.
     """
     if names is None:
         return tuple(_document(stream)["properties"])

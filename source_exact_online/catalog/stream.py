@@ -19,8 +19,8 @@ class ExactStream(Stream):
         """Build a stream from its definition.
 
         Args:
-            definition: Facts about it.
-            binary: Whether its schema has pictures and files too.
+            definition: facts about it.
+            binary: whether its schema has pictures and files too.
         """
         self._definition = definition
         self._binary = binary
@@ -60,6 +60,6 @@ class ExactStream(Stream):
         """Refuse to read: the scheduler does.
 
         Raises:
-            RuntimeError: Always.
+            RuntimeError: always.
         """
         raise RuntimeError("streams are read side by side by source_exact_online.sync.scheduler")

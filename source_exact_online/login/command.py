@@ -22,12 +22,13 @@ SECRET_VARIABLE = "EXACT_ONLINE_CLIENT_SECRET"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command."""
+    """Add the options of the command.
+
+    The client secret is none of them: every user of a machine can read its command lines.
+    """
+    parser.epilog = f"The client secret is taken from the environment ({SECRET_VARIABLE}) or asked for."
     parser.add_argument("--site", required=True, choices=SITES, help="country where the app is registered")
     parser.add_argument("--client-id", required=True, help="client id of the app, from the Exact App Centre")
-    parser.add_argument(
-        "--client-secret", help=f"better left out: it is asked for, or taken from the environment ({SECRET_VARIABLE})"
-    )
     parser.add_argument("--redirect-uri", required=True, help="redirect URI of the app, exactly as registered")
     parser.add_argument("--config", type=Path, default=Path("config.json"), help="file to write (default: config.json)")
     parser.add_argument(
@@ -90,7 +91,7 @@ def _request(args: argparse.Namespace, terminal: Terminal, environment: Mapping[
         base_url = trusted_base_url(args.base_url, args.site)
     except ValueError as error:
         raise LoginError(str(error)) from None
-    secret = args.client_secret or environment.get(SECRET_VARIABLE) or terminal.secret("Client secret of the app:")
+    secret = environment.get(SECRET_VARIABLE) or terminal.secret("Client secret of the app:")
     for name, value in (("client id", args.client_id), ("client secret", secret)):
         if not value or value.split() != [value]:
             raise LoginError(f"The {name} is empty or contains white space: copy it again.")

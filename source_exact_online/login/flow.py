@@ -6,7 +6,6 @@ import os
 import secrets
 from collections.abc import Callable
 
-from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.api.divisions import Division
@@ -23,6 +22,7 @@ from source_exact_online.login.redirect import (
     check_redirect_uri,
     code_in,
     consent_url,
+    listens,
 )
 from source_exact_online.login.terminal import Terminal
 
@@ -115,7 +115,12 @@ class LoginFlow:
         request, say = self._request, self._terminal.say
         state = self._new_state()
         url = consent_url(request.base_url, request.client_id, request.redirect_uri, state, request.force_login)
-        listener = RedirectListener.open(request.redirect_uri)
+        listener = RedirectListener.open(request.redirect_uri, state)
+        if listener is None and listens(request.redirect_uri):
+            say(
+                f"\nThe browser cannot be received at {request.redirect_uri}: another program listens there, or the "
+                "port is not allowed. That program would get the code. End it and start again, unless it is yours."
+            )
         try:
             say(f"\nOpen this address in a browser, log in, and grant access to the divisions to read:\n\n{url}\n")
             if request.browser and self._terminal.open_browser(url):
@@ -148,6 +153,7 @@ class LoginFlow:
     def _trade(self, code: str) -> Tokens | None:
         """Return tokens for a code; None where a new consent may help."""
         say = self._terminal.say
+        mask(code)
         for pause in (*EXCHANGE_PAUSES, None):
             answer = self._endpoint.exchange(code, self._request.redirect_uri)
             if isinstance(answer, Granted):
@@ -162,7 +168,7 @@ class LoginFlow:
             elif answer.row.action is TokenAction.CORRECT_CLIENT:
                 raise LoginError(answer.row.message)
             else:
-                reason = filter_secrets(answer.detail) or "no reason given"
+                reason = answer.detail or "no reason given"
                 say(
                     f"Exact Online refuses the code (HTTP {answer.status}: {reason}). A code works once and for three "
                     "minutes, and only with the redirect URI that is registered for the app. Once more, please."

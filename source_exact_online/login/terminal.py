@@ -6,6 +6,7 @@ import getpass
 import os
 import select
 import sys
+import unicodedata
 import webbrowser
 from collections.abc import Mapping
 from typing import Protocol
@@ -13,6 +14,11 @@ from typing import Protocol
 from source_exact_online.login.redirect import LoginError, RedirectListener
 
 _NOBODY = "Nobody answers: run this in a terminal (in Docker with `docker run -it`)."
+
+
+def printable(text: str) -> str:
+    """Return a text without control characters, which could do anything to a terminal; lines and tabs stay."""
+    return "".join(character for character in text if character in "\n\t" or unicodedata.category(character) != "Cc")
 
 
 class Terminal(Protocol):
@@ -54,7 +60,7 @@ class Console:
         self._ended = False
 
     def say(self, text: str) -> None:
-        print(text, flush=True)
+        print(printable(text), flush=True)
 
     def ask(self, prompt: str) -> str:
         return self.address(prompt, None)
@@ -69,7 +75,7 @@ class Console:
             raise LoginError(_NOBODY) from None
 
     def address(self, prompt: str, listener: RedirectListener | None) -> str:
-        print(prompt, end=" ", flush=True)
+        print(printable(prompt), end=" ", flush=True)
         while True:
             line = self._line()
             if line is not None:

@@ -22,7 +22,8 @@ from source_exact_online.api.request import PageRequest, RetryAfter
 from source_exact_online.catalog.definitions import StreamDefinition, catalog
 from source_exact_online.catalog.schemas import DELETED_AT
 from source_exact_online.read.list_partition import ListPartition
-from source_exact_online.read.partition import PageResult, Record
+from source_exact_online.read.partition import PageResult
+from source_exact_online.read.records import Record
 from source_exact_online.state import transitions
 from source_exact_online.state.position import InProgressListing, Position
 from source_exact_online.state.stream_state import StreamState
@@ -57,43 +58,31 @@ class TombstoneReader:
     state: StreamState
     key: str
     client: ExactClient
+    definition: StreamDefinition = field(init=False)
+    name: str = field(init=False)
+    columns: tuple[str, ...] = field(init=False)
+    required: tuple[str, ...] = field(init=False)
+    position: Position = field(init=False)
+    row_version: int | None = field(init=False)
     counts_as_readable: ClassVar[bool] = False
     owns_all: ClassVar[bool] = False
     full_refresh: ClassVar[bool] = False
     in_progress: ClassVar[InProgressListing | None] = None
-    position: Position = field(init=False)
 
     def __post_init__(self) -> None:
+        self.definition = deletion_log()
+        self.name = self.stream.name
+        self.columns = endpoints().deleted.columns
+        self.required = (*self.definition.key, "EntityKey", "EntityType")
         self.begin()
 
-    @property
-    def definition(self) -> StreamDefinition:
-        """The stream of the log itself."""
-        return deletion_log()
-
-    @property
-    def name(self) -> str:
-        """Name of the stream."""
-        return self.stream.name
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """What a tombstone is made of."""
-        return endpoints().deleted.columns
-
-    @property
-    def required(self) -> tuple[str, ...]:
-        """Keys of the log and of the deleted row."""
-        return (*self.definition.key, "EntityKey", "EntityType")
-
-    @property
-    def row_version(self) -> int | None:
-        """Row version up to which the log has been read; None where entries are told by date."""
-        return None if self.position.deletions is None else self.position.deletions.row_version
-
     def begin(self) -> None:
-        """Take the position that the stream has now for the one to start from."""
+        """Take the position that the stream has now for the one to start from.
+
+        Without a row version of the log its entries are told by date.
+        """
         self.position = self.state.positions.get(self.key, Position())
+        self.row_version = None if self.position.deletions is None else self.position.deletions.row_version
 
     def owns(self, row: Row) -> bool:
         """Return whether an entry is about a row of the stream, and one deleted since the log was last read.

@@ -3,32 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 
 from source_exact_online.api import odata
 from source_exact_online.api.errors import Action, ErrorResolution, refused_columns
-from source_exact_online.read.query import Query
+from source_exact_online.read.query import Query, RefusedColumns
 
 logger = logging.getLogger("airbyte.exact_online")
-
-
-class RefusedColumns:
-    """Columns that Exact refused in this sync, by endpoint; shared by all partitions."""
-
-    def __init__(self) -> None:
-        self._by_path: dict[str, frozenset[str]] = {}
-
-    def of(self, path: str) -> frozenset[str]:
-        """Return the columns not to ask for."""
-        return self._by_path.get(path, frozenset())
-
-    def add(self, path: str, columns: Sequence[str], detail: str) -> None:
-        """Remember refused columns; warn the first time."""
-        fresh = set(columns) - self.of(path)
-        if fresh:
-            self._by_path[path] = self.of(path) | fresh
-            names = ", ".join(sorted(fresh))
-            logger.warning("Exact Online refuses %s of %s; reading on without (%s).", names, path, detail)
 
 
 class QueryFallbacks:
@@ -72,7 +52,7 @@ class QueryFallbacks:
     def _drop_columns(self, detail: str, url: str) -> bool:
         """Leave out the columns that Exact's text names, or that another division's answer named meanwhile."""
         asked = odata.selected(url)
-        known = set(asked) & self._refused.of(self._path)
+        known = set(asked) & self._refused.by_path.get(self._path, frozenset())
         columns = refused_columns(detail, asked, self._query.required)
         self._refused.add(self._path, columns, detail)
         return bool(columns or known)

@@ -31,11 +31,11 @@ from source_exact_online.api.request import FollowedLinks, PageRequest, RetryAft
 from source_exact_online.api.site_health import OUTAGE_KINDS
 from source_exact_online.catalog.definitions import Transport
 from source_exact_online.config import Config
-from source_exact_online.read.fallbacks import QueryFallbacks, RefusedColumns
+from source_exact_online.read.fallbacks import QueryFallbacks
 from source_exact_online.read.order_charge_lines import NotExpandedError
 from source_exact_online.read.partition import PageResult
-from source_exact_online.read.query import Query, modified_of
-from source_exact_online.read.records import RepairLog
+from source_exact_online.read.query import Query, RefusedColumns, highest_modified
+from source_exact_online.read.records import RecordBatch, RepairLog
 from source_exact_online.read.stream_reader import Reader
 from source_exact_online.state import transitions
 from source_exact_online.state.position import InProgressListing
@@ -82,14 +82,13 @@ class ListPartition:
         self.readable = [reader.name for reader in readers if reader.counts_as_readable]
         self.context = RequestContext(" and ".join(self.readable) or definition.path, definition.scope, division)
         self._client = client
-        self._refused = refused
         self._repairs = repairs
         self._readers = readers
         self._row_filter = row_filter
         self._path = definition.path
         self._is_feed = definition.transport is Transport.FEED
         self._key = definition.proof_key
-        self._query = Query(client, config, division, readers, any_division=row_filter is not None)
+        self._query = Query(client, config, refused, division, readers, any_division=row_filter is not None)
         self._fallbacks = QueryFallbacks(self._query, refused, self._path)
         self._listing: InProgressListing | None = None
         self._request: PageRequest | None = None
@@ -118,7 +117,7 @@ class ListPartition:
             if self._asks_sync_timestamp:
                 self._asks_sync_timestamp = False
                 self._query.begin_at(outcome)
-                self._request = self._page_request(self._query.first_page(self._refusals))
+                self._request = self._page_request(self._query.first_page())
                 return PageResult()
             return self._take(outcome, self._request.url)
         except ApiError as error:
@@ -129,10 +128,6 @@ class ListPartition:
         return PageResult()
 
     # -- where a listing begins ------------------------------------------------------------------------------------
-
-    @property
-    def _refusals(self) -> frozenset[str]:
-        return self._refused.of(self._path)
 
     def _first_request(self) -> PageRequest | None:
         """Return the first request: where an earlier run broke off, or the beginning; None if all is done."""
@@ -148,13 +143,11 @@ class ListPartition:
 
     def _is_refreshed(self) -> bool:
         """Return whether an earlier run, which has to go on elsewhere, has refreshed all streams here."""
-        now = self._client.server_clock.now_ms()
-        return all(
-            reader.full_refresh
-            and reader.position.refreshed_at is not None
-            and now - reader.position.refreshed_at < REFRESH_MEMORY_MS
-            for reader in self._readers
-        )
+        moments = [reader.position.refreshed_at for reader in self._readers if reader.full_refresh]
+        known = [moment for moment in moments if moment is not None]
+        if len(known) < len(self._readers):
+            return False
+        return self._client.server_clock.now_ms() - min(known) < REFRESH_MEMORY_MS
 
     def _page_to_go_on_from(self) -> str | None:
         """Return the page that the slowest reader had reached in an earlier run, if all were in the same listing.
@@ -167,15 +160,12 @@ class ListPartition:
             return None
         self._listing = min(found, key=lambda listing: listing.pages)
         url = self._listing.next_url
-        return url if url is not None and self._query.goes_on_at(url, self._refusals) else None
+        return url if url is not None and self._query.goes_on_at(url) else None
 
     def _begin(self) -> PageRequest:
         """Begin the listing: with its sync timestamp where one is needed, else with the first page."""
         started_at = int(self._client.server_clock.now_ms())
         full_refresh = all(reader.full_refresh for reader in self._readers)
-        resumed = [reader.in_progress for reader in self._readers if reader.in_progress is not None]
-        if self._is_feed and full_refresh and len(resumed) == len(self._readers):
-            started_at = min(listing.started_at for listing in resumed)
         self._listing = InProgressListing(
             started_at, full_refresh, highest_modified=self._query.modified_when_listed(started_at)
         )
@@ -186,7 +176,7 @@ class ListPartition:
             self._asks_sync_timestamp = True
             endpoint = endpoints().sync_timestamp
             return PageRequest(self._client, url, endpoint.context(self.division), endpoint.decoder())
-        return self._page_request(self._query.first_page(self._refusals))
+        return self._page_request(self._query.first_page())
 
     def _page_request(self, url: str) -> PageRequest:
         self._links.add(url)
@@ -207,19 +197,22 @@ class ListPartition:
             rows = [row for row in rows if self._row_filter(row)]
         form, now_ms = self._query.format, self._client.server_clock.latest_ms()
         found = [*page.repairs, *form.read_integers(rows)]
-        next_url = page.next_url or self._query.page_after(url, self._refusals)
+        next_url = page.next_url or self._query.page_after(url)
         if next_url is not None:
             self._expect_news(page.rows)
             self._request = self._page_request(next_url)
         highest_version = self._look_at_versions(rows) if self._is_feed else None
-        highest_modified = transitions.highest(*(modified_of(row) for row in page.rows if hasattr(row, "Modified")))
-        self._listing = transitions.page_read(self._listing, highest_modified, highest_version, next_url)
+        self._listing = transitions.page_read(self._listing, highest_modified(page.rows), highest_version, next_url)
         wanted = [(reader, self._query.rows_of(reader, rows)) for reader in self._readers]
         found += form.write_dates(wanted[0][1] if len(wanted) == 1 else rows, now_ms)
         self._repairs.warn(self.context.stream, self.division, found)
         self._is_resumed = False
+        emitted_at = int(self._client.server_clock.local_ms())
         return PageResult(
-            records={reader.name: reader.records(taken, self.division, now_ms) for reader, taken in wanted},
+            batches=[
+                RecordBatch.of(reader.name, reader.records(taken, self.division, now_ms), emitted_at)
+                for reader, taken in wanted
+            ],
             positions=[
                 (
                     reader.name,
@@ -275,7 +268,7 @@ class ListPartition:
                 raise error
             self._asks_sync_timestamp = False
             logger.warning("%s Reading %s from its beginning.", resolution.message, self._path)
-            return self._page_request(self._query.first_page(self._refusals))
+            return self._page_request(self._query.first_page())
         if self._is_resumed and self._is_about_the_page(error):
             self._is_resumed = False
             logger.warning("%s cannot go on in mid-list (%s); reading it again.", self._path, resolution.detail)

@@ -52,7 +52,7 @@ class HeaderDecoder(PageDecoder):
                 shown = shown["results"]
             if not isinstance(shown, list):
                 raise NotExpandedError(f"headers came without {self._navigation}")
-            setattr(header, self._navigation, self._lines.rows(shown, repairs))
+            setattr(header, self._navigation, self._lines.rows(shown, repairs, body))
         return replace(page, repairs=repairs)
 
 

@@ -5,16 +5,14 @@ A partition is the unit of reading, of state, of quota and of failure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 from source_exact_online.api.errors import RequestContext
 from source_exact_online.api.request import RetryAfter
+from source_exact_online.read.records import RecordBatch
 from source_exact_online.state.position import Position
-
-Record = Any
-"""What becomes a record: a typed row whose unset properties are left out, or a mapping."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +20,12 @@ class PageResult:
     """What one step of a partition brought.
 
     Attributes:
-        records: records by stream, in the order of the page.
+        batches: records of each stream, in the order of the page.
         positions: positions (stream, key, position) that hold once the records have been emitted.
         finished: whether the partition has no more pages.
     """
 
-    records: Mapping[str, Sequence[Record]] = field(default_factory=dict)
+    batches: Sequence[RecordBatch] = ()
     positions: Sequence[tuple[str, str, Position]] = ()
     finished: bool = False
 

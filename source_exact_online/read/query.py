@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -19,7 +20,25 @@ from source_exact_online.read.records import RecordFormat
 from source_exact_online.read.stream_reader import Reader
 from source_exact_online.state import transitions
 
+logger = logging.getLogger("airbyte.exact_online")
+
 _LONG_AGO = exact_time.from_milliseconds(transitions.LONG_AGO)
+
+
+class RefusedColumns:
+    """Columns that Exact refused in this sync, by endpoint; shared by all partitions."""
+
+    def __init__(self) -> None:
+        self.by_path: dict[str, frozenset[str]] = {}
+
+    def add(self, path: str, columns: Sequence[str], detail: str) -> None:
+        """Remember refused columns; warn the first time."""
+        known = self.by_path.get(path, frozenset())
+        fresh = set(columns) - known
+        if fresh:
+            self.by_path[path] = known | fresh
+            names = ", ".join(sorted(fresh))
+            logger.warning("Exact Online refuses %s of %s; reading on without (%s).", names, path, detail)
 
 
 class Query:
@@ -28,6 +47,7 @@ class Query:
     Args:
         client: the API.
         config: of the user.
+        refused: columns that Exact has refused, shared by all partitions.
         division: division in the URL.
         readers: streams to feed; they share one path.
         any_division: whether rows of other divisions belong to the listing.
@@ -37,12 +57,14 @@ class Query:
         self,
         client: ExactClient,
         config: Config,
+        refused: RefusedColumns,
         division: int,
         readers: Sequence[Reader],
         *,
         any_division: bool = False,
     ) -> None:
         self._client = client
+        self._refused = refused
         self._division = division
         self._readers = readers
         self._definition = readers[0].definition
@@ -99,17 +121,13 @@ class Query:
 
     # -- addresses -------------------------------------------------------------------------------------------------
 
-    def first_page(self, refused: frozenset[str]) -> str:
-        """Return the URL of the listing's first page.
+    def first_page(self) -> str:
+        """Return the URL of the listing's first page."""
+        return self._page(self._condition())
 
-        Args:
-            refused: columns that Exact has refused.
-        """
-        return self._page(self._condition(), refused)
-
-    def goes_on_at(self, url: str, refused: frozenset[str]) -> bool:
+    def goes_on_at(self, url: str) -> bool:
         """Return whether a link from an earlier run leads to a page of this listing, with all columns wanted now."""
-        first_page = self.first_page(refused)
+        first_page = self.first_page()
         here, there = urlsplit(first_page).path.lower(), urlsplit(url).path.lower()
         return (
             odata.same_origin(self._client.base_url, url)
@@ -118,18 +136,20 @@ class Query:
             and set(odata.selected(url)) >= set(odata.selected(first_page))
         )
 
-    def page_after(self, url: str, refused: frozenset[str]) -> str | None:
+    def page_after(self, url: str) -> str | None:
         """Return the URL that follows a listing's last page: the next year's first, where years are read one by one."""
         year = self._definition.split_by_year
         condition = None if year is None else years.following(year, odata.filtered(url), self._first_year())
-        return None if condition is None else self._page(condition, refused)
+        return None if condition is None else self._page(condition)
 
     def sync_timestamp(self) -> str | None:
         """Return the URL that finds the row version to begin a feed at; None if it is known or the feed begins at 1."""
         name = self._definition.sync_timestamp
+        if name is None or self._definition.transport is not Transport.FEED:
+            return None
         new = [reader for reader in self._readers if reader.row_version is None]
         moments = [moment for reader in new if (moment := self._first_modified(reader)) is not None]
-        if self._definition.transport is not Transport.FEED or name is None or not new or len(moments) < len(new):
+        if not new or len(moments) < len(new):
             return None
         endpoint = endpoints().sync_timestamp
         options = {
@@ -151,7 +171,8 @@ class Query:
         else:
             self._start_version = max(found - 1, transitions.FIRST_ROW_VERSION)
 
-    def _page(self, condition: str | None, refused: frozenset[str]) -> str:
+    def _page(self, condition: str | None) -> str:
+        refused = self._refused.by_path.get(self._definition.path, frozenset())
         columns = [name for name in self.columns if name not in refused]
         if self._headers is not None:
             columns = [name for name in columns if name != "Modified"]
@@ -167,7 +188,7 @@ class Query:
 
     def demand_filter(self) -> bool:
         """Filter even where all rows are wanted; return whether that changes the request."""
-        if self._definition.transport is not Transport.LIST or self._condition() is not None:
+        if self._definition.transport is not Transport.LIST or not self._is_filtered or self._condition() is not None:
             return False
         self._demands_filter = True
         return True
@@ -260,3 +281,10 @@ def modified_of(row: Row) -> int | None:
         return exact_time.milliseconds(value) if value else None
     except ValueError:
         return None
+
+
+def highest_modified(rows: Sequence[Row]) -> int | None:
+    """Return the highest ``Modified`` of some rows as Exact sent them, on Exact's wall clock (ms); None without any."""
+    if not rows or not hasattr(rows[0], "Modified"):
+        return None
+    return max((modified for row in rows if (modified := modified_of(row)) is not None), default=None)

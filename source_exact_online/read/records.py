@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+import msgspec
+from airbyte_cdk.models import AirbyteMessage, AirbyteRecordMessage, Type
 
 from source_exact_online.api import exact_time
 from source_exact_online.api.exact_time import WallClock
@@ -13,6 +17,11 @@ from source_exact_online.api.page import Repair, Row, shown
 from source_exact_online.catalog.column_types import ColumnType, column_type
 
 logger = logging.getLogger("airbyte.exact_online")
+
+Record = Any
+"""What becomes a record: a typed row whose unset properties are left out, or a mapping."""
+
+_ENCODER = msgspec.json.Encoder()
 
 
 class RecordFormat:
@@ -74,6 +83,43 @@ class RecordFormat:
     def _drop(self, row: Row, name: str, value: object) -> Repair:
         setattr(row, name, None)
         return Repair(name, ", ".join(str(getattr(row, key)) for key in self._key), shown(value))
+
+
+@dataclass(frozen=True, slots=True)
+class RecordBatch:
+    """Records of one stream, as the lines in which Airbyte's protocol has them.
+
+    Attributes:
+        stream: name of the stream.
+        count: number of records.
+        lines: a RECORD message a line, UTF-8, each with its end.
+    """
+
+    stream: str
+    count: int
+    lines: bytes
+
+    @classmethod
+    def of(cls, stream: str, records: Sequence[Record], emitted_at: int) -> RecordBatch:
+        """Return the batch of some records.
+
+        Args:
+            stream: name of the stream.
+            records: typed rows, whose unset properties are left out, or mappings.
+            emitted_at: epoch milliseconds.
+        """
+        if not records:
+            return cls(stream, 0, b"")
+        head = b'{"type":"RECORD","record":{"stream":"%s","data":' % stream.encode()
+        tail = b',"emitted_at":%d}}\n' % emitted_at
+        lines = _ENCODER.encode_lines(records)[:-1].replace(b"\n", tail + head)  # JSON has no raw line end within
+        return cls(stream, len(records), head + lines + tail)
+
+    def messages(self) -> Iterator[AirbyteMessage]:
+        """Yield the records as message objects, for callers that want those."""
+        for line in self.lines.splitlines():
+            record = msgspec.json.decode(line)["record"]
+            yield AirbyteMessage(type=Type.RECORD, record=AirbyteRecordMessage(**record))
 
 
 class RepairLog:

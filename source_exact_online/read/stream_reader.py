@@ -9,7 +9,7 @@ from typing import ClassVar, Protocol
 from source_exact_online.api.exact_time import WallClock
 from source_exact_online.api.page import Row
 from source_exact_online.catalog.definitions import Rows, StreamDefinition, Transport
-from source_exact_online.read.partition import Record
+from source_exact_online.read.records import Record
 from source_exact_online.state import transitions
 from source_exact_online.state.position import InProgressListing, Position
 from source_exact_online.state.stream_state import StreamState
@@ -87,7 +87,7 @@ class StreamReader:
 
     Attributes:
         definition: the stream.
-        columns: properties its records have, `Division` included.
+        columns: properties its records have, `Division` included, in the order of the schema.
         full_refresh: whether it is read in full, whatever its position.
         state: state of the stream; only read here.
         key: name of the partition in that state.
@@ -100,43 +100,28 @@ class StreamReader:
     state: StreamState
     key: str
     clock: WallClock
-    counts_as_readable: ClassVar[bool] = True
+    name: str = field(init=False)
+    required: tuple[str, ...] = field(init=False)
+    owns_all: bool = field(init=False)
     position: Position = field(init=False)
+    in_progress: InProgressListing | None = field(init=False)
+    row_version: int | None = field(init=False)
+    counts_as_readable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        self.name = self.definition.name
+        self.required = self.definition.always_read
+        self.owns_all = self.definition.rows is Rows.ALL
         self.begin()
-
-    @property
-    def name(self) -> str:
-        """Name of the stream."""
-        return self.definition.name
-
-    @property
-    def required(self) -> tuple[str, ...]:
-        """Keys and cursors."""
-        return self.definition.always_read
-
-    @property
-    def in_progress(self) -> InProgressListing | None:
-        """Listing of the same sync mode that an earlier run did not finish."""
-        found = self.position.in_progress
-        return found if found is not None and found.full_refresh is self.full_refresh else None
-
-    @property
-    def row_version(self) -> int | None:
-        """Row version after which it wants rows; None if it has none to go on from."""
-        if self.full_refresh:
-            return None if self.in_progress is None else self.in_progress.highest_row_version
-        return self.position.row_version
 
     def begin(self) -> None:
         """Take the position that the stream has now for the one to start from."""
         self.position = self.state.positions.get(self.key, Position())
-
-    @property
-    def owns_all(self) -> bool:
-        """Whether every row of the listing is one of this stream's."""
-        return self.definition.rows is Rows.ALL
+        found = self.position.in_progress
+        self.in_progress = found if found is not None and found.full_refresh is self.full_refresh else None
+        self.row_version = self.position.row_version
+        if self.full_refresh:
+            self.row_version = None if self.in_progress is None else self.in_progress.highest_row_version
 
     def owns(self, row: Row) -> bool:
         """Return whether a row of the listing is one of this stream's."""
@@ -147,18 +132,26 @@ class StreamReader:
         source = self.definition.division_from
         for row in rows:
             row.Division = getattr(row, source) if source else division
-        if rows:
-            extra = [name for name in rows[0].__struct_fields__ if name not in self.columns]
-            for name in extra:
-                for row in rows:
-                    setattr(row, name, None)
+        for name in self._extra(rows[0]) if rows else ():
+            for row in rows:
+                setattr(row, name, None)
         return rows
 
+    def _extra(self, row: Row) -> list[str]:
+        """Return the columns of a row that were asked for by others, or for a cursor."""
+        return [name for name in row.__struct_fields__ if name not in self.columns and not name.endswith("_")]
+
     def after(self, listing: InProgressListing, *, finished: bool, ascending: bool) -> Position:
-        """Return the position once a listing has come as far as this."""
+        """Return the position once a listing has come as far as this.
+
+        A full refresh of a feed that goes on behind the rows of an earlier run began with that run.
+        """
         listing = replace(listing, full_refresh=self.full_refresh)
+        is_feed = self.definition.transport is Transport.FEED
+        if is_feed and self.full_refresh and self.in_progress is not None:
+            listing = replace(listing, started_at=self.in_progress.started_at)
         if finished:
             return transitions.listing_finished(self.position, listing, self.clock)
-        if self.definition.transport is not Transport.FEED:
+        if not is_feed:
             return transitions.list_checkpoint(self.position, listing)
         return transitions.feed_checkpoint(self.position, listing) if ascending else self.position

@@ -16,8 +16,8 @@ from source_exact_online.catalog.definitions import StreamDefinition, Transport,
 from source_exact_online.catalog.schemas import DELETED_AT, column_order
 from source_exact_online.config import Config
 from source_exact_online.read.deletions import DeletionLogPartition, TombstoneReader, deletion_log
-from source_exact_online.read.fallbacks import RefusedColumns
 from source_exact_online.read.list_partition import ListPartition
+from source_exact_online.read.query import RefusedColumns
 from source_exact_online.read.records import RepairLog
 from source_exact_online.read.stream_reader import Reader, StreamReader
 from source_exact_online.state import transitions

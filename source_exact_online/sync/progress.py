@@ -90,8 +90,8 @@ class Progress:
             read = ", ".join(f"{one.stream} of division {one.division} ({self._rows[one]:,} rows)" for one in recent)
             line += f" Latest: {read}."
         for division in dict.fromkeys(one.division for one in recent):
-            if (budget := self._quotas.of(division)) is not None:
-                minute, day = budget.left()
+            if division is not None:
+                minute, day = self._quotas.of(division).left()
                 line += f" Calls left in division {division}: {minute} this minute, {day:,} today."
         logger.info(line)
         self._recent.clear()
@@ -104,7 +104,7 @@ class Progress:
             return
         division, calls = by_division.most_common(1)[0]
         budget = self._quotas.of(division)
-        if budget is not None and budget.day.limit:
+        if budget.day.limit:
             costs = (
                 f"{plan} = {calls * runs:,} calls a day and division, {_percent(calls * runs, budget.day.limit)}"
                 for plan, runs in PLANS.items()

@@ -22,6 +22,7 @@ from source_exact_online.api.errors import ApiError, LoginUnusableError, NotRead
 from source_exact_online.api.request import RetryAfter
 from source_exact_online.clock import HEARTBEAT_SECONDS, Clock
 from source_exact_online.read.partition import PageResult, Partition
+from source_exact_online.read.records import RecordBatch
 from source_exact_online.state import transitions
 from source_exact_online.state.position import Position
 from source_exact_online.state.stream_state import StreamState
@@ -29,6 +30,9 @@ from source_exact_online.sync.messages import Messages
 from source_exact_online.sync.progress import Progress
 
 logger = logging.getLogger("airbyte.exact_online")
+
+Message = AirbyteMessage | RecordBatch
+"""What a run emits: message objects, and the records of a page as ready lines."""
 
 PER_DIVISION = 4
 """Partitions of one division that are read at a time: enough to hide latency, few enough to share a minute's calls."""
@@ -105,8 +109,12 @@ class Scheduler:
         """Why streams ended incomplete, by stream."""
         return {name: status.failures for name, status in self._stream_status.items() if status.failures}
 
-    def run(self) -> Iterator[AirbyteMessage]:
-        """Read everything; yield the messages to emit."""
+    def run(self) -> Iterator[Message]:
+        """Read everything; yield the messages to emit.
+
+        Raises:
+            AirbyteTracedException: some streams ended incomplete.
+        """
         for stream, status in self._stream_status.items():
             yield self._messages.started(stream)
             yield from self._begin(stream)
@@ -114,8 +122,10 @@ class Scheduler:
                 yield from self._end(stream)
         yield from self._inline() if self._workers == 1 else self._threaded()
         self._progress_log.close(self._contexts)
+        if self.failures:
+            raise _incomplete(self.failures)
 
-    def _begin(self, stream: str) -> Iterator[AirbyteMessage]:
+    def _begin(self, stream: str) -> Iterator[Message]:
         """Set the positions that hold before anything is read, such as the moment from which on deletions count."""
         state = self._states[stream]
         state.columns = self._columns.get(stream, state.columns)
@@ -126,7 +136,7 @@ class Scheduler:
 
     # -- two ways to run the same steps ----------------------------------------------------------------------------
 
-    def _inline(self) -> Iterator[AirbyteMessage]:
+    def _inline(self) -> Iterator[Message]:
         while self._ready or self._delayed:
             task = self._next()
             if task is None:
@@ -137,7 +147,7 @@ class Scheduler:
             self._report()
             yield from self._done(task, future)
 
-    def _threaded(self) -> Iterator[AirbyteMessage]:
+    def _threaded(self) -> Iterator[Message]:
         running: dict[Future[PageResult | RetryAfter], PartitionTask] = {}
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="partition")
         try:
@@ -190,7 +200,7 @@ class Scheduler:
 
     # -- what a step brings ----------------------------------------------------------------------------------------
 
-    def _done(self, task: PartitionTask, future: Future[PageResult | RetryAfter]) -> Iterator[AirbyteMessage]:
+    def _done(self, task: PartitionTask, future: Future[PageResult | RetryAfter]) -> Iterator[Message]:
         if not any(self._stream_status[stream].open for stream in task.partition.streams):
             return  # the run was given up while this page was under way
         error = future.exception()
@@ -201,10 +211,10 @@ class Scheduler:
         if isinstance(result, RetryAfter):
             yield from self._delay(task, result)
             return
-        for stream, records in result.records.items():
-            yield from self._messages.records(stream, records)
-        if result.records:
-            self._progress_log.page(task.partition.context, sum(map(len, result.records.values())))
+        for batch in result.batches:
+            yield from self._messages.batch(batch)
+        if result.batches:
+            self._progress_log.page(task.partition.context, sum(batch.count for batch in result.batches))
         for stream, key, position in result.positions:
             self._states[stream].positions[key] = position
             yield from self._messages.checkpoint(self._states[stream])
@@ -215,14 +225,14 @@ class Scheduler:
         else:
             self._ready.append(task)
 
-    def _delay(self, task: PartitionTask, later: RetryAfter) -> Iterator[AirbyteMessage]:
+    def _delay(self, task: PartitionTask, later: RetryAfter) -> Iterator[Message]:
         self._progress_log.wait(task.partition.context, later)
         heapq.heappush(self._delayed, (self._clock.monotonic() + later.seconds, next(self._order), task))
         if later.quota is not None:
             for stream in task.partition.streams:
                 yield self._messages.rate_limited(stream, later.quota.reset_ms)
 
-    def _failed(self, task: PartitionTask, error: BaseException) -> Iterator[AirbyteMessage]:
+    def _failed(self, task: PartitionTask, error: BaseException) -> Iterator[Message]:
         if not isinstance(error, Exception):
             raise error
         context = task.partition.context
@@ -240,7 +250,7 @@ class Scheduler:
         if _concerns_the_login(error):
             yield from self._abandon(failure)
 
-    def _abandon(self, failure: AirbyteTracedException) -> Iterator[AirbyteMessage]:
+    def _abandon(self, failure: AirbyteTracedException) -> Iterator[Message]:
         """Nothing can be read any more, whatever the partition: end all streams with the one reason."""
         self._ready.clear()
         self._delayed.clear()
@@ -251,7 +261,7 @@ class Scheduler:
                     status.failures.append(failure)
                 yield from self._end(stream)
 
-    def _close(self, task: PartitionTask) -> Iterator[AirbyteMessage]:
+    def _close(self, task: PartitionTask) -> Iterator[Message]:
         self._open_tasks -= 1
         self._ready.extend(task.dependents)
         for stream in task.partition.streams:
@@ -262,7 +272,7 @@ class Scheduler:
             if not status.open:
                 yield from self._end(stream)
 
-    def _end(self, stream: str) -> Iterator[AirbyteMessage]:
+    def _end(self, stream: str) -> Iterator[Message]:
         status, state = self._stream_status[stream], self._states[stream]
         if status.skipped and not status.readable and not status.failures:
             message = f"Stream {stream} could not be read in any division. {status.skipped[0]}"
@@ -296,3 +306,15 @@ def _traced(error: Exception) -> AirbyteTracedException:
         message=f"An unexpected answer of Exact Online could not be read ({type(error).__name__}). "
         "The progress so far is saved.",
     )
+
+
+def _incomplete(failures: Mapping[str, Sequence[AirbyteTracedException]]) -> AirbyteTracedException:
+    """Return the run's one closing error: which streams are incomplete, and why the first is."""
+    types = {failure.failure_type for reasons in failures.values() for failure in reasons}
+    kind = next(
+        (kind for kind in (FailureType.config_error, FailureType.system_error) if kind in types),
+        FailureType.transient_error,
+    )
+    first = next(failure for reasons in failures.values() for failure in reasons if failure.failure_type is kind)
+    message = f"{len(failures)} streams are incomplete ({', '.join(failures)}). {first.message}"
+    return AirbyteTracedException(message=message, internal_message=first.internal_message, failure_type=kind)

@@ -36,8 +36,14 @@ def codes() -> list[int]:
 
 @cache
 def rows(division: int, entity: str) -> Rows:
-    """The rows of an entity in `books`."""
-    return list(books().rows(division, entity))
+    """The rows of an entity in `books`, without those that only its feed shows."""
+    return listed(books(), division, entity)
+
+
+def listed(store: Store, division: int, entity: str) -> Rows:
+    """The rows of an entity as its list shows them."""
+    column, value = entities()[entity].feed_only or ("", None)
+    return [row for row in store.rows(division, entity) if value is None or row[column] != value]
 
 
 def filled_entities(division: int) -> list[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from unit_tests.sandbox.books_truth import LINES, by, cents, codes, grouped, rows
+from exact_online_sandbox.entities import VAT_LINE
+from unit_tests.sandbox.books_truth import LINES, books, by, cents, codes, grouped, rows
 
 DOCUMENTS = {
     "salesinvoice/SalesInvoices": ("InvoiceID", "AmountDC", 1),
@@ -130,3 +131,13 @@ def test_vat_lines_follow_from_the_rate_and_the_base(division: int) -> None:
     assert vat
     for line in vat:
         assert line["AmountFC"] == pytest.approx(line["AmountVATBaseFC"] * line["VATPercentage"], abs=0.06)
+
+
+def test_every_other_invoice_that_bears_vat_has_a_line_of_it(division: int) -> None:
+    invoices = by("InvoiceID", rows(division, "salesinvoice/SalesInvoices"))
+    kept = books().rows(division, "salesinvoice/SalesInvoiceLines")
+    vat_lines = {row["InvoiceID"]: row for row in kept if row["LineNumber"] == VAT_LINE}
+    bearing = {key for key, row in invoices.items() if row["VATAmountDC"]}
+    assert vat_lines.keys() < bearing
+    assert 0.2 < len(vat_lines) / len(invoices) < 0.8
+    assert all(cents(row["AmountDC"]) == cents(invoices[key]["VATAmountDC"]) for key, row in vat_lines.items())

@@ -247,3 +247,31 @@ def test_cost_center_of_an_order_line_is_a_code_in_the_list_and_an_id_in_the_fee
     (found,) = (row for row in feed if row["LineNumber"])
     assert standard["CostCenter"] == "ALG"
     assert (found["CostCenter"], found["CostCenterCode"]) == (center["ID"], "ALG")
+
+
+def test_vat_lines_are_in_the_feed_of_invoices_and_in_no_list(box: Sandbox, caller: Caller) -> None:
+    invoice = box.store.insert(DIVISION, INVOICES, {}, at=NOW)["InvoiceID"]
+    for number, amount in ((1, 100), (9999, 21)):
+        box.store.insert(DIVISION, LINES, {"InvoiceID": invoice, "LineNumber": number, "AmountDC": amount}, at=NOW)
+    feed = {row["LineNumber"]: row for row in caller.all(FEED)}
+    vat = feed[9999]["ID"]
+    assert {number: row["AmountDC"] for number, row in feed.items()} == {0: None, 1: 100, 9999: 21}
+    for path in ("salesinvoice/SalesInvoiceLines", "bulk/SalesInvoice/SalesInvoiceLines"):
+        listed = f"{DIVISION}/{path}?$select=LineNumber&$filter=InvoiceID eq guid'{invoice}'"
+        assert [row["LineNumber"] for row in caller.all(listed)] == [1]
+    assert caller.get(f"{DIVISION}/salesinvoice/SalesInvoiceLines/$count?$filter=LineNumber gt 0").text == "1"
+    assert caller.get(f"{DIVISION}/salesinvoice/SalesInvoiceLines(guid'{vat}')").status == 404
+    expanded = f"{DIVISION}/salesinvoice/SalesInvoices(guid'{invoice}')?$expand=SalesInvoiceLines"
+    assert [row["LineNumber"] for row in caller.get(expanded).d["SalesInvoiceLines"]["results"]] == [1]
+    box.store.delete(DIVISION, INVOICES, invoice, at=NOW)
+    deleted = {row["EntityKey"] for row in caller.all(f"{DIVISION}/sync/Deleted?$top=1")}
+    assert vat in deleted
+
+
+def test_amounts_of_the_feed_may_bear_the_ledgers_sign(box: Sandbox, caller: Caller) -> None:
+    invoice = box.store.insert(DIVISION, INVOICES, {"AmountDC": 121.0}, at=NOW)["InvoiceID"]
+    box.store.insert(DIVISION, LINES, {"InvoiceID": invoice, "LineNumber": 1, "AmountDC": 100, "Quantity": 2}, at=NOW)
+    box.settings.change({"feeds": {"ledger_signs": True}})
+    assert [(row["AmountDC"], row["AmountFC"], row["Quantity"]) for row in caller.all(FEED)] == [
+        (-121, None, None), (-100, None, 2)]  # fmt: skip
+    assert caller.get(f"{DIVISION}/salesinvoice/SalesInvoiceLines?$filter=LineNumber eq 1").rows[0]["AmountDC"] == 100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -16,7 +17,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from exact_online_sandbox.cli import main, parser
+from exact_online_sandbox.arguments import parser
+from exact_online_sandbox.cli import main
 
 PACKAGES = Path(__file__).parents[2] / "sandbox"
 
@@ -53,6 +55,23 @@ def first_line(process: subprocess.Popen[str]) -> dict[str, Any]:
     assert process.stdout is not None
     line: dict[str, Any] = json.loads(process.stdout.readline())
     return line
+
+
+def answer(running: Running) -> requests.Response | None:
+    """An answer; None where no connection is taken."""
+    with contextlib.suppress(requests.ConnectionError):
+        return running.get("current/Me")
+    return None
+
+
+def until_answered(running: Running) -> requests.Response:
+    """Ask again and again until connections are taken."""
+    deadline = time.monotonic() + 10
+    found = answer(running)
+    while found is None:
+        assert time.monotonic() < deadline
+        found = answer(running)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +198,9 @@ def test_a_body_drips_byte_by_byte(running: Running) -> None:
     whole = running.get("current/Me").content
     running.control("POST", "faults", {"kind": "drip", "seconds": 0.001, "count": 1, "path": "current/Me"})
     reply = running.session.get(f"{running.url}/api/v1/current/Me", headers=running.headers, timeout=10, stream=True)
+    began = time.monotonic()
     pieces = list(reply.raw.stream(100_000, decode_content=False))
+    assert time.monotonic() - began > 0.0005 * len(whole)
     assert len(b"".join(pieces)) == int(reply.headers["Content-Length"]) == len(whole)
     (call,) = running.control("GET", "calls")["calls"][1:]
     assert call["fault"] == "drip"
@@ -192,14 +213,7 @@ def test_the_port_refuses_connections_for_a_while(running: Running) -> None:
         running.get("current/Me")
     with pytest.raises(requests.ConnectionError, match="refused"):
         requests.get(running.url, timeout=10)
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            reply = requests.get(f"{running.url}/api/v1/current/Me", headers=running.headers, timeout=10)
-            break
-        except requests.ConnectionError:
-            continue
-    assert reply.status_code == 200
+    assert until_answered(running).status_code == 200
 
 
 def test_faults_and_denials_can_be_there_from_the_start(tmp_path: Path) -> None:
@@ -298,6 +312,33 @@ def test_control_can_be_switched_off_and_the_ready_file_holds_the_line(tmp_path:
         started.terminate()
         _, stderr = started.communicate(timeout=10)
     assert stderr == ""
+
+
+def test_it_serves_over_tls_with_a_certificate_of_its_own(tmp_path: Path) -> None:
+    started = start("--tls", "--connector-config", str(tmp_path / "config.json"))
+    try:
+        ready = first_line(started)
+        running = Running(ready)
+        running.session.trust_env = False  # a bundle named there would go first
+        running.session.verify = ready["certificate"]
+        running.log_in()
+        rows = running.get(f"{running.division}/crm/Contacts?$select=ID").json()["d"]["results"]
+        with pytest.raises(requests.exceptions.SSLError):
+            requests.get(running.url, timeout=10)
+        running.control("POST", "faults", {"kind": "refused", "seconds": 0.1, "count": 1})
+        with pytest.raises(requests.ConnectionError):
+            running.get("current/Me")
+        until_answered(running)
+        config = json.loads((tmp_path / "config.json").read_text())
+    finally:
+        started.terminate()
+        started.communicate(timeout=10)
+    assert running.url.startswith("https://127.0.0.1:")
+    assert rows[0]["__metadata"]["uri"].startswith(running.url)
+    assert not Path(ready["certificate"]).exists(), "it is thrown away at the end"
+    credentials = {name: ready[name] for name in ("client_id", "client_secret", "refresh_token")}
+    assert config == {"site": "nl", "base_url": running.url, "credentials": credentials}
+    assert (tmp_path / "config.json").stat().st_mode & 0o077 == 0
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ def test_complex_rows_of_a_function_are_plain_elements(box: Sandbox, caller: Cal
     values = {found.tag.removeprefix(DATA): found for found in element}
     assert (values["ItemId"].text, values["InStock"].text) == (item, "2.5")
     assert values["InStock"].get(f"{META}type") == "Edm.Double"
-    assert values["PlannedIn"].get(f"{META}null") == "true"
+    assert values["PlanningIn"].get(f"{META}null") == "true"
 
 
 def test_numbers_and_flags_that_are_never_null_are_zero_where_nothing_is_given(box: Sandbox, caller: Caller) -> None:

@@ -153,7 +153,7 @@ def _invoice(
     stamp = books.stamp(at, changed if changed > at else None)
     sums = totals(books, lines, invoice.rate)
     books.sink.put("salesinvoice/SalesInvoices", sales_rows.invoice_row(books, invoice, sums, stamp), changed)
-    for row in sales_rows.invoice_line_rows(books, invoice, stamp):
+    for row in sales_rows.invoice_line_rows(books, invoice, sums, stamp):
         books.sink.put("salesinvoice/SalesInvoiceLines", row, changed)
     kind_of_entry = ledger.SALES_CREDIT if credit else ledger.SALES
     header, rows = _post(books, invoice, kind_of_entry, at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from exact_online_sandbox.books.ledger import Books, cents
 from exact_online_sandbox.books.masterdata import Relation
 from exact_online_sandbox.books.outbox import Row
 from exact_online_sandbox.books.trade import Totals, TradeLine, revenue_account
+from exact_online_sandbox.entities import VAT_LINE
 
 OPEN, PARTIAL, COMPLETE, CANCELLED = 12, 20, 21, 45
 """States of a sales order and its lines."""
@@ -216,8 +218,8 @@ def invoice_row(books: Books, invoice: SalesInvoice, sums: Totals, stamp: Row) -
     }
 
 
-def invoice_line_rows(books: Books, invoice: SalesInvoice, stamp: Row) -> Sequence[Row]:
-    """Rows of salesinvoice/SalesInvoiceLines."""
+def invoice_line_rows(books: Books, invoice: SalesInvoice, sums: Totals, stamp: Row) -> Sequence[Row]:
+    """Rows of salesinvoice/SalesInvoiceLines; every other invoice that bears VAT has a line of it, in its feed only."""
     order = invoice.order
     numbers = {line.id: line.number for line in order.lines} if order else {}
     rows = []
@@ -246,6 +248,21 @@ def invoice_line_rows(books: Books, invoice: SalesInvoice, stamp: Row) -> Sequen
                 "StartTime": starts,
                 "VATAmountDC": cents(line.vat_amount * invoice.rate),
                 "VATAmountFC": line.vat_amount,
+            }
+        )
+    taxed = next((line.vat for line in invoice.lines if line.vat_amount), None)
+    if taxed is not None and invoice.number % 2 == 0:
+        rows.append(
+            {
+                "ID": str(uuid.UUID(int=uuid.uuid5(uuid.UUID(invoice.id), "VAT").int, version=4)),
+                **stamp,
+                "AmountDC": cents(sums.vat_dc),
+                "AmountFC": cents(sums.vat_fc),
+                "Description": invoice.description,
+                "GLAccount": taxed.to_pay.id,
+                "GLAccountDescription": taxed.to_pay.description,
+                "InvoiceID": invoice.id,
+                "LineNumber": VAT_LINE,
             }
         )
     return rows

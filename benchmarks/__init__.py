@@ -1,0 +1,1 @@
+"""Benchmarks: what the connector costs beside the least that any program could, and beside others of its kind."""
