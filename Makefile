@@ -82,7 +82,7 @@ lint: .venv/ready ## ruff, the format of the code, spelling, the direction of im
 	$(BIN)/mypy
 
 .PHONY: format
-format: .venv/ready ## format the code and mend what ruff can mend
+format: .venv/ready ## format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix --quiet $(SOURCES) || true
 	$(BIN)/ruff format $(SOURCES)
 

@@ -163,7 +163,7 @@ def test_deleted_after_it_was_read_in_the_same_run(connect: Connect) -> None:
 
 @pytest.mark.parametrize("messages", range(2, 12))
 def test_deleted_after_the_very_first_run_died(connect: Connect, messages: int) -> None:
-    """Records count though no state came after them; their deletion has to be heard of all the same."""
+    """Records count though no state came after them; their deletion has to be read nevertheless."""
     connection = connect(SUMMER, "accounts")
     rows = [connection.insert(ACCOUNTS, f"row {number}") for number in range(4)]
     connection.pages_of(2)

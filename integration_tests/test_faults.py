@@ -159,7 +159,7 @@ def test_all_faults_together_cost_no_row_however_they_fall(seed: int, books: Sto
 
 @pytest.mark.parametrize("kind", ["unauthorized", "token refused with Dutch words"])
 def test_a_token_refused_before_its_time_costs_no_row(kind: str, books: Store) -> None:
-    """A new one is to be had 570 s after the last; until then the run waits."""
+    """A new one is available 570 s after the last; until then the run waits."""
     text = "Het token is verlopen" if kind != "unauthorized" else None
     inside = sandbox(books)
     inside.box.faults.add({"kind": "unauthorized", "path": "sync/*", "after": 4, "count": 1, "text": text})
@@ -184,7 +184,7 @@ def test_a_column_that_is_refused_in_the_middle_of_all_faults_is_all_that_is_mis
 
 
 def test_refused_calls_stay_far_from_the_limit_at_which_exact_blocks_the_key(books: Store) -> None:
-    """Whatever is refused, for ever and everywhere: no endpoint of a division is asked in vain more than five times."""
+    """Whatever is refused, for ever and everywhere: no endpoint of a division refuses more than five calls."""
     for status in (400, 401, 403, 404, 451):
         inside = sandbox(books)
         inside.box.faults.add({"kind": "status", "status": status, "path": "sync/*", "body": ERROR})

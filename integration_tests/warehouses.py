@@ -30,7 +30,7 @@ from integration_tests.direct import DirectSandbox
 
 DIVISIONS = (123, 456)
 SCHEMA = "exact_online_warehouses"
-"""Schema of this check alone: it is dropped at the begin."""
+"""Schema of this check alone: it is dropped at the start."""
 
 
 def change(business: Business, chance: random.Random) -> None:

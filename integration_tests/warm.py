@@ -1,7 +1,7 @@
 """Runs the console script's code in children of one process that has imported it already.
 
 A command takes a second and a half to start, nearly all of it to import. Tests that start hundreds of them, or kill
-them at a moment that counts milliseconds, start them here; each is a process of its own all the same.
+them at a moment that counts milliseconds, start them here; each is still a process of its own.
 """
 
 from __future__ import annotations

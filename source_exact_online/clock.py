@@ -42,12 +42,15 @@ class SystemClock:
         self._interrupted = threading.Event()
 
     def now(self) -> datetime:
+        """Return the wall clock's time, timezone-aware UTC."""
         return datetime.now(timezone.utc)
 
     def monotonic(self) -> float:
+        """Return the seconds since an arbitrary moment."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
+        """Return after that many seconds, or raise `SleepInterruptedError` once `interrupt` was called."""
         if self._interrupted.wait(max(seconds, 0.0)):
             raise SleepInterruptedError
 

@@ -136,7 +136,7 @@ def _line(message: AirbyteMessage) -> str:
 
 
 def _traced(error: Exception) -> AirbyteTracedException:
-    """What to tell a person about an error: files given on the command line that cannot be used are theirs to fix."""
+    """Return what to tell a person about an error; files of the command line that cannot be used are theirs to fix."""
     if isinstance(error, AirbyteTracedException):
         return error
     if isinstance(error, OSError) and error.filename:

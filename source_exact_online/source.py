@@ -113,7 +113,7 @@ class SourceExactOnline(AbstractSource):
         return True, None
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
-        """Result of `check_connection` as Airbyte's message."""
+        """Return the result of `check_connection` as Airbyte's message."""
         succeeded, problem = self.check_connection(logger, config)
         if succeeded:
             return AirbyteConnectionStatus(status=Status.SUCCEEDED)

@@ -41,6 +41,7 @@ class MessageBuffer:
         self.ending: int | None = None
 
     def __enter__(self) -> MessageBuffer:
+        """Take the place of stdout."""
         self._stdout = sys.stdout
         sys.stdout = self  # stderr stays what it is
         return self
@@ -151,5 +152,5 @@ class MessageBuffer:
     def _end_if_deferred(self) -> None:
         main = threading.current_thread() is threading.main_thread()
         if self._is_deferred and not self._writing and main:
-            self._is_deferred = False  # once: what is still written on the way out is written in peace
+            self._is_deferred = False  # once: what is still written on the way out is not interrupted
             raise SystemExit(self.ending)

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
+from source_exact_online.catalog.definitions import catalog
 from tools import stream_tables
 from tools.reference import REPOSITORY
 from tools.stream_tables import table
@@ -32,14 +33,16 @@ ERROR_ACTIONS = {
     "fail": "the stream ends incomplete in this division; all others go on",
     "stop": "the sync ends, as nothing can be read any more",
 }
+CLOSED_DIVISION = "all streams are left out in this division, a warning each; other divisions go on"
 TOKEN_ACTIONS = {
     "wait": "the access token at hand stays in use, or asked again when the time has come",
     "log_in": "the sync ends: log in again",
     "correct_client": "the sync ends: correct the client id or secret",
-    "retry": "asked again after a pause, a few times",
+    "retry": "whoever needs a token asks again later, as for any call",
     "report": "the sync ends and passes on what Exact says; not repeated",
 }
 
+_COUNT = re.compile(r"\d+ streams in all")
 _BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 
@@ -74,7 +77,8 @@ TABLES: Mapping[str, Callable[[], str]] = {
 
 
 def with_tables(document: str) -> str:
-    """Return a document with its tables as they should be."""
+    """Return a document with its tables, and the number of streams, as they should be."""
+    document = _COUNT.sub(f"{len(catalog())} streams in all", document)
     return _BLOCK.sub(lambda block: f"{block[1]}{TABLES[block[2]]()}{block[3]}", document)
 
 
@@ -95,11 +99,20 @@ def _default(value: object) -> str:
 
 
 def _errors(file: str, decision: str, meanings: Mapping[str, str]) -> str:
-    rows = [(entry["name"], _condition(entry), meanings[entry[decision]], entry["message"]) for entry in _load(file)]
+    rows = [
+        (entry["name"], _condition(entry), _consequence(entry, decision, meanings), entry["message"])
+        for entry in _load(file)
+    ]
     return table(("Case", "Exact answers", "What happens", "What you are told"), rows)
 
 
+def _consequence(entry: Mapping[str, Any], decision: str, meanings: Mapping[str, str]) -> str:
+    return CLOSED_DIVISION if entry.get("concerns") == "division" else meanings[entry[decision]]
+
+
 def _condition(entry: Mapping[str, Any]) -> str:
+    if not entry.get("answered", True):
+        return "found by the connector itself"
     conditions = [_statuses(entry["statuses"])] if "statuses" in entry else []
     if "body" in entry:
         conditions.append({"fault": "a gateway's fault"}.get(entry["body"], f"{entry['body']} body"))

@@ -71,7 +71,7 @@ class CatalogGenerator:
         entity_types: Mapping[str, int],
         sync_timestamps: frozenset[str],
     ) -> None:
-        """Generator with its facts.
+        """Keep the facts that the catalogue is made from.
 
         Args:
             reference: all endpoints by path.

@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from airbyte_cdk.utils.airbyte_secrets_utils import update_secrets
 
 from unit_tests.exact_fakes import ScriptedApi
 from unit_tests.fake_clock import FakeClock
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets_of_other_tests() -> None:
+    """What one test has masked, such as a code that is called "two", is a word like others in the next."""
+    update_secrets([])
 
 
 @pytest.fixture

@@ -148,3 +148,28 @@ class TestGone:
 
         assert self.gone(caplog) == []
         assert {one["Division"] for one in run.records("journals")} == {123, 456}
+
+    def test_nobody_is_warned_while_exact_lists_one_licence_only_and_all_are_read(
+        self, two: ScriptedApi, clock: FakeClock, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        two.always(JOURNALS, page([row("a")]))
+        first = read(clock, configured("journals"))
+        two.always("system/Divisions", refusal(403, "Application Scope Violated"))
+        two.always("hrm/Divisions", page([{"Code": 123, "Description": "Company 123"}]))
+
+        run = read(clock, configured("journals"), first.state)
+
+        assert self.gone(caplog) == []
+        assert {one["Division"] for one in run.records("journals")} == {123, 456}
+
+
+def test_where_the_current_division_is_closed_another_one_lists_them(two: ScriptedApi, clock: FakeClock) -> None:
+    two.always(JOURNALS, page([row("a")]))
+    first = read(clock, configured("journals"))
+    two.always("system/Divisions", refusal(403, reason="LicenseExpired"), division=123)
+    two.always("hrm/Divisions", refusal(403, reason="LicenseExpired"), division=123)
+
+    run = read(clock, configured("journals"), first.state)
+
+    assert run.error is None
+    assert {one["Division"] for one in run.records("journals")} == {456}

@@ -49,9 +49,9 @@ def test_every_table_has_its_place_in_exactly_one_document() -> None:
 
 def test_a_table_that_differs_from_its_data_is_written_anew() -> None:
     document = "before\n<!-- table: scopes -->\n| out of date |\n<!-- end of table -->\nafter"
-    mended = with_tables(document)
-    assert mended == f"before\n<!-- table: scopes -->\n{scopes()}<!-- end of table -->\nafter"
-    assert "out of date" not in mended
+    written = with_tables(document)
+    assert written == f"before\n<!-- table: scopes -->\n{scopes()}<!-- end of table -->\nafter"
+    assert "out of date" not in written
 
 
 def test_the_first_stream_table_names_the_core() -> None:

@@ -92,15 +92,16 @@ class Person:
 
 
 class Endpoint(TokenEndpoint):
-    """Gives scripted answers and remembers the codes."""
+    """Gives scripted answers, or makes them when it is asked, and remembers the codes."""
 
-    def __init__(self, *answers: Answer) -> None:
+    def __init__(self, *answers: Answer | Callable[[], Answer]) -> None:
         self.answers = deque(answers)
         self.codes: list[tuple[str, str]] = []
 
     def exchange(self, code: str, redirect_uri: str) -> Answer:
         self.codes.append((code, redirect_uri))
-        return self.answers.popleft()
+        answer = self.answers.popleft()
+        return answer() if callable(answer) else answer
 
 
 def redirected(code: str = "stampNL001.aB%21IAAA", state: str | None = None) -> Callable[[Person], str]:
@@ -296,7 +297,11 @@ def test_secret_with_white_space_is_refused(tmp_path: Path, secret: str) -> None
 
 def test_no_secret_is_shown(tmp_path: Path) -> None:
     run, person = Run(tmp_path), Person(redirected(), "")
-    run(person, Endpoint(refusal(400, '{"error":"odd","error_description":"s3cret/of+the=app"}'), Granted(TOKENS)))
+    run(
+        person,
+        Endpoint(lambda: refusal(400, '{"error":"odd","error_description":"s3cret/of+the=app"}'), Granted(TOKENS)),
+    )
+    assert "odd ****" in person.text
     for secret in (CLIENT_SECRET, "refresh!new", "access-new", "stampNL001"):
         assert secret not in person.text
 

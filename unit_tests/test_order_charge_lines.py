@@ -108,6 +108,20 @@ def test_lines_of_the_window_are_delivered_again_in_one_call(api: ScriptedApi, c
     assert len(api.asked(HEADERS)) == 2
 
 
+def test_an_error_among_the_lines_of_a_header_is_told_in_exacts_words(
+    api: ScriptedApi, clock: FakeClock, before: Run
+) -> None:
+    error = {"error": {"code": "", "message": {"lang": "", "value": "Out of memory."}}}
+    api.on(HEADERS, *[page([order(line("a", "1"), error)])] * 6)
+
+    run = sync(clock, before)
+
+    assert run.statuses == {STREAM: "INCOMPLETE"}
+    assert run.keys(STREAM) == []
+    assert run.error is not None
+    assert "Out of memory." in str(run.error.message)
+
+
 def test_a_header_without_a_date_has_lines_without_one(api: ScriptedApi, clock: FakeClock, before: Run) -> None:
     api.on(HEADERS, page([order(line("a", "1"), modified=None)]))
 

@@ -9,19 +9,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from airbyte_cdk.utils.airbyte_secrets_utils import update_secrets
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_exact_online.api.page import (
-    DamagedPageError,
-    NotAPageError,
-    Page,
-    PageDecoder,
-    Repair,
-    RowShape,
-    following,
-    words_in,
-)
+from source_exact_online.api.page import Page, PageDecoder, Repair, RowShape, following
+from source_exact_online.api.repair import DamagedPageError, NotAPageError, words_in
 
 BASE = "https://start.exactonline.nl"
 DIVISION = 123456
@@ -124,6 +117,11 @@ class TestEnvelopes:
     def test_json_that_is_no_listing_is_never_an_empty_page(self, body: bytes) -> None:
         with pytest.raises(DamagedPageError):
             decoded(body)
+
+    @pytest.mark.parametrize("column", ["Unknown", "Description"])
+    def test_nesting_without_end_is_damage_and_no_crash(self, column: str) -> None:
+        with pytest.raises(DamagedPageError):
+            decoded(listing(f'{{"ID":"a","{column}":' + "[" * 100_000 + "]" * 100_000 + "}"))
 
     @given(st.data())
     def test_a_body_cut_short_anywhere_is_no_page(self, data: st.DataObject) -> None:
@@ -491,6 +489,16 @@ class TestWords:
 
     def test_long_words_are_shortened(self) -> None:
         assert len(words_in(('{"error":{"message":{"value":"' + "word " * 390 + '"}}}').encode())) == 300
+
+    def test_secrets_in_them_are_masked_before_they_are_cut(self) -> None:
+        secret = "tok3n" * 100
+        update_secrets([secret])
+        try:
+            assert (
+                words_in(f'{{"error":{{"message":"The token {secret} is old"}}}}'.encode()) == "The token **** is old"
+            )
+        finally:
+            update_secrets([])
 
     @pytest.mark.parametrize(
         "body",

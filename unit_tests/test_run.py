@@ -307,6 +307,7 @@ class TestEnd:
 
         assert code == 128 + signal.SIGTERM
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("stdout", ["/dev/full", "closed"])
     def test_a_stdout_that_takes_nothing_is_one_sentence(self, stdout: str) -> None:
         closed = "import os; os.close(1)\n" if stdout == "closed" else ""
@@ -326,6 +327,7 @@ class TestEnd:
             + ("Bad file descriptor." if closed else "No space left on device.")
         ]
 
+    @pytest.mark.slow
     def test_output_is_utf_8_whatever_the_locale(self) -> None:
         process = subprocess.run(
             [sys.executable, "-c", f"import sys; sys.argv[1:] = ['spec']\n{SCRIPT}"],

@@ -140,10 +140,13 @@ def test_a_new_login_takes_the_file_back(alice: User, bob: User, clock: FakeCloc
     alice.connection().auth.get_access_token()
     bob.connection().auth.get_access_token()
 
+    first_config = deepcopy(alice.config)
+
     alice.log_in_again()
 
     assert alice.connection().auth.get_access_token() == "access-1"
     assert "later login" in refused(bob.connection())
+    assert "later login" in refused(alice.connection(first_config)), "no login that ever was is forgotten"
     clock.advance(700)
     assert alice.connection().auth.get_access_token() == "access-2"
     assert set(alice.server.answers) == {200}

@@ -52,6 +52,19 @@ def test_a_file_made_ready_by_somebody_else_never_gets_the_tokens(token_file: Pa
     assert stat.S_IMODE(token_file.stat().st_mode) == 0o600
 
 
+def test_a_file_that_is_put_back_in_the_last_moment_is_not_written_to(
+    token_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted = token_file.with_name("tokens.json.pending")
+    planted.write_text("")
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)
+    login = Login(token_file)
+    error = token_within(login)
+    assert isinstance(error, AirbyteTracedException)
+    assert login.server.calls == 0
+    assert planted.read_text() == ""
+
+
 @pytest.mark.parametrize("suffix", [".new", ".pending"])
 def test_a_link_made_ready_by_somebody_else_is_not_followed(token_file: Path, suffix: str) -> None:
     victim = token_file.with_name("precious")

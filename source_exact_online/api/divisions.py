@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,6 +14,9 @@ from source_exact_online.api.endpoints import endpoints
 from source_exact_online.api.errors import ApiError, LoginUnusableError, NotReadableError
 from source_exact_online.api.page import Row
 from source_exact_online.api.request import fetch, fetch_all
+
+SPARE_URL_DIVISIONS = 3
+"""Further divisions that are tried in the URL of the list of divisions, where the first are closed to the login."""
 
 NEVER_MOVED = "never"
 """Move date of a division that Exact says was never moved."""
@@ -107,7 +109,11 @@ def accessible_divisions(
         AirbyteTracedException: login or licence do not work at all, or it is not known what to read.
     """
     refusals: list[str] = []
-    for url_division in _url_divisions(client, configured, user):
+    is_closed = True
+    for url_division, is_spare in _url_divisions(client, configured, known, user):
+        if is_spare and not is_closed:
+            break
+        is_closed = False
         for index, endpoint in enumerate(endpoints().divisions):
             url = client.url(endpoint.path, url_division, {"$select": ",".join(endpoint.columns)})
             try:
@@ -117,6 +123,7 @@ def accessible_divisions(
                 if isinstance(error, LoginUnusableError) or (passes and not configured and not known):
                     raise  # going on without the list would leave out divisions that nobody has named
                 refusals.append(error.resolution.message)
+                is_closed = is_closed or error.resolution.concerns_division
                 continue
             found = {row.Code: _division(row) for row in rows if isinstance(row.Code, int)}
             if found:
@@ -127,16 +134,26 @@ def accessible_divisions(
     return AccessibleDivisions({code: Division(code) for code in known}, False, url_division, warning)
 
 
-def _url_divisions(client: ExactClient, configured: tuple[int, ...], user: CurrentUser | None) -> Iterator[int]:
-    """Divisions to put into the URL of a listing of all: the first configured one, else the user's current one."""
-    if not configured:
-        yield (user or current_user(client)).division
-        return
-    yield configured[0]
-    with contextlib.suppress(AirbyteTracedException):
+def _url_divisions(
+    client: ExactClient, configured: tuple[int, ...], known: tuple[int, ...], user: CurrentUser | None
+) -> Iterator[tuple[int, bool]]:
+    """Yield divisions to put into the URL of a listing of all, and whether they are for the case of closed ones.
+
+    The first configured one comes first, else the user's current one. If these are closed, any other will do.
+    """
+    tried = dict.fromkeys(configured[:1])
+    yield from ((code, False) for code in configured[:1])
+    try:
         current = (user or current_user(client)).division
-        if current != configured[0]:
-            yield current
+    except AirbyteTracedException:
+        if not configured:
+            raise
+    else:
+        if current not in tried:
+            tried[current] = None
+            yield current, False
+    spare = [code for code in (*configured, *known) if code not in tried]
+    yield from ((code, True) for code in spare[:SPARE_URL_DIVISIONS])
 
 
 def _division(row: Row) -> Division:

@@ -12,6 +12,7 @@ from urllib.parse import urljoin, urlsplit
 
 import orjson
 from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.error_table import ErrorRow, first_match, read_table, row_of
@@ -20,7 +21,10 @@ LONGEST_TEXT = 300
 """Characters of an answer's own words that are passed on."""
 
 _READ_TEXT = 2000
-"""Characters of a header or a body that are looked at."""
+"""Characters of a header or a body that are searched for words of the table."""
+
+_READ_PAGE = 65_536
+"""Bytes of a body that is no JSON which are looked at for a message."""
 
 
 class Action(Enum):
@@ -176,12 +180,14 @@ def resolution_for(
         url: address that was asked.
     """
     text = message_of(body)
-    reason = headers.get("Reason", "")[:_READ_TEXT]
+    reason = headers.get("Reason", "")
     target = _target(headers.get("Location", ""), url) if 300 <= status < 400 else ""
     form = "html" if body[:500].lstrip().startswith(b"<") else "other"
-    words = " ".join(part for part in (target, text, body[:_READ_TEXT].decode("utf-8", "replace")) if part)
-    row = first_match(error_rows(), status, form, reason, words if form == "html" or target else text)
-    detail = " - ".join(part for part in (f"HTTP {status}", reason[:LONGEST_TEXT], target, text) if part)
+    asked = urlsplit(url)
+    elsewhere = target.removeprefix(f"{asked.scheme}://{asked.hostname}")
+    words = " ".join(part for part in (elsewhere, text, body[:_READ_TEXT].decode("utf-8", "replace")) if part)
+    row = first_match(error_rows(), status, form, reason[:_READ_TEXT], words if form == "html" or target else text)
+    detail = " - ".join(part for part in (f"HTTP {status}", shortened(reason), target, text) if part)
     return _resolution(row, detail, context, headers.get("Retry-After", "")[:_READ_TEXT])
 
 
@@ -205,10 +211,10 @@ def _resolution(
 def _target(location: str, url: str) -> str:
     """Return where a redirect leads, without its query, which may hold secrets."""
     try:
-        parts = urlsplit(urljoin(url, location[:_READ_TEXT]))
+        parts = urlsplit(urljoin(url, location))
     except ValueError:
         return "an address that makes no sense"
-    return f"{parts.scheme}://{parts.hostname or ''}{parts.path}"[:LONGEST_TEXT]
+    return shortened(f"{parts.scheme}://{parts.hostname or ''}{parts.path}")
 
 
 def _scope_named(detail: str) -> str | None:
@@ -223,8 +229,16 @@ def message_of(body: bytes) -> str:
         value = orjson.loads(body)["error"]["message"]["value"]
         text = value if isinstance(value, str) else ""
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        text = html.unescape(re.sub(r"<[^<>]*>", " ", body[:_READ_TEXT].decode("utf-8", "replace")))
-    return " ".join(text.split())[:LONGEST_TEXT]
+        text = html.unescape(re.sub(r"<[^<>]*>", " ", body[:_READ_PAGE].decode("utf-8", "replace")))
+    return shortened(text)
+
+
+def shortened(text: str) -> str:
+    """Return a text from outside as a message may quote it: on one line, without secrets, and then cut.
+
+    Once it is cut, a secret in it would not be recognised any more.
+    """
+    return filter_secrets(" ".join(text.split()))[:LONGEST_TEXT]
 
 
 def refused_columns(detail: str, columns: Iterable[str], required: Collection[str]) -> tuple[str, ...]:

@@ -10,32 +10,23 @@ repaired, a value that does not fit its column becomes null, and each repair is 
 
 from __future__ import annotations
 
-import contextlib
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from math import isfinite
 from types import UnionType
 from typing import Annotated, Any
 from urllib.parse import urljoin
 
 import msgspec
 
+from source_exact_online.api.repair import ODD_TEXT, DamagedPageError, fit, lenient_json, shown, words_in
+
 METADATA = "__metadata"
 
 Row = Any
 """A typed row: an instance of a class that `row_type` made. A property that Exact did not send is None, or UNSET where
 its type is Any."""
-
-
-class DamagedPageError(ValueError):
-    """A body that is not the page that was asked for; the text has Exact's own words where there are any."""
-
-
-class NotAPageError(DamagedPageError):
-    """A body that is not JSON at all, such as a page for people."""
 
 
 class Metadata(msgspec.Struct, gc=False):
@@ -175,7 +166,7 @@ class PageDecoder:
             raise DamagedPageError(words_in(body) or "member 'd' holds no rows")
         if link is not None and not isinstance(link, str):
             raise DamagedPageError(f"the link to the next page is {shown(link)}")
-        if link is not None and _ODD_TEXT.search(link):
+        if link is not None and ODD_TEXT.search(link):
             raise DamagedPageError("the link to the next page has characters that are none")
         return [self._row(row, repairs, body) for row in data], link
 
@@ -257,129 +248,6 @@ def _decoder(shape: RowShape) -> msgspec.json.Decoder[Any]:
         "Listing", [("results", rows), ("next", str | None, None), error], rename={"next": "__next"}
     )
     return msgspec.json.Decoder(msgspec.defstruct("Document", [("d", listing), error]))
-
-
-# -- the forgiving path --------------------------------------------------------------------------------------------
-
-_RAW_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
-_HALF_PAIR = re.compile("[\ud800-\udfff]")
-_LONGEST_INTEGER = len(str(-(2**63)))
-_ODD_TEXT = re.compile("[\x00\ufffd\ud800-\udfff]")
-
-
-def lenient_json(body: bytes) -> object:
-    """Return the value of a JSON text with raw control characters, stray bytes, NaN or a byte order mark in it.
-
-    What stands for no character becomes U+FFFD. That is a matter of values: a page with a damaged name, which might be
-    that of the link to the next page, proves nothing.
-
-    Raises:
-        NotAPageError: it is not JSON.
-        DamagedPageError: it breaks off, an error stands in its middle, or a name is damaged.
-    """
-    text = _RAW_CONTROL.sub("\ufffd", body.decode("utf-8-sig", "replace"))
-    decoder = json.JSONDecoder(
-        strict=False, object_pairs_hook=_named, parse_int=_integer, parse_constant=lambda _: float("nan")
-    )
-    try:
-        return decoder.decode(text)
-    except DamagedPageError:
-        raise
-    except (ValueError, RecursionError) as error:
-        if not text.lstrip().startswith(("{", "[")):
-            raise NotAPageError(f"the body is not JSON ({len(body)} bytes)") from error
-        raise DamagedPageError(words_in(body) or f"the JSON breaks off ({len(body)} bytes)") from error
-
-
-def _named(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object.
-
-    Raises:
-        DamagedPageError: a name in it is damaged.
-    """
-    for name, _ in members:
-        if _ODD_TEXT.search(name):
-            raise DamagedPageError(f"a property's name is {shown(_clean(name)[0])}")
-    return dict(members)
-
-
-def _integer(digits: str) -> int | float:
-    """Return an integer; a float where it has more digits than 64 bits: Python refuses thousands of them."""
-    return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
-
-
-def fit(value: object, kind: type | UnionType) -> tuple[Any, bool]:
-    """Return a value as a column takes it, None if it does not; and whether the value was odd.
-
-    Args:
-        value: what was sent, not null.
-        kind: type of the column.
-    """
-    if kind is Any:
-        return _clean_all(value)
-    if isinstance(value, bool):
-        return (value, False) if kind is bool else (None, True)
-    if isinstance(value, str):
-        if issubclass(str, kind):
-            return _clean(value)
-        spelt = _number(value)
-        return (None, True) if spelt is None else fit(spelt, kind)
-    if kind is bool or not isinstance(value, int | float):
-        return None, True
-    if issubclass(int, kind) and isfinite(value) and value == int(value) and -(2**63) <= value < 2**63:
-        return (value if issubclass(float, kind) else int(value)), False
-    return (float(value), False) if issubclass(float, kind) and isfinite(value) else (None, True)
-
-
-def _number(text: str) -> int | float | None:
-    """Return the number that a text spells, which is as good as the number itself; None if it spells none."""
-    if re.fullmatch(r"-?[0-9]{1,300}", text):
-        return _integer(text)
-    return float(text) if re.fullmatch(r"-?[0-9]{1,300}\.?[0-9]{0,300}([eE][+-]?[0-9]{1,3})?", text) else None
-
-
-def _clean(text: str) -> tuple[str, bool]:
-    """Return a text without NUL, which PostgreSQL refuses, and with U+FFFD for half a surrogate pair."""
-    if not _ODD_TEXT.search(text):
-        return text, False
-    clean = _HALF_PAIR.sub("\ufffd", text)
-    return clean.replace("\0", ""), "\ufffd" in clean
-
-
-def _clean_all(value: object) -> tuple[Any, bool]:
-    """Return a value of any type with clean text and null for NaN in it; and whether it was odd."""
-    if isinstance(value, str):
-        return _clean(value)
-    if isinstance(value, list):
-        members = [_clean_all(member) for member in value]
-        return [member for member, _ in members], any(is_odd for _, is_odd in members)
-    if isinstance(value, dict):
-        members = [_clean_all(member) for member in value.values()]
-        names = [_clean(name)[0] for name in value]
-        return dict(zip(names, (member for member, _ in members), strict=True)), any(is_odd for _, is_odd in members)
-    return (None, True) if isinstance(value, float) and not isfinite(value) else (value, False)
-
-
-def shown(value: object) -> str:
-    """Return a value as a log line may show it: on one line, and short."""
-    return repr(value)[:60]
-
-
-_ERROR_VALUE = re.compile(
-    rb'"error"\s*:\s*\{[^{}]{0,300}"message"\s*:\s*(?:\{[^{}]{0,300}?"value"\s*:\s*)?'
-    rb'"((?:[^"\\]|\\.){1,2000})"'
-)
-
-
-def words_in(body: bytes) -> str:
-    """Return Exact's own words in a body with an error object somewhere; empty where there are none."""
-    found = _ERROR_VALUE.search(body)
-    if found is None:
-        return ""
-    text = found[1].decode("utf-8", "replace")
-    with contextlib.suppress(ValueError):
-        text = json.loads(f'"{text}"', strict=False)
-    return " ".join(text.split())[:300]
 
 
 def following(url: str, link: str) -> str:

@@ -16,8 +16,9 @@ from source_exact_online.api.errors import (
     resolution_for,
     resolution_of,
 )
-from source_exact_online.api.page import DamagedPageError, NotAPageError, Page, PageDecoder, Row
+from source_exact_online.api.page import Page, PageDecoder, Row
 from source_exact_online.api.rate_limits import LimitsUnknown, QuotaExceeded, spent_message, wait_reason
+from source_exact_online.api.repair import DamagedPageError, NotAPageError
 from source_exact_online.api.site_health import SiteDown
 from source_exact_online.api.usage import Cost
 from source_exact_online.clock import sleep_with_heartbeat

@@ -60,12 +60,15 @@ class Console:
         self._ended = False
 
     def say(self, text: str) -> None:
+        """Print a text, without what a terminal would take for a command."""
         print(printable(text), flush=True)
 
     def ask(self, prompt: str) -> str:
+        """Return one line of standard input."""
         return self.address(prompt, None)
 
     def secret(self, prompt: str) -> str:
+        """Return one line that is not shown while it is typed."""
         if not sys.stdin.isatty():
             return self.ask(prompt)
         try:
@@ -75,6 +78,7 @@ class Console:
             raise LoginError(_NOBODY) from None
 
     def address(self, prompt: str, listener: RedirectListener | None) -> str:
+        """Return the address that was pasted or received."""
         print(printable(prompt), end=" ", flush=True)
         while True:
             line = self._line()
@@ -96,6 +100,7 @@ class Console:
                 self._read()
 
     def open_browser(self, url: str) -> bool:
+        """Open a browser window if there can be one; return whether it did."""
         env = self._environment
         graphical = sys.platform in ("darwin", "win32") or bool(env.get("DISPLAY") or env.get("WAYLAND_DISPLAY"))
         if not graphical or env.get("SSH_CONNECTION"):

@@ -70,6 +70,7 @@ class TombstoneReader:
     in_progress: ClassVar[InProgressListing | None] = None
 
     def __post_init__(self) -> None:
+        """Take what follows from the attributes, and the position of now."""
         self.definition = deletion_log()
         self.name = self.stream.name
         self.columns = endpoints().deleted.columns

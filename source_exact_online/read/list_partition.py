@@ -257,7 +257,7 @@ class ListPartition:
     # -- what an error leads to ------------------------------------------------------------------------------------
 
     def _after_error(self, error: ApiError, url: str) -> PageRequest:
-        """Return another way to ask for what could not be had, if there is one that is no mere repetition.
+        """Return another way to ask for what was refused or failed, if there is one that is not a mere repetition.
 
         Raises:
             ApiError: there is none.

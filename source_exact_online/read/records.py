@@ -13,7 +13,8 @@ from airbyte_cdk.models import AirbyteMessage, AirbyteRecordMessage, Type
 
 from source_exact_online.api import exact_time
 from source_exact_online.api.exact_time import WallClock
-from source_exact_online.api.page import Repair, Row, shown
+from source_exact_online.api.page import Repair, Row
+from source_exact_online.api.repair import fit, shown
 from source_exact_online.catalog.column_types import ColumnType, column_type
 
 logger = logging.getLogger("airbyte.exact_online")
@@ -48,10 +49,11 @@ class RecordFormat:
             for row in rows:
                 value = getattr(row, name)
                 if type(value) is str:
-                    try:
-                        setattr(row, name, int(value))
-                    except ValueError:
+                    number, is_odd = fit(value, int)
+                    if is_odd:
                         repairs.append(self._drop(row, name, value))
+                    else:
+                        setattr(row, name, number)
         return repairs
 
     def write_dates(self, rows: Sequence[Row], now_ms: float) -> list[Repair]:

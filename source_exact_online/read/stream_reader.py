@@ -109,6 +109,7 @@ class StreamReader:
     counts_as_readable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        """Take what follows from the attributes, and the position of now."""
         self.name = self.definition.name
         self.required = self.definition.always_read
         self.owns_all = self.definition.rows is Rows.ALL

@@ -66,8 +66,10 @@ def choose_divisions(
     accessible = accessible_divisions(client, configured, known, user)
     if not configured:
         found = [one for code, one in sorted(accessible.divisions.items()) if code not in config.exclude_divisions]
-        gone = [code for code in known if code not in accessible.divisions and code not in config.exclude_divisions]
-        return ChosenDivisions(accessible, found, gone=gone)
+        unlisted = [code for code in known if code not in accessible.divisions and code not in config.exclude_divisions]
+        if accessible.complete:
+            return ChosenDivisions(accessible, found, gone=unlisted)
+        return ChosenDivisions(accessible, [*found, *map(Division, unlisted)])
     wanted = {code: accessible.divisions.get(code) for code in configured}
     if not accessible.complete:
         wanted = {code: division or Division(code) for code, division in wanted.items()}
