@@ -88,7 +88,8 @@ class Business:
     """Makes changes and knows the truth.
 
     Two things a destination cannot know, whoever reads: in a list without row versions, a change that left ``Modified``
-    alone, and a deletion that nothing logs. There the old row is as good as the new one until the row changes visibly.
+    alone (or absent), and a deletion that nothing logs. There the old row is as good as the new one until the row
+    changes visibly.
     """
 
     def __init__(self, sandbox: DirectSandbox) -> None:
@@ -234,7 +235,7 @@ class Business:
             new = after.get(key)
             if new is None or new == old:
                 continue
-            if new["Modified"] != old["Modified"] or new["Modified"] is None:
+            if new["Modified"] != old["Modified"]:
                 self._forget(kind.stream, key)
             elif not kind.feed:
                 self._old[kind.stream, key].append(old)

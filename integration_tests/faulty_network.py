@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -100,6 +101,19 @@ class Disturbance:
         return self.kinds[name]
 
 
+class Dripping(io.BytesIO):
+    """A body that comes byte by byte; `wait` lets time pass before each."""
+
+    def __init__(self, body: bytes, wait: Callable[[], None]) -> None:
+        super().__init__(body)
+        self._wait = wait
+
+    def read1(self, _: int | None = -1, /) -> bytes:
+        """Give the next byte."""
+        self._wait()
+        return super().read1(1)
+
+
 class FaultyNetwork(BaseAdapter):
     """Takes requests to the sandbox and brings its answers back, or what is left of them."""
 
@@ -135,8 +149,9 @@ class FaultyNetwork(BaseAdapter):
             reply = fault(reply)
         length = reply.headers.pop("Content-Length", str(len(reply.body)))
         body = reply.body[: len(reply.body) // 2] if answer.cut == "truncated" else reply.body
+        wait = partial(self.sandbox.clock.advance, answer.drip)
         raw = HTTPResponse(
-            io.BytesIO(body),
+            Dripping(body, wait) if answer.drip else io.BytesIO(body),
             {**reply.headers, "Content-Length": length},
             reply.status,
             preload_content=False,

@@ -20,6 +20,7 @@ import pytest
 import yaml
 from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
 from airbyte_cdk.test import entrypoint_wrapper
+from vcr.stubs import VCRHTTPResponse
 
 from integration_tests.connector import Config, configured_catalog
 from integration_tests.protocol import latest_config, parse_line
@@ -79,6 +80,18 @@ def vcr_config() -> dict[str, Any]:
         "decode_compressed_response": True,
         "match_on": ["method", "scheme", "host", "port", "path", "query"],
     }
+
+
+@pytest.fixture(autouse=True)
+def replayed_bodies_take_what_real_ones_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    """vcrpy hands all arguments of `read1` on to a BytesIO, which takes no `decode_content` as urllib3's bodies do."""
+
+    def read1(self: VCRHTTPResponse, amount: int, *, decode_content: bool) -> bytes:
+        assert decode_content
+        found: bytes = self._content.read1(amount)
+        return found
+
+    monkeypatch.setattr(VCRHTTPResponse, "read1", read1)
 
 
 @pytest.fixture

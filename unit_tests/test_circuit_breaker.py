@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from airbyte_cdk.models import FailureType
 
-from source_exact_online.api.circuit_breaker import ALLOWED, CircuitBreaker
+from source_exact_online.api.circuit_breaker import ALLOWED, CircuitBreaker, RefusalCache
 from source_exact_online.api.client import ExactClient
-from source_exact_online.api.errors import ApiError, RequestContext
+from source_exact_online.api.errors import ApiError, ErrorResolution, RequestContext, resolution_for
 from source_exact_online.api.page import Page, PageDecoder, RowShape
+from source_exact_online.api.rate_limits import LimitsUnknown
 from source_exact_online.api.request import MAX_ATTEMPTS, PageRequest, RetryAfter, fetch
 from unit_tests.exact_fakes import (
     BASE_URL,
@@ -101,6 +102,22 @@ class TestRefusals:
         with pytest.raises(ApiError):
             PageRequest(client, url, CONTEXT, DECODER).attempt()
         assert len(api.asked(self.LOOK_UP)) == 1
+
+    def test_until_a_division_has_answered_its_endpoints_are_tried_one_at_a_time(self, clock: FakeClock) -> None:
+        """A closed division costs one refused call, however many endpoints are wanted of it at that moment."""
+        cache, other = RefusalCache(clock), RequestContext("cost_units", None, 456)
+        assert cache.acquire("a", CONTEXT) is None
+        assert isinstance(cache.acquire("b", CONTEXT), LimitsUnknown)
+        assert cache.acquire("b", other) is None
+        closed = resolution_for(403, {"Reason": "LicenseExpired"}, b"", CONTEXT)
+
+        cache.release("a", CONTEXT, 403, closed)
+        cache.release("b", other, 200, None)
+
+        refused = cache.acquire("b", CONTEXT)
+        assert isinstance(refused, ErrorResolution)
+        assert refused.kind is closed.kind
+        assert [cache.acquire(endpoint, other) for endpoint in "cd"] == [None, None]
 
     def test_once_it_has_answered_they_all_ask(self, api: ScriptedApi, client: ExactClient) -> None:
         url = client.url(self.LOOK_UP, 123)

@@ -55,7 +55,8 @@ class RefusalCache:
     """Endpoints and divisions that Exact has closed to this login, for as long as the run lasts. Thread-safe.
 
     Several partitions may use one endpoint of a division (`sync_timestamp`). Until it has answered well once they ask
-    one at a time, so that an endpoint that is forbidden costs one refused call and not one for each of them.
+    one at a time, so that an endpoint that is forbidden costs one refused call and not one for each of them. So do all
+    endpoints of a division until one of them has answered well, as the division itself may be closed.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -63,7 +64,7 @@ class RefusalCache:
         self._lock = threading.Lock()
         self._breaker = CircuitBreaker(clock)
         self._resolutions: dict[tuple[str | None, int | None], ErrorResolution] = {}
-        self._proven: set[tuple[str, int | None]] = set()
+        self._proven: set[tuple[str | None, int | None]] = set()
         self._asking: set[tuple[str, int | None]] = set()
 
     def acquire(self, endpoint: str, context: RequestContext) -> ErrorResolution | LimitsUnknown | None:
@@ -79,7 +80,8 @@ class RefusalCache:
             if self._breaker.is_open(place):
                 return resolution_of(ErrorKind.ERROR_LIMIT_NEAR, "too many refused calls within an hour", context)
             if place not in self._proven:
-                if place in self._asking:
+                alone = (None, context.division) not in self._proven
+                if place in self._asking or (alone and any(other == context.division for _, other in self._asking)):
                     return LimitsUnknown()
                 self._asking.add(place)
             return None
@@ -97,7 +99,7 @@ class RefusalCache:
         with self._lock:
             self._asking.discard(place)
             if status == _OK:
-                self._proven.add(place)
+                self._proven |= {place, (None, context.division)}
             if resolution is None or resolution.kind is ErrorKind.REFUSED_ON_THE_WAY:  # that did not reach Exact
                 return
             self._breaker.record(place, status)
