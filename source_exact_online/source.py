@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any, cast
 
 from airbyte_cdk.models import (
@@ -98,7 +100,7 @@ class SourceExactOnline(AbstractSource):
             Whether all is well, and otherwise what is missing, in words for a person.
         """
         parsed = parse_config(config, self._clock.now())
-        client = self._client(parsed, config)
+        client = self._client(replace(parsed, maintenance_wait=timedelta()), config)  # a person waits for the result
         divisions = choose_divisions(client, parsed)
         self._remember_user(client)
         problems = [divisions.why_missing(code) for code in divisions.missing]
