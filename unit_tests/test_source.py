@@ -81,7 +81,7 @@ class TestCheck:
         assert check(clock).status is Status.SUCCEEDED
         assert len(api.sent) <= 15
 
-    def test_whoever_waits_for_it_is_told_of_an_outage_within_a_minute(self, api: ScriptedApi, clock: FakeClock) -> None:
+    def test_it_tells_of_an_outage_within_a_minute(self, api: ScriptedApi, clock: FakeClock) -> None:
         """A sync waits for a site that is down; a person who checks does not."""
         api.always("current/Me", refusal(503))
         began = clock.monotonic()
