@@ -285,13 +285,29 @@ class TestCutShort:
         assert run.statuses == {"journals": "INCOMPLETE"}
         assert run.error is not None
 
-    def test_a_link_to_another_host_cuts_the_stream_short(self, api: ScriptedApi, clock: FakeClock) -> None:
-        body = json.dumps({"d": {"results": [row("a")], "__next": "https://evil.example/x"}}).encode()
-        api.on(JOURNALS, Answer(body=body))
+    @pytest.mark.parametrize(
+        "link",
+        [
+            "https://evil.example/x",
+            "//evil.example/x",
+            "\\\\evil.example\\x",
+            "http://start.exactonline.nl/api/v1/123/financial/Journals",
+            "https://start.exactonline.nl:444/api/v1/123/financial/Journals",
+            "\0https://start.exactonline.nl/api/v1/123/financial/Journals",
+            "javascript:alert(1)",
+            "data:application/json,{}",
+            "file:///etc/passwd",
+            "ftp://start.exactonline.nl/x",
+        ],
+    )
+    def test_a_link_to_elsewhere_cuts_the_stream_short(self, api: ScriptedApi, clock: FakeClock, link: str) -> None:
+        body = json.dumps({"d": {"results": [row("a")], "__next": link}}).encode()
+        api.on(JOURNALS, *[Answer(body=body)] * 6)
 
         run = read(clock, configured("journals"))
 
-        assert run.keys("journals") == ["a"]
+        assert {one.url.partition("/api")[0] for one in api.sent} == {BASE_URL}
+        assert set(run.keys("journals")) <= {"a"}
         assert run.statuses == {"journals": "INCOMPLETE"}
         assert run.error is not None
         assert run.error.failure_type is not FailureType.config_error

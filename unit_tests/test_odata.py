@@ -84,6 +84,10 @@ class TestOrigin:
             "https://start.exactonline.nl:port/api",
             "https://[start.exactonline.nl/api",
             "javascript:alert(1)",
+            "file:///etc/passwd",
+            f"\0{BASE}/api",
+            f"\x1f{BASE}/api",
+            f"{BASE}\x7f/api",
         ],
     )
     def test_anything_else_is_foreign(self, url: str) -> None:

@@ -243,6 +243,12 @@ class TestLists:
             f"{BASE_URL}/api/v1/123/financial/GLAccounts",
             "https://evil.example/api/v1/123/financial/Journals",
             "https://start.exactonline.nl@evil.example/api/v1/123/financial/Journals",
+            "https://[start.exactonline.nl/api/v1/123/financial/Journals",
+            f"\0{BASE_URL}/api/v1/123/financial/Journals",
+            "file:///api/v1/123/financial/Journals",
+            "javascript:alert(1)//api/v1/123/financial/Journals",
+            "/api/v1/123/financial/Journals",
+            "",
         ],
     )
     def test_a_link_to_elsewhere_in_a_state_is_not_followed(

@@ -127,11 +127,12 @@ class Query:
 
     def goes_on_at(self, url: str) -> bool:
         """Return whether a link from an earlier run leads to a page of this listing, with all columns wanted now."""
+        if not odata.same_origin(self._client.base_url, url):
+            return False  # it may be no address at all
         first_page = self.first_page()
         here, there = urlsplit(first_page).path.lower(), urlsplit(url).path.lower()
         return (
-            odata.same_origin(self._client.base_url, url)
-            and f"/{self._division}/" in there
+            f"/{self._division}/" in there
             and there.rpartition("/")[2] == here.rpartition("/")[2]
             and set(odata.selected(url)) >= set(odata.selected(first_page))
         )
