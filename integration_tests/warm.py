@@ -145,6 +145,7 @@ def _poll(pid: int) -> int | None:
 
 
 def _serve() -> None:
+    import source_exact_online.entrypoint
     import source_exact_online.run  # noqa: F401
 
     for line in sys.stdin:

@@ -16,7 +16,6 @@ from collections.abc import Iterable
 from types import FrameType, TracebackType
 
 import orjson
-from airbyte_cdk.models import Status
 
 _HELD_BACK = 1 << 16
 """Bytes of text after which it goes out even if nobody asks for it."""
@@ -117,7 +116,7 @@ class MessageBuffer:
                 self.write(message + "\n")
                 self.flush()
                 if message.startswith(_STATUS):
-                    code = 0 if orjson.loads(message)["connectionStatus"]["status"] == Status.SUCCEEDED.value else 1
+                    code = 0 if orjson.loads(message)["connectionStatus"]["status"] == "SUCCEEDED" else 1
             if self.ending is not None:  # some code that is not ours has swallowed the end
                 raise SystemExit(self.ending)
         return code
