@@ -17,7 +17,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from jsonschema import Draft7Validator
 from jsonschema.exceptions import best_match
 
-from source_exact_online.sites import SITES, trusted_base_url
+from source_exact_online.sites import SITES, check_ca_bundle, trusted_base_url
 
 TOKEN_FILE_VARIABLE = "EXACT_ONLINE_TOKEN_FILE"
 
@@ -96,7 +96,7 @@ def parse_config(raw: Mapping[str, Any], now: datetime, environment: Mapping[str
     Args:
         raw: what Airbyte passes in.
         now: current time, aware UTC.
-        environment: may name the token file.
+        environment: may name the token file and a bundle of certificates.
 
     Raises:
         AirbyteTracedException: a value makes no sense; the message names the field.
@@ -115,7 +115,7 @@ def parse_config(raw: Mapping[str, Any], now: datetime, environment: Mapping[str
     if divisions and not set(divisions) - excluded:
         raise config_error("exclude_divisions names every division in divisions: nothing is left to read.")
     return Config(
-        base_url=_base_url(raw.get("base_url"), site),
+        base_url=_base_url(raw.get("base_url"), site, environment),
         site=site,
         client_id=credentials["client_id"],
         client_secret=credentials["client_secret"],
@@ -164,9 +164,11 @@ def _token_file(text: str | None) -> Path | None:
         raise config_error(f"credentials.token_file (or {TOKEN_FILE_VARIABLE}) is no path: {text!a}.") from None
 
 
-def _base_url(configured: str | None, site: str) -> str:
+def _base_url(configured: str | None, site: str, environment: Mapping[str, str]) -> str:
     try:
-        return trusted_base_url(configured, site)
+        base_url = trusted_base_url(configured, site)
+        check_ca_bundle(base_url, environment)
+        return base_url
     except ValueError as error:
         raise config_error(str(error)) from None
 

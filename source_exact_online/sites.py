@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
 SITES = ("nl", "be", "de", "fr", "es", "co.uk", "com")
 """Country sites. App registration, login and API of an account all belong to one of them."""
+
+_CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""Environment variables that requests looks into, in its order."""
 
 _AMBIGUOUS = re.compile(r"[\\@?#%\s\x00-\x20\x7f]")
 
@@ -45,6 +51,26 @@ def trusted_base_url(configured: str | None, site: str) -> str:
     if sandbox is None:
         raise ValueError(f"base_url must be {official} or a loopback address: a token never goes anywhere else.")
     return sandbox
+
+
+def check_ca_bundle(base_url: str, environment: Mapping[str, str]) -> None:
+    """Try the certificates that the environment names in place of the usual ones, as requests takes them from there.
+
+    Args:
+        base_url: of the API.
+        environment: environment variables of the process.
+
+    Raises:
+        ValueError: they cannot be used; without this, each call would fail with some other error.
+    """
+    name = next((name for name in _CA_BUNDLES if environment.get(name)), None)
+    if name is None or not base_url.startswith("https:") or Path(environment[name]).is_dir():
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(environment[name])
+    except (OSError, ValueError) as error:
+        reason = "no certificate in PEM form is in it" if isinstance(error, ssl.SSLError) else error
+        raise ValueError(f"{name} names {environment[name]}, which cannot be used: {reason}.") from error
 
 
 def origin(url: str) -> tuple[str, str, int | None]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any, cast
 
 from airbyte_cdk.models import (
@@ -19,7 +21,7 @@ from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.api.client import ExactClient
-from source_exact_online.api.divisions import CurrentUser, closed, current_user
+from source_exact_online.api.divisions import closed, current_user
 from source_exact_online.api.errors import LoginUnusableError
 from source_exact_online.auth.authenticator import ExactAuthenticator
 from source_exact_online.catalog.definitions import catalog
@@ -98,8 +100,9 @@ class SourceExactOnline(AbstractSource):
             Whether all is well, and otherwise what is missing, in words for a person.
         """
         parsed = parse_config(config, self._clock.now())
-        client = self._client(parsed, config)
-        divisions = choose_divisions(client, parsed, user=self._user(client))
+        client = self._client(replace(parsed, maintenance_wait=timedelta()), config)  # a person waits for the result
+        divisions = choose_divisions(client, parsed)
+        self._remember_user(client)
         problems = [divisions.why_missing(code) for code in divisions.missing]
         probed = (closed(client, division.code) for division in divisions.chosen[:PROBED_DIVISIONS])
         problems.extend(problem for problem in probed if problem is not None)
@@ -153,7 +156,8 @@ class SourceExactOnline(AbstractSource):
         streams = chosen_streams(catalog)
         states = load_states(state, [stream.stream.name for stream in streams], now)
         client = self._client(parsed, config)
-        divisions = choose_divisions(client, parsed, known_divisions(states.values()), self._user(client))
+        divisions = choose_divisions(client, parsed, known_divisions(states.values()))
+        self._remember_user(client)
         for warning in divisions.warnings:
             logger.warning(warning)
         if not divisions.chosen:
@@ -203,19 +207,18 @@ class SourceExactOnline(AbstractSource):
             longest_outage=settings.maintenance_wait.total_seconds(),
         )
 
-    def _user(self, client: ExactClient) -> CurrentUser | None:
-        """Return the user of the login, if the token file does not name one yet; the call is not counted."""
+    def _remember_user(self, client: ExactClient) -> None:
+        """Let the token file name the user whose login it holds: once a login, by a call that is not counted."""
         if self._authenticator is None or not self._authenticator.wants_user:
-            return None
+            return
         try:
             user = current_user(client)
         except LoginUnusableError:
             raise
         except AirbyteTracedException:
-            return None  # the name only serves the words of an error that may never come
+            return  # the name only serves the words of an error that may never come
         if user.user_id and user.full_name:
             self._authenticator.remember_user(user.user_id, user.full_name)
-        return user
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
@@ -296,6 +297,23 @@ class TestValuesThatMadeItCrash:
     )
     def test_an_address_that_can_be_read_in_two_ways_is_refused(self, url: str) -> None:
         assert "base_url" in refused(base_url=url)
+
+    @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+    @pytest.mark.parametrize("content", [None, b"", b"no certificate", b"-----BEGIN CERTIFICATE-----\nAAAA\n"])
+    def test_a_ca_bundle_that_cannot_be_used_is_named(
+        self, variable: str, content: bytes | None, tmp_path: Path
+    ) -> None:
+        bundle = tmp_path / "company.pem"
+        if content is not None:
+            bundle.write_bytes(content)
+        with pytest.raises(AirbyteTracedException, match=rf"{variable} .*company\.pem") as raised:
+            parse({variable: str(bundle)})
+        assert raised.value.failure_type is FailureType.config_error
+        assert parse({variable: str(bundle)}, base_url="http://127.0.0.1:8123").base_url, "no certificate is asked for"
+
+    def test_a_ca_bundle_of_certificates_is_taken(self, tmp_path: Path) -> None:
+        for bundle in (requests.certs.where(), str(tmp_path), ""):
+            assert parse({"REQUESTS_CA_BUNDLE": bundle}).base_url == OFFICIAL
 
     def test_the_login_button_takes_only_sites_of_exact(self) -> None:
         flow = SourceExactOnline().spec(None).advanced_auth.oauth_config_specification  # type: ignore[arg-type, union-attr]

@@ -289,12 +289,6 @@ class TestLogin:
         assert [current_user(client) for _ in range(2)] == [CurrentUser(7, "guid", "Ada"), CurrentUser(8, "", "")]
         assert api.sent[0].select == ["CurrentDivision", "UserID", "FullName"]
 
-    def test_a_user_who_is_known_is_not_asked_for_again(self, api: ScriptedApi, client: ExactClient) -> None:
-        api.on(ALL, listed(7, 8), division=8)
-
-        assert accessible_divisions(client, user=CurrentUser(8)).url_division == 8
-        assert paths(api) == [(8, ALL)]
-
     def test_a_configured_division_whose_licence_has_expired_does_not_hide_the_others(
         self, api: ScriptedApi, client: ExactClient
     ) -> None:

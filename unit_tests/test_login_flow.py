@@ -659,6 +659,13 @@ def test_terminal_gets_no_control_characters(
     assert capsys.readouterr().out == "Bakkerij ]0;PWN[2J1mDe Korenaar\n\tline\nWhich [2J? "
 
 
+def test_a_ca_bundle_that_cannot_be_used_is_named_before_anything_is_asked(tmp_path: Path) -> None:
+    run, person = Run(tmp_path), Person()
+    run.environment["REQUESTS_CA_BUNDLE"] = str(tmp_path / "company.pem")
+    assert run(person, Endpoint()) == 1
+    assert "company.pem" in person.text
+
+
 def test_client_secret_is_no_option_as_others_see_a_command_line() -> None:
     parser = argparse.ArgumentParser()
     login.add_arguments(parser)

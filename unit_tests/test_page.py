@@ -13,6 +13,7 @@ from airbyte_cdk.utils.airbyte_secrets_utils import update_secrets
 from hypothesis import given
 from hypothesis import strategies as st
 
+from source_exact_online.api.odata import LONGEST_LINK
 from source_exact_online.api.page import Page, PageDecoder, Repair, RowShape, following
 from source_exact_online.api.repair import DamagedPageError, NotAPageError, words_in
 
@@ -251,6 +252,15 @@ class TestLinks:
         with pytest.raises(DamagedPageError, match="link to the next page"):
             decoded(listing(journal("a"), more=f',"__next":{link}'))
 
+    @pytest.mark.parametrize("odd", [(), (ODD,)], ids=["strict", "forgiving"])
+    def test_a_link_that_is_longer_than_any_url_is_damage(self, odd: tuple[str, ...]) -> None:
+        """It would be refused, and stand in the state until then."""
+        longest = f"{URL}&$skiptoken=" + "a" * (LONGEST_LINK - len(URL) - len("&$skiptoken="))
+        assert decoded(listing(*odd, more=f',"__next":"{longest}"')).next_url == longest
+        for link in (f"{longest}a", "a" * 5_000_000):
+            with pytest.raises(DamagedPageError, match=r"link to the next page has \d+ characters"):
+                decoded(listing(*odd, more=f',"__next":"{link}"'))
+
 
 TEXT: Any = str
 NUMBER: Any = int | float
@@ -360,6 +370,13 @@ def test_a_repair_shows_what_was_sent_on_one_short_line() -> None:
     assert repairs[0] == Repair("Rate", "a", r"'n/a\nb'")
     assert len(repairs[1].value) <= 60
     assert repairs[2] == Repair("Code", "c", ""), "damaged text is not shown: what is left of it arrives"
+
+
+def test_a_repair_shows_no_secret_cut_or_whole() -> None:
+    secret = "tok3n" * 100
+    update_secrets([secret])
+    sent = ",".join(f'{{"ID":"{key}","Rate":{json.dumps(text + secret)}}}' for key, text in enumerate(["", "echo "]))
+    assert [repair.value for repair in decoded(listing(sent)).repairs] == ["'****'", "'echo ****'"]
 
 
 def test_a_key_of_several_columns_is_named_whole() -> None:

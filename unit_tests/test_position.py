@@ -164,7 +164,9 @@ DAMAGED_LISTINGS: list[dict[str, Any]] = [
     {"sync_mode": 7},
     {"sync_mode": ["incremental"]},
     {"next_url": 7},
+    {"next_url": "https://start.exactonline.nl/api/v1/1/crm/Accounts?$skiptoken=" + "a" * 20_000},
     {"pages": None},
+    {"pages": 10**19},
     {"pages": "7"},
     {"pages": -1},
     {"pages": True},
@@ -173,7 +175,7 @@ DAMAGED_LISTINGS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("damaged", DAMAGED_LISTINGS, ids=json.dumps)
+@pytest.mark.parametrize("damaged", DAMAGED_LISTINGS, ids=lambda damaged: json.dumps(damaged)[:60])
 def test_a_position_with_a_damaged_listing_is_refused(damaged: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"."):
         Position.from_json({**DOCUMENT, "in_progress": {**DOCUMENT["in_progress"], **damaged}})

@@ -39,6 +39,26 @@ def test_no_file_names_a_path_of_one_machine() -> None:
     assert found == []
 
 
+def test_files_that_hold_secrets_are_ignored_by_git_and_by_the_image() -> None:
+    if not (ROOT / ".git").exists() or shutil.which("git") is None:
+        pytest.skip("without git and a clone nothing can be ignored")
+    names = [
+        "config.json",
+        "tokens.json",
+        "tokens.json.lock",
+        "tokens.json.new",
+        "tokens.json.pending",
+        "secrets/config.json",
+        ".tmp/config.json",
+    ]
+    ignored = subprocess.run(["git", "check-ignore", *names], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert ignored.stdout.splitlines() == names
+    image = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert "*" in image, "what is not allowed stays out"
+    assert not [line for line in image if line.startswith("!") and ("json" in line or "secrets" in line)]
+
+
 @pytest.mark.parametrize("lock_file", LOCK_FILES, ids=lambda file: file.name)
 def test_lock_files_pin_each_package_with_hashes_and_name_no_index(lock_file: Path) -> None:
     text = lock_file.read_text(encoding="utf-8")

@@ -7,6 +7,7 @@ import logging
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import orjson
 import pytest
 from airbyte_cdk.models import AirbyteMessageSerializer, AirbyteStateMessage, AirbyteStateMessageSerializer, FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -55,6 +56,44 @@ def test_its_keys_are_the_documented_ones() -> None:
             "divisions": {"123": {"row_version": "5"}},
         },
     }
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        {"cursor": "x" * 100_000},
+        {"last_read_at": "x" * 100_000},
+        {"row_version": "9" * 100_000},
+        {"move_date": ["x" * 100_000]},
+        {"in_progress": "x" * 100_000},
+        "x" * 100_000,
+    ],
+    ids=lambda damaged: json.dumps(damaged)[:20],
+)
+def test_a_damaged_value_of_any_length_is_one_short_line(damaged: Any, caplog: pytest.LogCaptureFixture) -> None:
+    document = {"version": VERSION, "divisions": {"1" * 5000: damaged}}
+
+    state = load_states([state_message("accounts", document)], ["accounts"], START)["accounts"]
+
+    assert (state.positions, known_divisions([state])) == ({}, ())
+    assert [len(line) < 400 for line in caplog.messages] == [True]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"divisions": {"half \ud83d": {"row_version": "5"}}},
+        {"divisions": {"1": {"row_version": "5", "move_date": "half \ud83d"}}},
+        {"columns": ["half \ud83d"], "divisions": {}},
+    ],
+    ids=["division", "text", "columns"],
+)
+def test_what_no_message_can_bear_is_not_kept(document: dict[str, Any]) -> None:
+    """The run would end at its first STATE message."""
+    state = load_states([state_message("accounts", {"version": VERSION, **document})], ["accounts"], START)["accounts"]
+
+    assert (state.positions, state.columns) == ({}, None)
+    assert orjson.dumps(AirbyteMessageSerializer.dump(state.message()))
 
 
 @pytest.mark.parametrize("columns", [None, "ID", [7], {}], ids=json.dumps)

@@ -88,10 +88,7 @@ def current_user(client: ExactClient) -> CurrentUser:
 
 
 def accessible_divisions(
-    client: ExactClient,
-    configured: tuple[int, ...] = (),
-    known: tuple[int, ...] = (),
-    user: CurrentUser | None = None,
+    client: ExactClient, configured: tuple[int, ...] = (), known: tuple[int, ...] = ()
 ) -> AccessibleDivisions:
     """Ask Exact which divisions the login may read.
 
@@ -103,14 +100,13 @@ def accessible_divisions(
         configured: divisions named in the configuration. The first stands in the URL; if Exact refuses it there, the
             user's current division does.
         known: divisions that an earlier run has read; they stand in where Exact's list is not available at the moment.
-        user: the current user, if that has been asked for already.
 
     Raises:
         AirbyteTracedException: login or licence do not work at all, or it is not known what to read.
     """
     refusals: list[str] = []
     is_closed = True
-    for url_division, is_spare in _url_divisions(client, configured, known, user):
+    for url_division, is_spare in _url_divisions(client, configured, known):
         if is_spare and not is_closed:
             break
         is_closed = False
@@ -135,7 +131,7 @@ def accessible_divisions(
 
 
 def _url_divisions(
-    client: ExactClient, configured: tuple[int, ...], known: tuple[int, ...], user: CurrentUser | None
+    client: ExactClient, configured: tuple[int, ...], known: tuple[int, ...]
 ) -> Iterator[tuple[int, bool]]:
     """Yield divisions to put into the URL of a listing of all, and whether they are for the case of closed ones.
 
@@ -144,7 +140,7 @@ def _url_divisions(
     tried = dict.fromkeys(configured[:1])
     yield from ((code, False) for code in configured[:1])
     try:
-        current = (user or current_user(client)).division
+        current = current_user(client).division
     except AirbyteTracedException:
         if not configured:
             raise

@@ -20,6 +20,8 @@ from urllib.parse import urljoin
 
 import msgspec
 
+from source_exact_online.api.errors import shortened
+from source_exact_online.api.odata import LONGEST_LINK
 from source_exact_online.api.repair import ODD_TEXT, DamagedPageError, fit, lenient_json, shown, words_in
 
 METADATA = "__metadata"
@@ -260,9 +262,11 @@ def following(url: str, link: str) -> str:
         link: as it stands there.
 
     Raises:
-        DamagedPageError: it leads nowhere.
+        DamagedPageError: it leads nowhere, or is too long to be asked for and kept in a state.
     """
+    if len(link) > LONGEST_LINK:
+        raise DamagedPageError(f"the link to the next page has {len(link)} characters")
     try:
         return urljoin(url, re.sub(r"^(\.\./)+api/", "/api/", link))
     except ValueError as error:
-        raise DamagedPageError(f"the link to the next page is no URL ({error})") from error
+        raise DamagedPageError(f"the link to the next page is no URL ({shortened(str(error))})") from error

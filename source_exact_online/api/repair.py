@@ -9,6 +9,8 @@ from math import isfinite
 from types import UnionType
 from typing import Any
 
+from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
+
 from source_exact_online.api.errors import shortened
 
 
@@ -120,8 +122,8 @@ def _clean_all(value: object) -> tuple[Any, bool]:
 
 
 def shown(value: object) -> str:
-    """Return a value as a log line may show it: on one line, and short."""
-    return repr(value)[:60]
+    """Return a value as a log line may show it: on one line, without secrets, and then cut."""
+    return filter_secrets(repr(value))[:60]
 
 
 _ERROR_VALUE = re.compile(

@@ -16,7 +16,7 @@ from source_exact_online.login.config_file import LoginRequest
 from source_exact_online.login.flow import DivisionLister, LoginFlow
 from source_exact_online.login.redirect import LoginError
 from source_exact_online.login.terminal import Console, Terminal
-from source_exact_online.sites import SITES, trusted_base_url
+from source_exact_online.sites import SITES, check_ca_bundle, trusted_base_url
 
 SECRET_VARIABLE = "EXACT_ONLINE_CLIENT_SECRET"
 
@@ -60,7 +60,7 @@ def run(
         clock: time source; None = the real time.
         endpoint: token endpoint; None = the site's.
         list_divisions: see `DivisionLister`; None = ask the API.
-        environment: may hold the client secret.
+        environment: may hold the client secret, and name a bundle of certificates.
 
     Returns:
         The exit code.
@@ -89,6 +89,7 @@ def run(
 def _request(args: argparse.Namespace, terminal: Terminal, environment: Mapping[str, str]) -> LoginRequest:
     try:
         base_url = trusted_base_url(args.base_url, args.site)
+        check_ca_bundle(base_url, environment)
     except ValueError as error:
         raise LoginError(str(error)) from None
     secret = environment.get(SECRET_VARIABLE) or terminal.secret("Client secret of the app:")

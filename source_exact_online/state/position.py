@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from source_exact_online.api import exact_time
+from source_exact_online.api import exact_time, odata
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -146,14 +146,14 @@ def _listing(document: object) -> InProgressListing | None:
         return None
     fields = _mapping(document)
     started_at, pages, mode = _instant(fields.get("started_at")), fields.get("pages"), fields.get("sync_mode")
-    if started_at is None or isinstance(pages, bool) or not isinstance(pages, int) or pages < 0:
+    if started_at is None or isinstance(pages, bool) or not isinstance(pages, int) or not 0 <= pages < 2**63:
         raise ValueError("'in_progress' is damaged")
     if not isinstance(mode, str) or mode not in MODES:
         raise ValueError("'sync_mode' is neither full_refresh nor incremental")
     return InProgressListing(
         started_at=started_at,
         full_refresh=MODES[mode],
-        next_url=_text_or_none(fields.get("next_url"), "next_url"),
+        next_url=_link(fields.get("next_url")),
         pages=pages,
         highest_modified=_wall(fields.get("highest_modified")),
         highest_row_version=_row_version(fields.get("highest_row_version")),
@@ -183,7 +183,16 @@ def _without_none(document: dict[str, Any]) -> dict[str, Any]:
 def _text_or_none(value: object, name: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise ValueError(f"{name!r} is not text")
+    if value is not None:
+        value.encode()  # half a surrogate pair is a ValueError, and no message could bear it
     return value
+
+
+def _link(value: object) -> str | None:
+    link = _text_or_none(value, "next_url")
+    if link is not None and len(link) > odata.LONGEST_LINK:
+        raise ValueError(f"'next_url' has {len(link)} characters")
+    return link
 
 
 def _wall_text(wall_ms: int | None) -> str | None:

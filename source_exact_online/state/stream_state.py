@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -28,6 +29,9 @@ logger = logging.getLogger("airbyte.exact_online")
 
 _TOLERANCE = timedelta(days=1)
 """How far ahead of this machine's clock a position may be: clocks differ."""
+
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
+"""Text that no message can bear."""
 
 VERSION = 1
 """Version of the state's form."""
@@ -81,7 +85,7 @@ class StreamState:
             logger.warning("The state of stream %s was not written by this connector; reading from the start.", stream)
             return state
         columns = document.get("columns")
-        if isinstance(columns, list) and all(isinstance(name, str) for name in columns):
+        if isinstance(columns, list) and all(isinstance(name, str) and not _HALF_PAIR.search(name) for name in columns):
             state.columns = tuple(columns)
         for division, position in divisions.items():
             loaded = _load_position(stream, division, position, now, clock)
@@ -113,6 +117,8 @@ class StreamState:
 
 def _load_position(stream: str, division: str, document: object, now: datetime, clock: WallClock) -> Position | None:
     try:
+        if _HALF_PAIR.search(division):
+            raise ValueError("the division's name is no text")
         position = Position.from_json(document)
         if transitions.is_from_the_future(position, now + _TOLERANCE, clock):
             raise ValueError("it is from the future")
@@ -121,8 +127,8 @@ def _load_position(stream: str, division: str, document: object, now: datetime, 
         logger.warning(
             "The state of stream %s in division %s is damaged (%s); reading it from the start.",
             stream,
-            str(division)[:20],
-            error,
+            ascii(division[:20])[1:-1],
+            str(error)[:200],
         )
         return None
 

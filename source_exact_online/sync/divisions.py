@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from source_exact_online.api.client import ExactClient
-from source_exact_online.api.divisions import AccessibleDivisions, CurrentUser, Division, accessible_divisions
+from source_exact_online.api.divisions import AccessibleDivisions, Division, accessible_divisions
 from source_exact_online.config import Config
 
 _SHOWN = 20
@@ -48,22 +48,19 @@ class ChosenDivisions:
         )
 
 
-def choose_divisions(
-    client: ExactClient, config: Config, known: tuple[int, ...] = (), user: CurrentUser | None = None
-) -> ChosenDivisions:
+def choose_divisions(client: ExactClient, config: Config, known: tuple[int, ...] = ()) -> ChosenDivisions:
     """Ask Exact for the divisions of the login, and choose those to read.
 
     Args:
         client: the API.
         config: of the user.
         known: divisions that earlier runs have read.
-        user: the current user, if that has been asked for already.
 
     Raises:
         AirbyteTracedException: login or licence do not work at all, or it is not known what to read.
     """
     configured = tuple(code for code in config.divisions if code not in config.exclude_divisions)
-    accessible = accessible_divisions(client, configured, known, user)
+    accessible = accessible_divisions(client, configured, known)
     if not configured:
         found = [one for code, one in sorted(accessible.divisions.items()) if code not in config.exclude_divisions]
         unlisted = [code for code in known if code not in accessible.divisions and code not in config.exclude_divisions]
