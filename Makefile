@@ -24,8 +24,10 @@ BUILD_FLAGS ?=
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
 WAREHOUSES_ARGS ?=
+FUZZ_ARGS ?=
+FUZZ_SECONDS ?= 60
 
-SOURCES := source_exact_online sandbox/exact_online_sandbox tools demo unit_tests integration_tests setup.py sandbox/setup.py
+SOURCES := source_exact_online sandbox/exact_online_sandbox tools demo fuzz unit_tests integration_tests setup.py sandbox/setup.py
 SOURCES := $(wildcard $(SOURCES))
 BIN := .venv/bin
 
@@ -69,6 +71,15 @@ fast: .venv/ready ## Airbyte's standard connector tests (FAST) against the sandb
 soak: .venv/ready ## the tests that take minutes each: hundreds of token refreshes, of kills, of rounds, thousands of changes
 	$(BIN)/pytest -m soak integration_tests $(PYTEST_ARGS)
 
+.PHONY: fuzz
+fuzz: .venv/ready .venv/atheris ## odd bytes to everything that reads what others have written, FUZZ_SECONDS=60 in all; FUZZ_ARGS
+	PYTHONPATH=.venv/atheris $(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_ARGS)
+# Atheris is built for few platforms: where it does not install, hypothesis alone does the fuzzing.
+.venv/atheris: requirements/fuzz.txt .venv/dependencies
+	rm -rf $@; mkdir -p $@
+	-$(BIN)/pip install --quiet --no-deps --require-hashes --only-binary :all: --target $@ -r requirements/fuzz.txt
+	@touch $@
+
 .PHONY: warehouses
 warehouses: .venv-demo/ready ## the same changes through PyAirbyte into DuckDB; WAREHOUSES_ARGS="--postgres postgresql://..." for both
 	.venv-demo/bin/python -m integration_tests.warehouses $(WAREHOUSES_ARGS)
@@ -106,6 +117,7 @@ lock: .venv/ready ## resolve requirements/*.txt anew from setup.py, sandbox/setu
 	$(LOCK) setup.py sandbox/setup.py requirements/dev.in --extra tests --constraint requirements/runtime.txt \
 		--output-file requirements/dev.txt
 	$(LOCK) setup.py sandbox/setup.py requirements/demo.in --output-file requirements/demo.txt
+	$(LOCK) requirements/fuzz.in --output-file requirements/fuzz.txt
 # Exact versions with hashes, one file for every platform and Python >= 3.10. LOCK_ARGS=--upgrade takes the newest.
 LOCK_ARGS ?=
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-strip-extras \

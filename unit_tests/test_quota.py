@@ -444,6 +444,22 @@ class TestServerClock:
 
         assert learner.now_ms() == learner.latest_ms() == clock.now_ms()
 
+    @pytest.mark.parametrize(
+        "date",
+        [
+            "Mon, 02 Mar 0201 00:00:00 +2359",
+            "Wed, 31 Dec 1969 23:59:59 GMT",
+            "Fri, 31 Dec 9999 23:59:59 GMT",
+        ],
+    )
+    def test_a_date_that_cannot_be_meant_is_none(self, clock: FakeClock, date: str) -> None:
+        """One before 1970 would keep every call waiting for the beginning of the epoch."""
+        learner = ServerClock(clock)
+        learner.observe(date, clock.now_ms(), clock.now_ms())
+
+        assert learner.now_ms() == learner.latest_ms() == clock.now_ms()
+        assert Budget(learner).reserve(ENDPOINT) is None
+
     def test_a_clock_that_was_set_is_learnt_anew(self, clock: FakeClock) -> None:
         learner = ServerClock(clock)
         self.observe(learner, clock, 30.0, 0.1, 0.1)

@@ -33,6 +33,9 @@ HEADERLESS_ATTEMPTS = 5
 _HIGHEST_NUMBER = 253_402_300_799_999
 """The last millisecond of the year 9999. A header with more than that cannot be meant."""
 
+_YEARS = range(2000, 3000)
+"""Years that a clock can be set to. A header ``Date`` of another one cannot be meant."""
+
 
 class ServerClock:
     """What Exact's clock shows, initialized from the ``Date`` header of its answers.
@@ -58,8 +61,11 @@ class ServerClock:
         if not date_header:
             return
         try:
-            server_ms = parsedate_to_datetime(date_header).timestamp() * 1000
+            server = parsedate_to_datetime(date_header)
+            server_ms = server.timestamp() * 1000
         except (TypeError, ValueError, OverflowError):
+            return
+        if server.year not in _YEARS:
             return
         low, high = server_ms - received_ms, server_ms + 1000 - sent_ms
         with self._lock:
