@@ -32,7 +32,7 @@ MEMORY_CHECK_INTERVAL = 5
 """Messages between two looks at the container's memory; a message holds a page of records."""
 
 
-def messages(source: SourceExactOnline, arguments: Sequence[str]) -> Iterator[str | bytes]:
+def messages(source: SourceExactOnline, arguments: Sequence[str]) -> Iterator[str | bytes | bytearray]:
     """Return the messages of one of Airbyte's verbs.
 
     Raises:
@@ -57,7 +57,7 @@ class Entrypoint(AirbyteEntrypoint):
         check_shape(config, source_spec.connectionSpecification)
 
 
-def _messages(source: SourceExactOnline, parsed: argparse.Namespace) -> Iterator[str | bytes]:
+def _messages(source: SourceExactOnline, parsed: argparse.Namespace) -> Iterator[str | bytes | bytearray]:
     """Yield the messages of a run; an error becomes a log line and a trace message in place of a stack trace."""
     try:
         entrypoint = Entrypoint(source)
@@ -74,7 +74,9 @@ def _messages(source: SourceExactOnline, parsed: argparse.Namespace) -> Iterator
         raise SystemExit(1) from None
 
 
-def _read(entrypoint: Entrypoint, source: SourceExactOnline, parsed: argparse.Namespace) -> Iterator[str | bytes]:
+def _read(
+    entrypoint: Entrypoint, source: SourceExactOnline, parsed: argparse.Namespace
+) -> Iterator[str | bytes | bytearray]:
     """Yield the messages of `read`, as the CDK's entry point does, but with the records of a page as ready lines.
 
     Raises:

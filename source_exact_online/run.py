@@ -40,7 +40,7 @@ def run() -> NoReturn:
     _end(code)
 
 
-def speak(messages: Iterable[str | bytes]) -> int:
+def speak(messages: Iterable[str | bytes | bytearray]) -> int:
     """Print the messages of one of Airbyte's verbs; return the exit code."""
     stdout = MessageBuffer()
     try:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from source_exact_online.read.list_partition import PAGES_WITHOUT_NEWS
 from tools.generate_schemas import load_catalog
 from unit_tests.exact_fakes import Answer, FakeClock, Run, ScriptedApi, configured, date_json, page, read, refusal
 
@@ -86,6 +87,15 @@ def test_then_those_of_changed_headers_are_asked_for(api: ScriptedApi, clock: Fa
         {"Division": 123, **line("c", "1"), "Modified": modified},
     ]
     assert len(api.asked()) == 2
+
+
+def test_many_pages_of_changed_headers_are_read_to_their_end(api: ScriptedApi, clock: FakeClock, before: Run) -> None:
+    numbers = range(2 * PAGES_WITHOUT_NEWS)
+    api.on(HEADERS, *(page([order(line(f"l{n}", f"h{n}"))], more=str(n) if n < numbers[-1] else None) for n in numbers))
+
+    run = sync(clock, before)
+
+    assert [record["ID"] for record in run.records(STREAM)] == [f"l{n}" for n in numbers]
 
 
 def test_headers_without_lines_move_the_cursor_too(api: ScriptedApi, clock: FakeClock, before: Run) -> None:

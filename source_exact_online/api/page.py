@@ -26,6 +26,8 @@ from source_exact_online.api.repair import ODD_TEXT, DamagedPageError, fit, leni
 
 METADATA = "__metadata"
 
+_NUL = re.compile(rb"\\u0000")
+
 Row = Any
 """A typed row: an instance of a class that `row_type` made. A property that Exact did not send is None, or UNSET where
 its type is Any."""
@@ -95,11 +97,15 @@ class PageDecoder:
     Args:
         shape: what its rows look like.
         division: division that its rows must belong to; None where any will do.
+
+    Attributes:
+        row_type: class of its rows.
+        key: properties that no row lacks.
     """
 
     def __init__(self, shape: RowShape, division: int | None) -> None:
         self.row_type = row_type(shape)
-        self._key = shape.key
+        self.key = shape.key
         self._columns = {"Division": int, **dict(shape.columns)}
         self._division = division
         self._uri_part = f"/{division}/"
@@ -117,7 +123,7 @@ class PageDecoder:
         """
         repairs: list[Repair] = []
         try:
-            if b"\\u0000" in body:
+            if _NUL.search(body):
                 raise msgspec.DecodeError("NUL in text")
             body.decode()  # msgspec does not look at the bytes of names that it does not know
             document = self._decoder.decode(body)
@@ -188,14 +194,10 @@ class PageDecoder:
         return rows
 
     def _row(self, row: object, repairs: list[Repair], body: bytes) -> Row:
-        if (
-            not isinstance(row, dict)
-            or row.get("error") is not None
-            or any(row.get(name) is None for name in self._key)
-        ):
-            raise DamagedPageError(words_in(body) or f"a row lacks its key {', '.join(self._key)}")
+        if not isinstance(row, dict) or row.get("error") is not None or any(row.get(name) is None for name in self.key):
+            raise DamagedPageError(words_in(body) or f"a row lacks its key {', '.join(self.key)}")
         values: dict[str, Any] = {}
-        key = ", ".join(str(row[name]) for name in self._key)
+        key = ", ".join(str(row[name]) for name in self.key)
         metadata = row.get(METADATA)
         if isinstance(metadata, dict) and isinstance(metadata.get("uri"), str):
             values["metadata_"] = Metadata(metadata["uri"])
@@ -205,7 +207,7 @@ class PageDecoder:
                 continue
             fitting, is_odd = fit(value, kind)
             if is_odd:
-                if fitting is None and name in self._key:
+                if fitting is None and name in self.key:
                     raise DamagedPageError(f"a row has {shown(value)} for its key {name}")
                 repairs.append(Repair(name, key, shown(value) if fitting is None else ""))
             values[name] = fitting
