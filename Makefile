@@ -26,6 +26,9 @@ DEMO_ARGS ?=
 WAREHOUSES_ARGS ?=
 FUZZ_ARGS ?=
 FUZZ_SECONDS ?= 60
+SOAK_ARGS ?=
+# Days of hourly syncs that make soak simulates.
+SOAK_DAYS ?= 3
 
 SOURCES := source_exact_online sandbox/exact_online_sandbox tools demo fuzz unit_tests integration_tests setup.py sandbox/setup.py
 SOURCES := $(wildcard $(SOURCES))
@@ -68,7 +71,8 @@ fast: .venv/ready ## Airbyte's standard connector tests (FAST) against the sandb
 		-m "not image_tests" integration_tests/standard_checks.py $(PYTEST_ARGS)
 
 .PHONY: soak
-soak: .venv/ready ## the tests that take minutes each: hundreds of token refreshes, of kills, of rounds, thousands of changes
+soak: .venv/ready ## simulated days of hourly syncs (SOAK_DAYS, SOAK_ARGS), then the tests that take minutes each
+	$(BIN)/python -m integration_tests.soak --days $(SOAK_DAYS) $(SOAK_ARGS)
 	$(BIN)/pytest -m soak integration_tests $(PYTEST_ARGS)
 
 .PHONY: fuzz
