@@ -69,7 +69,7 @@ fast: .venv/ready ## Airbyte's standard connector tests (FAST) against the sandb
 
 .PHONY: soak
 soak: .venv/ready ## the tests that take minutes each: hundreds of token refreshes, of kills, of rounds, thousands of changes
-	$(BIN)/pytest -m soak integration_tests $(PYTEST_ARGS)
+	$(BIN)/pytest -m soak unit_tests integration_tests $(PYTEST_ARGS)
 
 .PHONY: fuzz
 fuzz: .venv/ready .venv/atheris ## odd bytes to everything that reads what others have written, FUZZ_SECONDS=60 in all; FUZZ_ARGS

@@ -52,8 +52,9 @@ def _option(url: str, name: str) -> str:
 def same_origin(base_url: str, url: str) -> bool:
     r"""Return whether a URL has the scheme, host and port of the site.
 
-    User names, backslashes, white space and control characters make it foreign whatever follows: readers of URLs disagree on the host of
-    such a one (``https://elsewhere\@start.exactonline.nl``), and the token must not go where another reader sees it.
+    User names, backslashes, white space and control characters make it foreign whatever follows: readers of URLs
+    disagree on the host of such a one (``https://elsewhere\@start.exactonline.nl``), and the token must not go where
+    another reader sees it.
     """
     if re.search(r"[\\@\s\x00-\x20\x7f]", url.partition("?")[0]):
         return False
