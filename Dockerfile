@@ -1,6 +1,7 @@
 # docker build -t airbyte/source-exact-online:dev .     (or: make image)
-# Any Debian-like image with Python 3.10 to 3.13, pip and venv serves as base.
-ARG BASE_IMAGE=python:3.11-slim-bookworm
+# Any Debian-like image with Python 3.10 to 3.13, pip and venv serves as base. The digest is that of Python 3.11.16, as
+# https://github.com/docker-library/repo-info lists it in repos/python/remote/3.11-slim-bookworm.md.
+ARG BASE_IMAGE=python:3.11-slim-bookworm@sha256:0bee7276f83efd4a1ee05bbbf4281d95ed28e079220a9457f25a93e3f1e3c31b
 
 FROM ${BASE_IMAGE} AS builder
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore

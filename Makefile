@@ -15,7 +15,8 @@ PYTHON ?= $(call first_python,python3 python3.12 python3.11 python3.13 python3.1
 DEMO_PYTHON ?= $(call first_python,python3 python3.12 python3.11 python3.10,(3,10),(3,12))
 
 DOCKER ?= $(firstword $(foreach name,docker podman,$(if $(shell command -v $(name)),$(name))))
-BASE_IMAGE ?= python:3.11-slim-bookworm
+# The one that the Dockerfile names by its digest, unless told otherwise.
+BASE_IMAGE ?=
 IMAGE ?= airbyte/source-exact-online:dev
 # Tests run side by side, a file each: most of their time is the start of processes.
 WORKERS ?= 2
@@ -73,7 +74,7 @@ fast: .venv/ready ## Airbyte's standard connector tests (FAST) against the sandb
 .PHONY: soak
 soak: .venv/ready ## simulated days of hourly syncs (SOAK_DAYS, SOAK_ARGS), then the tests that take minutes each
 	$(BIN)/python -m integration_tests.soak --days $(SOAK_DAYS) $(SOAK_ARGS)
-	$(BIN)/pytest -m soak integration_tests $(PYTEST_ARGS)
+	$(BIN)/pytest -m soak unit_tests integration_tests $(PYTEST_ARGS)
 
 .PHONY: fuzz
 fuzz: .venv/ready .venv/atheris ## odd bytes to everything that reads what others have written, FUZZ_SECONDS=60 in all; FUZZ_ARGS
@@ -109,6 +110,7 @@ schemas: .venv/ready ## write the catalogue and source_exact_online/schemas/ ane
 .PHONY: docs
 docs: .venv/ready ## write the tables of README.md and docs/ anew from the data files
 	$(BIN)/python -m tools.document_tables
+	$(BIN)/python -m tools.licences
 
 .PHONY: record
 record: .venv/ready ## record the cassettes of the tests anew
@@ -137,7 +139,7 @@ release: .venv/ready ## rehearse a release, offline: check, build, look into wha
 .PHONY: image
 image: ## build the connector's image (DOCKER, BASE_IMAGE, IMAGE, BUILD_FLAGS)
 	@test -n "$(DOCKER)" || { echo "make image needs docker or podman on the PATH, or DOCKER=/path/to/one."; exit 1; }
-	$(DOCKER) build $(BUILD_FLAGS) --build-arg BASE_IMAGE=$(BASE_IMAGE) -t $(IMAGE) .
+	$(DOCKER) build $(BUILD_FLAGS) $(BASE_IMAGE:%=--build-arg BASE_IMAGE=%) -t $(IMAGE) .
 
 .PHONY: image-test
 image-test: .venv/ready ## run spec, check, discover and read of that image against the sandbox

@@ -63,6 +63,7 @@ class FakeTokenServer(BaseAdapter):
         self.expires_in: Callable[[float], Any] = lambda life: str(int(life)) if life == int(life) else str(life)
         self.latency = 0.0
         self.strict = False
+        self.names_access_tokens = False
         self._lock = threading.Lock()
 
     @property
@@ -109,7 +110,7 @@ class FakeTokenServer(BaseAdapter):
         self.old_refresh_tokens.add(self.live_refresh_token)
         self.live_refresh_token = f"{self._name}!{self.issued}"
         answer = {
-            "access_token": f"access-{self.issued}",
+            "access_token": f"{self._name if self.names_access_tokens else 'access'}-{self.issued}",
             "token_type": "bearer",
             "expires_in": self.expires_in(self.life),
             "refresh_token": self.live_refresh_token,

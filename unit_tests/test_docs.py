@@ -10,6 +10,7 @@ import yaml
 
 from source_exact_online.catalog.definitions import catalog
 from source_exact_online.catalog.schemas import properties
+from tools import licences
 from tools.document_tables import DOCUMENTS, TABLES, with_tables
 from tools.generate_catalog import load_overlay
 from tools.reference import REPOSITORY
@@ -119,6 +120,15 @@ def test_links_lead_to_files_and_headings_of_the_repository(page: Path) -> None:
         if not file.exists() or (anchor and anchor not in anchors(file)):
             dead.append(target)
     assert dead == []
+
+
+def test_the_licence_of_every_package_in_the_image_is_listed() -> None:
+    """Names only: what a package says of its licence may change with its version, which depends on Python's."""
+    rows = dict(re.findall(r"^\| (.+?) \| (.+) \|$", licences.PAGE.read_text(encoding="utf-8"), re.MULTILINE))
+    listed = sorted(name for names in rows.values() for name in re.findall(r"`([\w.-]+)`", names))
+    assert listed == licences.locked_packages(), "make docs writes the list anew"
+    assert rows["GPL-2.0-or-later"] == "`unidecode`"
+    assert not [name for name in listed if not licences.licence_of(name)]
 
 
 def test_the_glossary_names_each_word_once_and_the_module_that_owns_it() -> None:

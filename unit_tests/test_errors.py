@@ -398,6 +398,7 @@ class TestSecrets:
                 {},
                 f"<html>The token {SECRET.replace('&', '&amp;').replace(chr(34), '&quot;')} is</html>".encode(),
             ),
+            (500, {}, b"<p>".ljust(65_536 - 250) + SECRET.encode()),
             (403, {"Reason": f"The token {SECRET} is not known"}, b""),
             (403, {"Reason": "x" * 1950 + SECRET}, b""),
             (302, {"Location": f"https://proxy.example/{SECRET}"}, b""),

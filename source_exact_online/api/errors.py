@@ -24,7 +24,7 @@ _READ_TEXT = 2000
 """Characters of a header or a body that are searched for words of the table."""
 
 _READ_PAGE = 65_536
-"""Bytes of a body that is no JSON which are looked at for a message."""
+"""Characters of a body that is no JSON which are looked at for a message."""
 
 
 class Action(Enum):
@@ -229,7 +229,8 @@ def message_of(body: bytes) -> str:
         value = orjson.loads(body)["error"]["message"]["value"]
         text = value if isinstance(value, str) else ""
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        text = html.unescape(re.sub(r"<[^<>]*>", " ", body[:_READ_PAGE].decode("utf-8", "replace")))
+        start = filter_secrets(body[: 2 * _READ_PAGE].decode("utf-8", "replace"))[:_READ_PAGE]
+        text = html.unescape(re.sub(r"<[^<>]*>", " ", start))
     return shortened(text)
 
 
