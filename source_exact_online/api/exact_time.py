@@ -27,7 +27,7 @@ _DAY_MS = 86_400_000
 _FIRST_MS = (date.min.toordinal() - _EPOCH_DAY) * _DAY_MS
 _LAST_MS = (date.max.toordinal() - _EPOCH_DAY + 1) * _DAY_MS - 1
 
-_REMEMBERED_TEXTS = 16_384
+_REMEMBERED_TEXTS = 4096
 _REMEMBERED_DAYS = 65_536
 
 _MINUTES = tuple(f"T{hour:02}:{minute:02}:" for hour in range(24) for minute in range(60))

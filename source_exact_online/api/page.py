@@ -11,6 +11,7 @@ repaired, a value that does not fit its column becomes null, and each repair is 
 from __future__ import annotations
 
 import re
+from codecs import getincrementaldecoder
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -27,6 +28,7 @@ from source_exact_online.api.repair import ODD_TEXT, DamagedPageError, fit, leni
 METADATA = "__metadata"
 
 _NUL = re.compile(rb"\\u0000")
+_CHUNK = 1 << 16
 
 Row = Any
 """A typed row: an instance of a class that `row_type` made. A property that Exact did not send is None, or UNSET where
@@ -125,7 +127,7 @@ class PageDecoder:
         try:
             if _NUL.search(body):
                 raise msgspec.DecodeError("NUL in text")
-            body.decode()  # msgspec does not look at the bytes of names that it does not know
+            _prove_utf8(body)
             document = self._decoder.decode(body)
             if document.error is not None or document.d.error is not None:
                 raise DamagedPageError(words_in(body) or "an error object stands beside the rows")
@@ -212,6 +214,18 @@ class PageDecoder:
                 repairs.append(Repair(name, key, shown(value) if fitting is None else ""))
             values[name] = fitting
         return self.row_type(**values)
+
+
+def _prove_utf8(body: bytes) -> None:
+    """Hold a body to be UTF-8: msgspec does not look at the bytes of names that it does not know.
+
+    Raises:
+        UnicodeDecodeError: it is not.
+    """
+    decoder, view = getincrementaldecoder("utf-8")(), memoryview(body)
+    for start in range(0, len(body), _CHUNK):  # a text of the whole would take twice the body's memory
+        decoder.decode(view[start : start + _CHUNK])
+    decoder.decode(b"", final=True)
 
 
 _INT64: Any = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
