@@ -41,7 +41,8 @@ class ChosenDivisions:
             return self.why_missing(self.missing[0])
         if self.accessible.complete or self.accessible.warning is None:
             return "exclude_divisions leaves no administration."
-        return f"Exact Online does not list the administrations: name those to read in divisions. {self.accessible.warning}"
+        ask = "Exact Online does not list the administrations: name those to read in divisions."
+        return f"{ask} {self.accessible.warning}"
 
     def why_missing(self, code: int) -> str:
         """Return what to say of a division that is configured and not accessible."""
