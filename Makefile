@@ -19,13 +19,14 @@ BASE_IMAGE ?= python:3.11-slim-bookworm
 IMAGE ?= airbyte/source-exact-online:dev
 # Tests run side by side, a file each: most of their time is the start of processes.
 WORKERS ?= 2
-# More arguments for the image's build, for pytest, for the demo.
+# More arguments for the image's build, for pytest, for the demo and for benchmarks.
 BUILD_FLAGS ?=
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
 WAREHOUSES_ARGS ?=
+BENCH_ARGS ?=
 
-SOURCES := source_exact_online sandbox/exact_online_sandbox tools demo unit_tests integration_tests setup.py sandbox/setup.py
+SOURCES := source_exact_online sandbox/exact_online_sandbox tools demo benchmarks unit_tests integration_tests setup.py sandbox/setup.py
 SOURCES := $(wildcard $(SOURCES))
 BIN := .venv/bin
 
@@ -73,6 +74,10 @@ soak: .venv/ready ## the tests that take minutes each: hundreds of token refresh
 warehouses: .venv-demo/ready ## the same changes through PyAirbyte into DuckDB; WAREHOUSES_ARGS="--postgres postgresql://..." for both
 	.venv-demo/bin/python -m integration_tests.warehouses $(WAREHOUSES_ARGS)
 
+.PHONY: bench
+bench: .venv-bench/ready ## measure speed, memory and calls (an hour) and write docs/performance.md; BENCH_ARGS="--rows 20000" is quick
+	.venv-bench/bin/python -m benchmarks $(BENCH_ARGS)
+
 .PHONY: lint
 lint: .venv/ready ## ruff, the format of the code, spelling, the direction of imports, mypy --strict
 	$(BIN)/ruff check $(SOURCES)
@@ -106,6 +111,8 @@ lock: .venv/ready ## resolve requirements/*.txt anew from setup.py, sandbox/setu
 	$(LOCK) setup.py sandbox/setup.py requirements/dev.in --extra tests --constraint requirements/runtime.txt \
 		--output-file requirements/dev.txt
 	$(LOCK) setup.py sandbox/setup.py requirements/demo.in --output-file requirements/demo.txt
+	$(LOCK) setup.py sandbox/setup.py requirements/bench.in --constraint requirements/runtime.txt \
+		--output-file requirements/bench.txt
 # Exact versions with hashes, one file for every platform and Python >= 3.10. LOCK_ARGS=--upgrade takes the newest.
 LOCK_ARGS ?=
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-strip-extras \
@@ -134,7 +141,7 @@ browser-test: .venv/ready ## the login with a real browser: needs Chromium and c
 
 .PHONY: clean
 clean: ## remove the virtual environments, caches and what was built
-	rm -rf .venv .venv-demo .tmp .cache .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist \
+	rm -rf .venv .venv-demo .venv-bench .tmp .cache .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist \
 		demo/output ./*.egg-info sandbox/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -151,9 +158,15 @@ clean: ## remove the virtual environments, caches and what was built
 	.venv-demo/bin/pip install --quiet --no-deps --require-hashes -r requirements/demo.txt
 	@touch $@
 
+.venv-bench/dependencies: requirements/bench.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.10 to 3.13 with venv found: install one or say PYTHON=/path/to/python3."; exit 1; }
+	"$(PYTHON)" -m venv --clear .venv-bench
+	.venv-bench/bin/pip install --quiet --no-deps --require-hashes -r requirements/bench.txt
+	@touch $@
+
 # The connector and the sandbox are installed from this working copy, editable: a change of their code needs no set-up.
 %/ready: %/dependencies setup.py source_exact_online/version.py sandbox/setup.py sandbox/exact_online_sandbox/__init__.py
 	$*/bin/pip install --quiet --no-deps --no-build-isolation -e . -e sandbox
 	$*/bin/pip check --quiet
 	@touch $@
-.PRECIOUS: .venv/dependencies .venv-demo/dependencies
+.PRECIOUS: .venv/dependencies .venv-demo/dependencies .venv-bench/dependencies
