@@ -10,7 +10,6 @@ import random
 import re
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -109,11 +108,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Give the page that was asked for."""
         parts = urlsplit(self.path)
-        if parts.path == "/calls":
-            self._answer(b"%d" % self.server.calls)
+        if parts.path == "/log":
+            self._answer(json.dumps(self.server.log).encode())
             return
-        with self.server.counting:
-            self.server.calls += 1
+        began = time.time()
         if self.server.latency:
             time.sleep(self.server.latency)
         found = re.match(r"/api/v1/(\d+)/(.+)$", parts.path)
@@ -126,6 +124,7 @@ class Handler(BaseHTTPRequestHandler):
             self._page(found[2], found[1].encode(), parse_qs(parts.query))
         else:
             self._rows([])
+        self.server.log.append((parts.path, began, time.time()))
 
     def _page(self, path: str, division: bytes, query: dict[str, list[str]]) -> None:
         server, bodies = self.server, self.server.bodies[path]
@@ -186,7 +185,7 @@ class Replay(ThreadingHTTPServer):
         latency: seconds before each answer.
 
     Attributes:
-        calls: number of answers so far, tokens aside.
+        log: answers so far, tokens aside: path, and epoch seconds of their beginning and end.
     """
 
     daemon_threads = True
@@ -208,8 +207,7 @@ class Replay(ThreadingHTTPServer):
         self.divisions = divisions
         self.latency = latency
         self.base_url = f"http://127.0.0.1:{self.server_port}"
-        self.calls = 0
-        self.counting = threading.Lock()
+        self.log: list[tuple[str, float, float]] = []
         self.bodies = {
             catalog()[one].path: pages(one, min(rows, rendered or rows), page_size, self.base_url) for one in streams
         }
@@ -221,10 +219,11 @@ class Served:
 
     base_url: str
 
-    def calls(self) -> int:
-        """Return the number of its answers so far, tokens aside."""
-        with urlopen(f"{self.base_url}/calls") as answer:
-            return int(answer.read())
+    def log(self) -> list[tuple[str, float, float]]:
+        """Return its answers so far, as `Replay` has them."""
+        with urlopen(f"{self.base_url}/log") as answer:
+            found: list[tuple[str, float, float]] = json.loads(answer.read())
+        return found
 
 
 @contextmanager
