@@ -166,8 +166,7 @@ browser-test: .venv/ready ## the login with a real browser: needs Chromium and c
 
 .PHONY: clean
 clean: ## remove the virtual environments, caches and what was built
-	rm -rf .venv .venv-demo .venv-mutate .tmp .cache .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist \
-	rm -rf .venv .venv-demo .venv-bench .tmp .cache .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist \
+	rm -rf .venv .venv-demo .venv-mutate .venv-bench .tmp .cache .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist \
 		demo/output ./*.egg-info sandbox/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -199,5 +198,4 @@ clean: ## remove the virtual environments, caches and what was built
 	$*/bin/pip install --quiet --no-deps --no-build-isolation -e . -e sandbox
 	$*/bin/pip check --quiet
 	@touch $@
-.PRECIOUS: .venv/dependencies .venv-demo/dependencies .venv-mutate/dependencies
-.PRECIOUS: .venv/dependencies .venv-demo/dependencies .venv-bench/dependencies
+.PRECIOUS: .venv/dependencies .venv-demo/dependencies .venv-mutate/dependencies .venv-bench/dependencies
