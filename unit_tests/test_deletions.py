@@ -351,11 +351,15 @@ def test_where_the_row_version_is_the_cursor_a_tombstone_has_it(api: ScriptedApi
     assert run.position("stock_positions")["row_version"] == "70", "the log's row version is another one"
 
 
-def test_a_log_row_without_key_is_no_tombstone(api: ScriptedApi, clock: FakeClock) -> None:
+@pytest.mark.parametrize("column", ["EntityKey", "EntityType"])
+def test_a_log_row_that_names_no_row_is_damage_and_the_deletion_is_not_lost(
+    api: ScriptedApi, clock: FakeClock, column: str
+) -> None:
     first = first_sync(api, clock, "accounts")
-    api.on(LOG, page([{**deleted("", ACCOUNT, 101), "EntityKey": None}]))
+    gone = deleted("a", ACCOUNT, 101)
+    api.on(LOG, page([{**gone, column: None}]), page([gone]))
 
-    assert tombstones(read(clock, configured("accounts"), first.state), "accounts") == []
+    assert [one["ID"] for one in tombstones(read(clock, configured("accounts"), first.state), "accounts")] == ["a"]
 
 
 class TestTheLogAsAStream:

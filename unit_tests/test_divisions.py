@@ -131,10 +131,18 @@ def test_a_configured_division_outside_the_consent_does_not_hide_the_others(
     assert (found.complete, found.url_division) == (True, 7)
 
 
-def test_rows_that_are_no_divisions_are_left_out(api: ScriptedApi, client: ExactClient) -> None:
-    api.on(ALL, page([{"Code": "x"}, {"Code": 7}]))
+def test_a_number_that_comes_as_text_is_the_number(api: ScriptedApi, client: ExactClient) -> None:
+    api.on(ALL, page([{"Code": "8"}, {"Code": 7}]))
 
-    assert list(accessible_divisions(client, (7,)).divisions) == [7]
+    assert list(accessible_divisions(client, (7,)).divisions) == [8, 7]
+
+
+def test_a_list_with_rows_that_are_no_divisions_is_damaged_and_asked_again(
+    api: ScriptedApi, client: ExactClient
+) -> None:
+    api.on(ALL, page([{"Code": "x"}, {"Code": 7}]), page([{"Code": 7}, {"Code": 8}]))
+
+    assert list(accessible_divisions(client, (7,)).divisions) == [7, 8]
 
 
 @pytest.mark.parametrize("code", [None, "", "seven"])

@@ -149,6 +149,12 @@ DAMAGED: dict[str, tuple[Callable[..., bytes], str]] = {
     "an error in the middle of a text": (lambda *rows: listing(*rows)[:-4] + f"{{{BESIDE}}}".encode(), WORDS),
     "a row without its key": (lambda *rows: listing(*rows, '{"Code":"60"}'), "a row lacks its key ID"),
     "a row whose key is null": (lambda *rows: listing(*rows, '{"ID":null}'), "a row lacks its key ID"),
+    "a row whose key is empty": (lambda *rows: listing(*rows, '{"ID":""}'), "a row lacks its key ID"),
+    "a row whose key is NUL": (lambda *rows: listing(*rows, '{"ID":"\\u0000"}'), "for its key ID"),
+    "a link to another listing": (
+        lambda *rows: listing(*rows, more=f',"__next":"{BASE}financial/GLAccounts?$skiptoken=1"'),
+        "leads to glaccounts in place of journals",
+    ),
     "a row whose key is no text": (lambda *rows: listing(*rows, '{"ID":7}'), "a row has 7 for its key ID"),
     "a stray byte in the name of the link": (
         lambda *rows: listing(*rows, more=f',"_@_next":"{URL}"').replace(b"@", b"\xff"),
@@ -458,7 +464,7 @@ def shapes_and_pages(draw: st.DrawFn) -> tuple[RowShape, bytes]:
         columns["Division"] = (int, st.just(DIVISION))
     rows = []
     for _ in range(draw(st.integers(0, 3))):
-        row: dict[str, Any] = {"ID": draw(plain_text), "Unknown": draw(plain)}
+        row: dict[str, Any] = {"ID": draw(plain_text.filter(bool)), "Unknown": draw(plain)}
         for name, (_, values) in columns.items():
             if draw(st.booleans()):
                 row[name] = draw(st.none() | values)

@@ -121,7 +121,7 @@ def accessible_divisions(
                 refusals.append(error.resolution.message)
                 is_closed = is_closed or error.resolution.concerns_division
                 continue
-            found = {row.Code: _division(row) for row in rows if isinstance(row.Code, int)}
+            found = {row.Code: _division(row) for row in rows}
             if found:
                 return AccessibleDivisions(found, index == 0, url_division, refusals[0] if refusals else None)
     known = configured or known or (url_division,)

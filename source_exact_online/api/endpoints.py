@@ -36,7 +36,7 @@ class Endpoint:
     def decoder(self) -> PageDecoder:
         """Return what turns its answers into rows; a property that Exact did not send is UNSET there."""
         columns: dict[str, Any] = dict.fromkeys(self.columns, Any)
-        return PageDecoder(RowShape.of(columns | dict.fromkeys(self.key, int | str), self.key), None)
+        return PageDecoder(RowShape.of(columns | dict.fromkeys(self.key, int), self.key), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from types import UnionType
 from typing import Annotated, Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
@@ -196,7 +196,7 @@ class PageDecoder:
         return rows
 
     def _row(self, row: object, repairs: list[Repair], body: bytes) -> Row:
-        if not isinstance(row, dict) or row.get("error") is not None or any(row.get(name) is None for name in self.key):
+        if not isinstance(row, dict) or row.get("error") is not None or any(not _names(row.get(n)) for n in self.key):
             raise DamagedPageError(words_in(body) or f"a row lacks its key {', '.join(self.key)}")
         values: dict[str, Any] = {}
         key = ", ".join(str(row[name]) for name in self.key)
@@ -208,9 +208,9 @@ class PageDecoder:
             if value is None and (kind is not Any or name not in row):
                 continue
             fitting, is_odd = fit(value, kind)
+            if name in self.key and not _names(fitting):
+                raise DamagedPageError(f"a row has {shown(value)} for its key {name}")
             if is_odd:
-                if fitting is None and name in self.key:
-                    raise DamagedPageError(f"a row has {shown(value)} for its key {name}")
                 repairs.append(Repair(name, key, shown(value) if fitting is None else ""))
             values[name] = fitting
         return self.row_type(**values)
@@ -232,6 +232,14 @@ _INT64: Any = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _WITHIN_64_BITS: Mapping[Any, Any] = {int: _INT64, int | float: _INT64 | float, int | str: _INT64 | str}
 """Types whose integers the output can hold."""
 
+_KEYS: Mapping[Any, Any] = {**_WITHIN_64_BITS, str: Annotated[str, msgspec.Meta(min_length=1)]}
+"""Types of keys, which name a row."""
+
+
+def _names(value: object) -> bool:
+    """Return whether a value can be a key."""
+    return value is not None and value != ""
+
 
 @lru_cache(maxsize=2048)
 def row_type(shape: RowShape) -> type[msgspec.Struct]:
@@ -240,7 +248,7 @@ def row_type(shape: RowShape) -> type[msgspec.Struct]:
     Keys have no default, so that the strict decoder refuses a row without them. A member ``error`` fits no row.
     """
     columns = {"Division": int, **dict(shape.columns)}
-    required = [(name, _WITHIN_64_BITS.get(columns[name], columns[name])) for name in shape.key]
+    required = [(name, _KEYS.get(columns[name], columns[name])) for name in shape.key]
     optional: list[Any] = [
         (name, kind, msgspec.UNSET) if kind is Any else (name, _WITHIN_64_BITS.get(kind, kind) | None, None)
         for name, kind in columns.items()
@@ -278,11 +286,20 @@ def following(url: str, link: str) -> str:
         link: as it stands there.
 
     Raises:
-        DamagedPageError: it leads nowhere, or is too long to be asked for and kept in a state.
+        DamagedPageError: it leads nowhere or to another listing, or is too long to be asked for and kept in a state.
     """
     if len(link) > LONGEST_LINK:
         raise DamagedPageError(f"the link to the next page has {len(link)} characters")
     try:
-        return urljoin(url, re.sub(r"^(\.\./)+api/", "/api/", link))
+        found = urljoin(url, re.sub(r"^(\.\./)+api/", "/api/", link))
+        here, there = _listing(url), _listing(found)
     except ValueError as error:
         raise DamagedPageError(f"the link to the next page is no URL ({shortened(str(error))})") from error
+    if here != there:
+        raise DamagedPageError(f"the link to the next page leads to {shortened(there)} in place of {here}")
+    return found
+
+
+def _listing(url: str) -> str:
+    """Return what an address lists: the last part of its path, which Exact spells in any case."""
+    return urlsplit(url).path.rstrip("/").rpartition("/")[2].lower()

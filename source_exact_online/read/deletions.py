@@ -62,6 +62,7 @@ class TombstoneReader:
     name: str = field(init=False)
     columns: tuple[str, ...] = field(init=False)
     required: tuple[str, ...] = field(init=False)
+    proof: tuple[str, ...] = field(init=False)
     position: Position = field(init=False)
     row_version: int | None = field(init=False)
     counts_as_readable: ClassVar[bool] = False
@@ -74,7 +75,7 @@ class TombstoneReader:
         self.definition = deletion_log()
         self.name = self.stream.name
         self.columns = endpoints().deleted.columns
-        self.required = (*self.definition.key, "EntityKey", "EntityType")
+        self.required = self.proof = (*self.definition.key, "EntityKey", "EntityType")
         self.begin()
 
     def begin(self) -> None:
@@ -91,7 +92,7 @@ class TombstoneReader:
         Without a row version of the log it is told by the date, with an overlap for the hour that the wall clock
         repeats.
         """
-        if row.EntityType != self.stream.entity_type or not row.EntityKey:
+        if row.EntityType != self.stream.entity_type:
             return False
         deletions = self.position.deletions
         if deletions is None or deletions.row_version is not None or not row.DeletedDate:

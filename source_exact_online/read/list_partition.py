@@ -7,6 +7,7 @@ that its pages are asked for once.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -47,7 +48,7 @@ REFRESH_MEMORY_MS = 24 * 3_600_000
 """Age up to which a division's finished full refresh counts for a run that goes on where another broke off."""
 
 PAGES_WITHOUT_NEWS = 20
-"""Pages in a row that may bring no row which the last page with news did not have."""
+"""Pages in a row that may bring no row which none of as many pages before them had."""
 
 _PAGE_TROUBLE = frozenset({ErrorKind.NO_ANSWER, ErrorKind.DAMAGED_PAGE, ErrorKind.ERROR_LIMIT_NEAR})
 """Failures of the sync timestamp upon which a feed is read from its beginning."""
@@ -97,7 +98,7 @@ class ListPartition:
         self._is_resumed = False
         self._last_version: int | None = None
         self._is_ascending = True
-        self._last_keys: frozenset[object] = frozenset()
+        self._recent_keys: deque[frozenset[object]] = deque(maxlen=PAGES_WITHOUT_NEWS)
         self._pages_without_news = 0
 
     def step(self) -> PageResult | RetryAfter:
@@ -242,11 +243,13 @@ class ListPartition:
         """Hold a page that links to another to what it brings: rows are told apart by their key, if they have one.
 
         Raises:
-            IncompleteError: for many pages there was no row that the last page with news did not have.
+            IncompleteError: for many pages there was no row that the pages before them did not have.
         """
         keys = frozenset(map(attrgetter(*key) if key else id, rows))
-        if not keys <= self._last_keys:
-            self._last_keys, self._pages_without_news = keys, 0
+        is_news = any(all(one not in page for page in self._recent_keys) for one in keys)
+        self._recent_keys.append(keys)
+        if is_news:
+            self._pages_without_news = 0
             return
         self._pages_without_news += 1
         if self._pages_without_news >= PAGES_WITHOUT_NEWS:

@@ -73,11 +73,10 @@ class Query:
         names = dict.fromkeys(name for reader in readers for name in (*reader.columns, *reader.required))
         names.update(dict.fromkeys(self._needed))
         schemas = {name: schema for name, schema in properties(self._definition.name).items() if name in names}
-        shape = RowShape.of(
-            {name: wire_type(name, schema) for name, schema in schemas.items()}, self._definition.proof_key
-        )
+        proof = tuple(dict.fromkeys(name for reader in readers for name in reader.proof))
+        shape = RowShape.of({name: wire_type(name, schema) for name, schema in schemas.items()}, proof)
         self.columns = tuple(name for name in schemas if name != "Division")
-        self.format = RecordFormat(schemas, self._definition.proof_key, client.wall_clock)
+        self.format = RecordFormat(schemas, proof, client.wall_clock)
         self._decoder = PageDecoder(shape, None if any_division else division)
         self._headers: HeaderQuery | None = None
         if self._definition.header is not None:

@@ -39,6 +39,10 @@ class Reader(Protocol):
         """Those of them that cannot be left out, even if Exact refuses them."""
 
     @property
+    def proof(self) -> tuple[str, ...]:
+        """Properties without which a row is none of the listing."""
+
+    @property
     def counts_as_readable(self) -> bool:
         """Whether reading the listing to its end means that the stream can be read in the division."""
 
@@ -102,6 +106,7 @@ class StreamReader:
     clock: WallClock
     name: str = field(init=False)
     required: tuple[str, ...] = field(init=False)
+    proof: tuple[str, ...] = field(init=False)
     owns_all: bool = field(init=False)
     position: Position = field(init=False)
     in_progress: InProgressListing | None = field(init=False)
@@ -112,6 +117,7 @@ class StreamReader:
         """Take what follows from the attributes, and the position of now."""
         self.name = self.definition.name
         self.required = self.definition.always_read
+        self.proof = self.definition.proof_key
         self.owns_all = self.definition.rows is Rows.ALL
         self.begin()
 

@@ -72,6 +72,11 @@ def division_seen(position: Position, move_date: str | None) -> Position:
     return moved
 
 
+def begun_anew(position: Position) -> Position:
+    """Return the position of a listing that never goes on where it was broken off, as it is short or has changed."""
+    return replace(position, in_progress=None)
+
+
 def start_date_set(position: Position, start_date: int | None) -> Position:
     """Return the position under a configured start date.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from airbyte_cdk.models import ConfiguredAirbyteCatalog, ConfiguredAirbyteStream, FailureType, SyncMode
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -137,7 +137,7 @@ class Planner:
             before = known.get(key, Position())
             position = before
             if division is None:
-                position = replace(position, in_progress=None)  # short, and to be read anew when divisions have changed
+                position = transitions.begun_anew(position)  # the divisions to read may have changed
             else:
                 position = transitions.division_seen(position, division.move_date)
                 if before.was_read and not position.was_read:
