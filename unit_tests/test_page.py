@@ -150,10 +150,10 @@ DAMAGED: dict[str, tuple[Callable[..., bytes], str]] = {
     "a row without its key": (lambda *rows: listing(*rows, '{"Code":"60"}'), "a row lacks its key ID"),
     "a row whose key is null": (lambda *rows: listing(*rows, '{"ID":null}'), "a row lacks its key ID"),
     "a row whose key is empty": (lambda *rows: listing(*rows, '{"ID":""}'), "a row lacks its key ID"),
-    "a row whose key is NUL": (lambda *rows: listing(*rows, '{"ID":"\\u0000"}'), "for its key ID"),
+    "a row whose key is NUL": (lambda *rows: listing(*rows, '{"ID":"\\u0000"}'), "a row has '\\x00' for its key ID"),
     "a link to another listing": (
-        lambda *rows: listing(*rows, more=f',"__next":"{BASE}financial/GLAccounts?$skiptoken=1"'),
-        "leads to glaccounts in place of journals",
+        lambda *rows: listing(*rows, more=f',"__next":"{BASE}/api/v1/{DIVISION}/financial/GLAccounts?$skiptoken=1"'),
+        "the link to the next page leads to glaccounts in place of journals",
     ),
     "a row whose key is no text": (lambda *rows: listing(*rows, '{"ID":7}'), "a row has 7 for its key ID"),
     "a stray byte in the name of the link": (
