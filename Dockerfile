@@ -17,8 +17,10 @@ RUN /build/tools/bin/pip install --quiet --no-deps --require-hashes -r requireme
  && find numpy -type d -name tests -prune -exec rm -rf {} +
 COPY setup.py pyproject.toml README.md LICENSE ./
 COPY source_exact_online source_exact_online
+# Last, the command line tools of the dependencies go: nothing in the image calls them. Python is a symbolic link.
 RUN /build/tools/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist . \
- && /build/tools/bin/pip --python /opt/connector/bin/python install --quiet --no-deps --no-index dist/*.whl
+ && /build/tools/bin/pip --python /opt/connector/bin/python install --quiet --no-deps --no-index dist/*.whl \
+ && find /opt/connector/bin -type f ! -name source-exact-online -delete
 
 FROM ${BASE_IMAGE}
 # Airbyte's platform runs connectors as this user and calls the command that AIRBYTE_ENTRYPOINT names.

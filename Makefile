@@ -20,15 +20,20 @@ BASE_IMAGE ?=
 IMAGE ?= airbyte/source-exact-online:dev
 # Tests run side by side, a file each: most of their time is the start of processes.
 WORKERS ?= 2
-# More arguments for the image's build, for pytest, for the demo.
+# More arguments for the image's build, for pytest, for the demo and for benchmarks.
 BUILD_FLAGS ?=
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
 WAREHOUSES_ARGS ?=
 FUZZ_ARGS ?=
 FUZZ_SECONDS ?= 60
+SOAK_ARGS ?=
+# Days of hourly syncs that make soak simulates.
+SOAK_DAYS ?= 3
+MUTATE_ARGS ?=
+BENCH_ARGS ?=
 
-SOURCES := source_exact_online sandbox/exact_online_sandbox tools demo fuzz unit_tests integration_tests setup.py sandbox/setup.py
+SOURCES := source_exact_online sandbox/exact_online_sandbox tools demo fuzz benchmarks unit_tests integration_tests setup.py sandbox/setup.py
 SOURCES := $(wildcard $(SOURCES))
 BIN := .venv/bin
 
@@ -69,7 +74,8 @@ fast: .venv/ready ## Airbyte's standard connector tests (FAST) against the sandb
 		-m "not image_tests" integration_tests/standard_checks.py $(PYTEST_ARGS)
 
 .PHONY: soak
-soak: .venv/ready ## the tests that take minutes each: hundreds of token refreshes, of kills, of rounds, thousands of changes
+soak: .venv/ready ## simulated days of hourly syncs (SOAK_DAYS, SOAK_ARGS), then the tests that take minutes each
+	$(BIN)/python -m integration_tests.soak --days $(SOAK_DAYS) $(SOAK_ARGS)
 	$(BIN)/pytest -m soak unit_tests integration_tests $(PYTEST_ARGS)
 
 .PHONY: fuzz
@@ -84,6 +90,14 @@ fuzz: .venv/ready .venv/atheris ## odd bytes to everything that reads what other
 .PHONY: warehouses
 warehouses: .venv-demo/ready ## the same changes through PyAirbyte into DuckDB; WAREHOUSES_ARGS="--postgres postgresql://..." for both
 	.venv-demo/bin/python -m integration_tests.warehouses $(WAREHOUSES_ARGS)
+
+.PHONY: mutate
+mutate: .venv-mutate/ready ## change the code where a mistake costs data or a login: do its tests notice? MUTATE_ARGS="page repair" for some of it
+	.venv-mutate/bin/python -m tools.mutate $(MUTATE_ARGS)
+
+.PHONY: bench
+bench: .venv-bench/ready ## measure speed, memory and calls (an hour) and write docs/performance.md; BENCH_ARGS="--rows 20000" is quick
+	.venv-bench/bin/python -m benchmarks $(BENCH_ARGS)
 
 .PHONY: lint
 lint: .venv/ready ## ruff, the format of the code, spelling, the direction of imports, mypy --strict
@@ -120,6 +134,10 @@ lock: .venv/ready ## resolve requirements/*.txt anew from setup.py, sandbox/setu
 		--output-file requirements/dev.txt
 	$(LOCK) setup.py sandbox/setup.py requirements/demo.in --output-file requirements/demo.txt
 	$(LOCK) requirements/fuzz.in --output-file requirements/fuzz.txt
+	$(LOCK) setup.py sandbox/setup.py requirements/mutate.in --extra tests --constraint requirements/dev.txt \
+		--output-file requirements/mutate.txt
+	$(LOCK) setup.py sandbox/setup.py requirements/bench.in --constraint requirements/runtime.txt \
+		--output-file requirements/bench.txt
 # Exact versions with hashes, one file for every platform and Python >= 3.10. LOCK_ARGS=--upgrade takes the newest.
 LOCK_ARGS ?=
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-strip-extras \
@@ -148,7 +166,7 @@ browser-test: .venv/ready ## the login with a real browser: needs Chromium and c
 
 .PHONY: clean
 clean: ## remove the virtual environments, caches and what was built
-	rm -rf .venv .venv-demo .tmp .cache .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist \
+	rm -rf .venv .venv-demo .venv-mutate .venv-bench .tmp .cache .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist \
 		demo/output ./*.egg-info sandbox/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -165,9 +183,19 @@ clean: ## remove the virtual environments, caches and what was built
 	.venv-demo/bin/pip install --quiet --no-deps --require-hashes -r requirements/demo.txt
 	@touch $@
 
+.venv-mutate/dependencies: requirements/mutate.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.10 to 3.13 with venv found: install one (Debian: apt install python3-venv) or say PYTHON=/path/to/python3."; exit 1; }
+	"$(PYTHON)" -m venv --clear .venv-mutate
+	.venv-mutate/bin/pip install --quiet --no-deps --require-hashes -r requirements/mutate.txt
+.venv-bench/dependencies: requirements/bench.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.10 to 3.13 with venv found: install one or say PYTHON=/path/to/python3."; exit 1; }
+	"$(PYTHON)" -m venv --clear .venv-bench
+	.venv-bench/bin/pip install --quiet --no-deps --require-hashes -r requirements/bench.txt
+	@touch $@
+
 # The connector and the sandbox are installed from this working copy, editable: a change of their code needs no set-up.
 %/ready: %/dependencies setup.py source_exact_online/version.py sandbox/setup.py sandbox/exact_online_sandbox/__init__.py
 	$*/bin/pip install --quiet --no-deps --no-build-isolation -e . -e sandbox
 	$*/bin/pip check --quiet
 	@touch $@
-.PRECIOUS: .venv/dependencies .venv-demo/dependencies
+.PRECIOUS: .venv/dependencies .venv-demo/dependencies .venv-mutate/dependencies .venv-bench/dependencies

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
+from collections import defaultdict, deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from exact_online_sandbox.rows import RowError
-from integration_tests.destination import Key, Record
+from integration_tests.destination import Destination, Key, Record
 from integration_tests.direct import DirectSandbox
 from integration_tests.truth import ENDPOINTS, belongs, parse_time, utc_text
 
 Row = dict[str, Any]
+
+ORDINARY = ("insert", "insert late", "update", "update", "silent", "delete", "create again")
+"""What happens to rows."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -72,7 +75,15 @@ STREAMS: Mapping[str, tuple[str, ...]] = {
     "divisions": ("Description",),
     "deleted": ("EntityKey",),
 }
-SERVED_BY: Mapping[str, str] = {**{kind.stream: kind.entity for kind in KINDS}, **ENDPOINTS, "deleted": "sync/Deleted"}
+SNAPSHOT = Kind("crm/LeadSources", "lead_sources", "Description", dated=False)
+"""A kind without any date: its stream is read in full each time, so that a destination knows all."""
+
+COLUMNS: Mapping[str, tuple[str, ...]] = {**STREAMS, SNAPSHOT.stream: (SNAPSHOT.text,)}
+SERVED_BY: Mapping[str, str] = {
+    **{kind.stream: kind.entity for kind in (*KINDS, SNAPSHOT)},
+    **ENDPOINTS,
+    "deleted": "sync/Deleted",
+}
 
 
 def alike(found: Record, expected: Record) -> bool:
@@ -94,8 +105,8 @@ class Business:
 
     def __init__(self, sandbox: DirectSandbox) -> None:
         self.sandbox = sandbox
-        self.diary: list[str] = []
-        """What was changed, when."""
+        self.diary: deque[str] = deque(maxlen=2000)
+        """What was changed of late, when."""
         self._number = 0
         self._gone: defaultdict[tuple[str, int], list[Row]] = defaultdict(list)
         self._old: defaultdict[tuple[str, Key], list[Record]] = defaultdict(list)
@@ -164,7 +175,7 @@ class Business:
         if not self._gone[kind.entity, division]:
             return
         row = self._gone[kind.entity, division].pop()
-        row = {**row, kind.text: self._text(), "Created": None, "Modified": None}
+        row = {**row, kind.text: self._text(), **{name: None for name in ("Created", "Modified") if name in row}}
         if kind.parent is not None and row[kind.parent[0]] not in {
             header[kind.parent[0]] for header in self.sandbox.store.rows(division, kind.parent[1])
         }:
@@ -197,12 +208,38 @@ class Business:
         changes = {"Description": self._text(), "Modified": self.sandbox.now()}
         self.sandbox.store.update_division(division, changes)
 
+    def happen(self, what: str, kind: Kind, division: int, number: int, late: timedelta = timedelta()) -> None:
+        """Make a change by its name.
+
+        Args:
+            what: one of `ORDINARY`, "batch" or "rename".
+            kind: of the row.
+            division: where.
+            number: of the row, counted round; for a batch, how many rows.
+            late: how long before now a row that is inserted late was changed.
+        """
+        if what == "insert":
+            self.insert(kind, division, None)
+        elif what == "insert late":
+            # A line would take its header's Modified back in time, which no change does.
+            self.insert(kind, division, self.sandbox.now() - (timedelta() if kind.parent else late))
+        elif what in ("update", "silent"):
+            self.update(kind, division, number, silent=what == "silent")
+        elif what == "delete":
+            self.delete(kind, division, number)
+        elif what == "create again":
+            self.create_again(kind, division)
+        elif what == "batch":
+            self.batch(kind, division, number)
+        else:
+            self.rename(division)
+
     # -- the truth -------------------------------------------------------------------------------------------------
 
     def expected(self, stream: str, division: int) -> dict[Key, Record]:
         """Records of a stream in a division, as far as they are compared."""
         found: dict[Key, Record] = {}
-        (text,) = STREAMS[stream]
+        (text,) = COLUMNS[stream]
         kind = BY_STREAM.get(stream)
         dates = {} if kind is None or kind.dated else self._dates_of_headers(kind, division)
         for row in self.sandbox.rows(SERVED_BY[stream], division):
@@ -214,6 +251,37 @@ class Business:
             record = {text: row[text], "Modified": modified and utc_text(parse_time(modified))}
             found[(division,) if stream == "divisions" else (row["ID"], division)] = record
         return found
+
+    def problems(
+        self, destination: Destination, stream: str, division: int, *, start: datetime | None = None
+    ) -> Iterator[tuple[Key, str, bool]]:
+        """Where a destination differs from the books.
+
+        Args:
+            destination: what has arrived.
+            stream: of which stream.
+            division: in which division.
+            start: rows with an earlier ``Modified`` were not asked for.
+
+        Yields:
+            The key of a row, what is wrong with it, and whether it is gone from the books.
+        """
+        found = _found(destination, stream, division)
+        expected = self.expected(stream, division)
+        if start is not None and stream != "divisions":
+            text = start.isoformat(timespec="milliseconds")
+            expected = {key: one for key, one in expected.items() if not one["Modified"] or one["Modified"] >= text}
+        for key, record in expected.items():
+            held = found.pop(key, None)
+            if held is None:
+                yield key, f"{stream} {key} is missing: {record}", False
+                continue
+            held = _with_date(stream, held, record)
+            if not alike(held, record) and not self.may_be(stream, key, held, record):
+                yield key, f"{stream} {key} is {held} and should be {record}", False
+        for key, record in found.items():
+            if not self.may_remain(stream, key):
+                yield key, f"{stream} {key} is gone and should not be {record}", True
 
     def may_be(self, stream: str, key: Key, found: Record, now: Record) -> bool:
         """Whether a destination may hold that for a row, as it cannot know better."""
@@ -255,3 +323,18 @@ class Business:
     def _tick(self, *what: object) -> None:
         self.sandbox.box.clock.advance(timedelta(milliseconds=1).total_seconds())
         self.diary.append(f"{self.sandbox.now():%d %H:%M:%S.%f} {' '.join(map(str, what))}")
+
+
+def _with_date(stream: str, held: Record, expected: Record) -> Record:
+    """Lines that take their date from a header have none, or the run's, where all were read: as good as any."""
+    borrows = stream in BY_STREAM and not BY_STREAM[stream].dated
+    return {**held, "Modified": expected["Modified"]} if borrows else held
+
+
+def _found(destination: Destination, stream: str, division: int) -> dict[Key, Record]:
+    (text,) = COLUMNS[stream]
+    return {
+        key: {text: record.get(text), "Modified": record.get("Modified")}
+        for key, record in destination.table(stream).rows.items()
+        if key[-1] == division
+    }

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import requests
 from airbyte_cdk.models import (
@@ -29,7 +29,7 @@ from urllib3 import HTTPResponse
 
 from exact_online_sandbox.api import Api
 from exact_online_sandbox.clock import Clock
-from exact_online_sandbox.http import Request
+from exact_online_sandbox.http import Answer, Request
 from exact_online_sandbox.sandbox import DEFAULT_USER, Sandbox
 from exact_online_sandbox.store import Store
 from exact_online_sandbox.truth import truth_rows
@@ -65,36 +65,70 @@ class SandboxClock:
         self._clock.advance(max(seconds, 0.001))  # it counts milliseconds: less would not let time pass
 
 
-class SandboxAdapter(BaseAdapter):
-    """Hands requests to the sandbox's API instead of to a socket, one at a time."""
+class AnswerAdapter(BaseAdapter):
+    """Asks a function instead of a socket.
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    Args:
+        ask: gives the sandbox's answer to a request.
+        sleep: lets time pass, where a body comes by drips.
+    """
+
+    def __init__(self, ask: Callable[[Request], Answer], sleep: Callable[[float], None]) -> None:
         super().__init__()
-        self._api = Api(sandbox)
-        self._lock = threading.Lock()
-        self.requests = 0
+        self._ask = ask
+        self._sleep = sleep
 
     def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
         url = request.url or ""
         parts = urlsplit(url)
-        asked = Request(
-            method=request.method or "GET",
-            path=unquote(parts.path),
-            query=parts.query,
-            headers={name.lower(): str(value) for name, value in request.headers.items()},
-            origin=f"{parts.scheme}://{parts.netloc}",
-            url_length=len(url),
+        answer = self._ask(
+            Request(
+                method=request.method or "GET",
+                path=unquote(parts.path),
+                query=parts.query,
+                headers={name.lower(): str(value) for name, value in request.headers.items()},
+                form=dict(parse_qsl(str(request.body or ""), keep_blank_values=True)),
+                origin=f"{parts.scheme}://{parts.netloc}",
+                url_length=len(url),
+            )
         )
-        with self._lock:
-            self.requests += 1
-            answer = self._api.handle(asked)
         if answer.cut:
             raise requests.ConnectionError(f"the connection was {answer.cut}")
-        raw = HTTPResponse(io.BytesIO(answer.body), dict(answer.headers), answer.status, preload_content=False)
+        body = Drip(answer, self._sleep) if answer.drip else io.BytesIO(answer.body)
+        raw = HTTPResponse(body, dict(answer.headers), answer.status, preload_content=False)
         return HTTPAdapter().build_response(request, raw)
 
     def close(self) -> None:
         """Nothing to close."""
+
+
+class Drip(io.BytesIO):
+    """The body of an answer that comes byte by byte; they are handed out by the thousand."""
+
+    def __init__(self, answer: Answer, sleep: Callable[[float], None]) -> None:
+        super().__init__(answer.body)
+        self._seconds = answer.drip
+        self._sleep = sleep
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        part = super().read1(1000 if size is None or size < 0 else min(size, 1000))
+        self._sleep(self._seconds * len(part))
+        return part
+
+
+class SandboxAdapter(AnswerAdapter):
+    """Hands requests to the sandbox's API, one at a time."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        super().__init__(self._handle, sandbox.clock.advance)
+        self._api = Api(sandbox)
+        self._lock = threading.Lock()
+        self.requests = 0
+
+    def _handle(self, request: Request) -> Answer:
+        with self._lock:
+            self.requests += 1
+            return self._api.handle(request)
 
 
 class Warnings(logging.Handler):
@@ -226,8 +260,8 @@ class DirectSandbox:
         """
         raw = self.config(**{"num_workers": 1, **config})
         given = [AirbyteStateMessageSerializer.load(json.loads(json.dumps(one))) for one in (states or {}).values()]
-        configured = ConfiguredAirbyteCatalogSerializer.load(
-            {"streams": [_configured(name, columns, name in full) for name, columns in streams.items()]}
+        catalogue = ConfiguredAirbyteCatalogSerializer.load(
+            {"streams": [configured(name, columns, full=name in full) for name, columns in streams.items()]}
         )
         run, warnings = DirectRun(), Warnings()
         logger = logging.getLogger("airbyte.exact_online")
@@ -245,7 +279,7 @@ class DirectSandbox:
         try:
             with patch.multiple(client, new_session=session, AMSTERDAM=self._wall_clock):
                 source = SourceExactOnline(SandboxClock(self.box.clock))
-                messages = source.read(logger, raw, configured, given)
+                messages = source.read(logger, raw, catalogue, given)
                 self._consume(iter(messages), run, between)
         except AirbyteTracedException as error:
             if not may_fail:
@@ -282,7 +316,8 @@ class DirectSandbox:
         }
 
 
-def _configured(name: str, columns: tuple[str, ...], full: bool) -> dict[str, Any]:
+def configured(name: str, columns: tuple[str, ...], *, full: bool) -> dict[str, Any]:
+    """A stream of a configured catalogue with some of its columns, to be read in full or incrementally."""
     definition = catalog()[name]
     return {
         "stream": {

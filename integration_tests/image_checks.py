@@ -177,6 +177,12 @@ def test_the_image_runs_as_a_user_without_rights(engine: Engine) -> None:
     assert run.returncode != 0
 
 
+def test_the_dependencies_bring_no_commands_of_their_own(engine: Engine) -> None:
+    run = engine.run("/opt/connector/bin", options=("--entrypoint=ls",))
+
+    assert [name for name in run.stdout.split() if not name.startswith("python")] == ["source-exact-online"]
+
+
 def test_airbytes_variable_names_the_entry_point(engine: Engine) -> None:
     command = [engine.command, "image", "inspect", engine.image]
     (image,) = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)

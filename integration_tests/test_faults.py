@@ -86,10 +86,10 @@ def books() -> Iterator[Store]:
     store.close()
 
 
-def sandbox(store: Store, **options: float) -> Inside:
-    """A sandbox of those books whose listings have several pages."""
+def sandbox(store: Store, rows: int = 15, **options: float) -> Inside:
+    """A sandbox of those books whose listings have several pages, feeds some of so many rows."""
     made = Inside(store, START, **options)
-    made.box.settings.change({"page_sizes": {"sync": 6, "standard": 2, "bulk": 6}})
+    made.box.settings.change({"page_sizes": {"sync": rows, "standard": 3, "bulk": rows}})
     return made
 
 
@@ -138,7 +138,7 @@ def test_a_fault_costs_no_row(kind: str, books: Store) -> None:
 )
 def test_all_faults_together_cost_no_row(seed: int, feeds: dict[str, bool | int], books: Store) -> None:
     """A day's quota that is said to be spent ends the sync of its division; the next one goes on."""
-    inside = sandbox(books)
+    inside = sandbox(books, rows=5)
     inside.box.settings.change({"feeds": feeds})
     inside.network.disturbance = Disturbance(FAULTS, share=0.7, times=3, seed=seed)
 

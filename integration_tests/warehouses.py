@@ -135,9 +135,6 @@ def play(rounds: int, seed: int, changes: int, postgres: str | None) -> int:
                 found = list(problems(cache, business))
                 differences += len(found)
                 print(f"round {number} {type(cache).__name__}: {len(found)} differences", *found[:10], sep="\n  ")
-            for stream in STREAMS:
-                for division in DIVISIONS:
-                    business.seen(stream, division)
             if number == rounds // 2:
                 business.move(DIVISIONS[0])
     return differences

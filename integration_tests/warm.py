@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,11 +123,24 @@ def warm_connector(folder: Path) -> Iterator[Warm]:
         warm.stop()
 
 
-def _start(arguments: Sequence[str], output: str, errors: str) -> int:
+def start(arguments: Sequence[str], output: str, errors: str, before: Callable[[], None] | None = None) -> int:
+    """Run the console script in a child of this process, which must have no other threads.
+
+    Args:
+        arguments: of the command line.
+        output: file that its stdout goes to.
+        errors: file that its stderr goes to.
+        before: called in the child before the script begins.
+
+    Returns:
+        The process id.
+    """
     pid = os.fork()
     if pid:
         return pid
     try:
+        if before is not None:
+            before()
         for path, number in ((os.devnull, 0), (output, 1), (errors, 2)):
             flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_APPEND
             os.dup2(os.open(path, flags, 0o600), number)
@@ -145,11 +158,12 @@ def _poll(pid: int) -> int | None:
 
 
 def _serve() -> None:
+    import source_exact_online.entrypoint
     import source_exact_online.run  # noqa: F401
 
     for line in sys.stdin:
         order = json.loads(line)
-        print(json.dumps(_poll(order["poll"]) if "poll" in order else _start(**order)), flush=True)
+        print(json.dumps(_poll(order["poll"]) if "poll" in order else start(**order)), flush=True)
 
 
 if __name__ == "__main__":

@@ -9,15 +9,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pendulum
-from airbyte_cdk.models import FailureType
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from jsonschema import Draft7Validator
 from jsonschema.exceptions import best_match
 
 from source_exact_online.sites import SITES, check_ca_bundle, trusted_base_url
+
+if TYPE_CHECKING:
+    from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 TOKEN_FILE_VARIABLE = "EXACT_ONLINE_TOKEN_FILE"
 
@@ -67,6 +68,9 @@ class Config:
 
 def config_error(message: str) -> AirbyteTracedException:
     """Return an error that a person has to fix, with one sentence that says how."""
+    from airbyte_cdk.models import FailureType  # `discover` needs the CDK in this case alone
+    from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
     return AirbyteTracedException(message=message, internal_message=message, failure_type=FailureType.config_error)
 
 

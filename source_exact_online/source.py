@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any, cast
 
 from airbyte_cdk.models import (
@@ -22,7 +24,7 @@ from source_exact_online.api.client import ExactClient
 from source_exact_online.api.divisions import closed, current_user
 from source_exact_online.api.errors import LoginUnusableError
 from source_exact_online.auth.authenticator import ExactAuthenticator
-from source_exact_online.catalog.definitions import catalog
+from source_exact_online.catalog.offer import offered
 from source_exact_online.catalog.stream import ExactStream
 from source_exact_online.clock import Clock, SystemClock
 from source_exact_online.config import Config, config_error, include_binary, parse_config, stream_groups
@@ -84,12 +86,8 @@ class SourceExactOnline(AbstractSource):
 
     def streams(self, config: Mapping[str, Any]) -> list[Stream]:
         """Return the streams to offer; needs neither token nor network."""
-        groups, binary = stream_groups(config), include_binary(config)
-        return [
-            ExactStream(definition, binary=binary)
-            for definition in catalog().values()
-            if groups is None or definition.group in groups
-        ]
+        binary = include_binary(config)
+        return [ExactStream(definition, binary=binary) for definition in offered(stream_groups(config))]
 
     def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, Any]:
         """Ask the API for a token, the divisions, and each of them for a sign of life.
@@ -98,7 +96,7 @@ class SourceExactOnline(AbstractSource):
             Whether all is well, and otherwise what is missing, in words for a person.
         """
         parsed = parse_config(config, self._clock.now())
-        client = self._client(parsed, config)
+        client = self._client(replace(parsed, maintenance_wait=timedelta()), config)  # a person waits for the result
         divisions = choose_divisions(client, parsed)
         self._remember_user(client)
         problems = [divisions.why_missing(code) for code in divisions.missing]

@@ -16,7 +16,6 @@ from collections.abc import Iterable
 from types import FrameType, TracebackType
 
 import orjson
-from airbyte_cdk.models import Status
 
 _HELD_BACK = 1 << 16
 """Bytes of text after which it goes out even if nobody asks for it."""
@@ -78,7 +77,7 @@ class MessageBuffer:
             self._write(bytes(data))
         self._end_if_deferred()
 
-    def write_lines(self, lines: bytes) -> None:
+    def write_lines(self, lines: bytes | bytearray) -> None:
         """Write out whole lines at once, behind everything taken before; raise what `write` raises."""
         with self._lock:
             self.flush()
@@ -102,7 +101,7 @@ class MessageBuffer:
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, self._on_signal)
 
-    def print_all(self, messages: Iterable[str | bytes]) -> int:
+    def print_all(self, messages: Iterable[str | bytes | bytearray]) -> int:
         """Print the messages of a run; return the exit code: 1 after a failed check.
 
         Args:
@@ -111,24 +110,24 @@ class MessageBuffer:
         """
         code = 0
         for message in messages:
-            if isinstance(message, bytes):
-                self.write_lines(message)
-            else:
+            if isinstance(message, str):
                 self.write(message + "\n")
                 self.flush()
                 if message.startswith(_STATUS):
-                    code = 0 if orjson.loads(message)["connectionStatus"]["status"] == Status.SUCCEEDED.value else 1
+                    code = 0 if orjson.loads(message)["connectionStatus"]["status"] == "SUCCEEDED" else 1
+            else:
+                self.write_lines(message)
             if self.ending is not None:  # some code that is not ours has swallowed the end
                 raise SystemExit(self.ending)
         return code
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes | bytearray) -> None:
         step = 1 if threading.current_thread() is threading.main_thread() else 0  # the only one that signals reach
         self._writing += step
         try:
             if sys.__stdout__ is None:
                 raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-            sys.__stdout__.buffer.write(data)
+            sys.__stdout__.buffer.write(data)  # type: ignore[arg-type]  # any buffer will do
             sys.__stdout__.buffer.flush()
         except BrokenPipeError:
             raise

@@ -62,12 +62,13 @@ def licence_of(package: str) -> str:
         LookupError: it states none.
     """
     stated = metadata.metadata(package)
-    if stated.get("License-Expression"):
-        return str(stated["License-Expression"])
+    expressions = stated.get_all("License-Expression") or ()
+    if expressions:
+        return str(expressions[0])
     classified = [
         text.rpartition(" :: ")[2] for text in stated.get_all("Classifier") or () if text.startswith("License")
     ]
-    lines = str(stated.get("License") or "").strip().splitlines()
+    lines = "".join(map(str, (stated.get_all("License") or ())[:1])).strip().splitlines()
     if not classified and not lines:
         raise LookupError(f"{package} states no licence")
     return " OR ".join(_NAMES.get(name, name) for name in classified or lines[:1])

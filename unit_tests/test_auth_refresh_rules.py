@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import threading
 from copy import deepcopy
 from datetime import datetime, timedelta
@@ -413,37 +414,28 @@ def test_configuration_without_refresh_token_is_a_config_error() -> None:
     assert caught.value.failure_type == FailureType.config_error
 
 
-def interrupt_the_refresh(login: Login, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Lets a signal end the main thread's wait while the token call is under way; the event lets the call go on."""
-    under_way, go_on = threading.Event(), threading.Event()
+def test_a_signal_during_the_token_call_does_not_lose_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real signal: Python takes a thread whose `join` a signal has interrupted for ended, though it runs."""
+    login = Login()
+    interrupted = threading.Event()
     send = login.server.send
 
     def slow_send(request: requests.PreparedRequest, **options: object) -> requests.Response:
         answer = send(request, **options)
-        under_way.set()
-        assert go_on.wait(10)
+        threading.Event().wait(0.1)  # by now the main thread waits for this one
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        assert interrupted.wait(10)
+        threading.Event().wait(0.1)  # the answer is on its way when the process begins to shut down
         return answer
 
-    def interrupted_join(thread: threading.Thread, timeout: float | None = None) -> None:
-        if timeout is None:
-            assert under_way.wait(10)
-            raise KeyboardInterrupt
-        real_join(thread, timeout)
-
-    real_join = threading.Thread.join
     monkeypatch.setattr(login.server, "send", slow_send)
-    monkeypatch.setattr(threading.Thread, "join", interrupted_join)
     with pytest.raises(KeyboardInterrupt):
         login.auth.get_access_token()
-    return go_on
-
-
-def test_ctrl_c_during_the_token_call_does_not_lose_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    login = Login()
-    go_on = interrupt_the_refresh(login, monkeypatch)
     assert login.messages == []
-    go_on.set()
+
+    interrupted.set()
     login.auth.shutdown()
+
     assert [message["credentials"]["refresh_token"] for message in login.messages] == ["refresh!1"]
 
 

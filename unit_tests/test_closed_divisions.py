@@ -173,3 +173,16 @@ def test_where_the_current_division_is_closed_another_one_lists_them(two: Script
 
     assert run.error is None
     assert {one["Division"] for one in run.records("journals")} == {456}
+
+
+def test_where_the_only_known_division_is_closed_and_excluded_the_others_are_to_be_named(
+    two: ScriptedApi, clock: FakeClock
+) -> None:
+    two.always("system/Divisions", refusal(403, reason="LicenseExpired"), division=123)
+    two.always("hrm/Divisions", refusal(403, reason="LicenseExpired"), division=123)
+
+    run = read(clock, configured("journals"), exclude_divisions=[123])
+
+    assert run.error is not None
+    assert run.error.failure_type is FailureType.config_error
+    assert "name those to read in divisions" in str(run.error.message)

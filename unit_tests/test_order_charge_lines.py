@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from source_exact_online.read.list_partition import PAGES_WITHOUT_NEWS
 from tools.generate_schemas import load_catalog
 from unit_tests.exact_fakes import Answer, FakeClock, Run, ScriptedApi, configured, date_json, page, read, refusal
 
@@ -67,7 +68,11 @@ def test_at_first_they_are_listed_by_themselves(api: ScriptedApi, before: Run) -
     assert asked.path == LINES
     assert set(asked.select) == {"ID", "OrderID"}
     assert asked.filter is None
-    assert before.records(STREAM) == [{"Division": 123, **line("a", "1")}, {"Division": 123, **line("b", "2")}]
+    began = "2025-03-03T09:00:00.000+00:00"
+    assert before.records(STREAM) == [
+        {"Division": 123, **line("a", "1"), "Modified": began},
+        {"Division": 123, **line("b", "2"), "Modified": began},
+    ]
     assert before.position(STREAM)["cursor"] == "2025-03-03T10:00:00.000", "changes up to its start were read"
 
 
@@ -86,6 +91,32 @@ def test_then_those_of_changed_headers_are_asked_for(api: ScriptedApi, clock: Fa
         {"Division": 123, **line("c", "1"), "Modified": modified},
     ]
     assert len(api.asked()) == 2
+
+
+def test_lines_that_are_read_again_after_a_move_are_newer_than_what_was_delivered(
+    api: ScriptedApi, clock: FakeClock, before: Run
+) -> None:
+    api.on(HEADERS, page([order(line("a", "1"))]))
+    second = sync(clock, before)
+    clock.advance(3600)
+    api.divisions(123, DivisionMoveDate=date_json("2025-03-03T11:30:00"))
+    api.on(LINES, page([line("a", "1")]))
+
+    third = sync(clock, second)
+
+    assert [record["Modified"] for run in (before, second, third) for record in run.records(STREAM)][-2:] == [
+        "2025-03-03T09:30:00.000+00:00",
+        "2025-03-03T11:00:00.000+00:00",
+    ]
+
+
+def test_many_pages_of_changed_headers_are_read_to_their_end(api: ScriptedApi, clock: FakeClock, before: Run) -> None:
+    numbers = range(2 * PAGES_WITHOUT_NEWS)
+    api.on(HEADERS, *(page([order(line(f"l{n}", f"h{n}"))], more=str(n) if n < numbers[-1] else None) for n in numbers))
+
+    run = sync(clock, before)
+
+    assert [record["ID"] for record in run.records(STREAM)] == [f"l{n}" for n in numbers]
 
 
 def test_headers_without_lines_move_the_cursor_too(api: ScriptedApi, clock: FakeClock, before: Run) -> None:

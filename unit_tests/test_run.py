@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
 
-from source_exact_online import run
+from source_exact_online import entrypoint, run
 from source_exact_online.source import SourceExactOnline
 from source_exact_online.stdout import MessageBuffer
 from source_exact_online.version import VERSION
@@ -62,7 +62,7 @@ class Script:
     def __call__(self, *arguments: str) -> tuple[int, list[dict[str, Any]]]:
         self._capfd.readouterr()
         with process_of_its_own():
-            code = run._speak(SourceExactOnline(self.clock), arguments)
+            code = run.speak(entrypoint.messages(SourceExactOnline(self.clock), arguments))
         lines = self._capfd.readouterr().out.splitlines()
         return code, [json.loads(line) for line in lines]
 
@@ -221,7 +221,7 @@ class TestBadInput:
 
     def test_a_verb_that_does_not_exist(self) -> None:
         with process_of_its_own(), pytest.raises(SystemExit) as ended:
-            run._speak(SourceExactOnline(), ["write"])
+            run.speak(entrypoint.messages(SourceExactOnline(), ["write"]))
 
         assert ended.value.code not in (0, None)
 

@@ -81,6 +81,17 @@ class TestCheck:
         assert check(clock).status is Status.SUCCEEDED
         assert len(api.sent) <= 15
 
+    def test_it_tells_of_an_outage_within_a_minute(self, api: ScriptedApi, clock: FakeClock) -> None:
+        """A sync waits for a site that is down; a person who checks does not."""
+        api.always("current/Me", refusal(503))
+        began = clock.monotonic()
+
+        with pytest.raises(AirbyteTracedException) as raised:
+            check(clock)
+
+        assert raised.value.failure_type is FailureType.transient_error
+        assert clock.monotonic() - began < 60
+
     def test_an_unknown_division_is_named_with_those_there_are(self, api: ScriptedApi, clock: FakeClock) -> None:
         api.divisions(123, 456).always("hrm/Divisions", page([]))
 

@@ -129,6 +129,18 @@ FIRST_MODIFIED = [
         "a clock that was set back -> the window is not wider",
     ),
     case(
+        Position(cursor=NOON, last_read_at=NOW),
+        asks(120),
+        NOON - 2 * HOUR,
+        "not known since when it stands still -> the whole window",
+    ),
+    case(
+        Position(cursor=NOON, cursor_unchanged_since=NOW - 99 * HOUR),
+        asks(120),
+        NOON - 2 * HOUR,
+        "not known when it was last read -> the whole window",
+    ),
+    case(
         Position(cursor=wall_ms("2024-10-27T02:30:00")),
         asks(0),
         wall_ms("2024-10-27T02:00:00"),
@@ -248,6 +260,12 @@ START_DATE_SET = [
         start_date_set(FEBRUARY),
         replace(KNOWN, start_date=None),
         "added, and behind the cursor -> unchanged, as all of it was read",
+    ),
+    case(
+        replace(KNOWN, start_date=None),
+        start_date_set(MARCH),
+        replace(KNOWN, start_date=None),
+        "added, and at the cursor -> unchanged, as all before it was read",
     ),
     case(
         replace(KNOWN, start_date=None),

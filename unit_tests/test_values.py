@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from source_exact_online.api.exact_time import AMSTERDAM
 from unit_tests.exact_fakes import Answer, FakeClock, ScriptedApi, configured, date_json, page, read, row, state_of
 
 ACCOUNTS = "sync/CRM/Accounts"
@@ -144,6 +145,11 @@ class TestRepeatedHour:
     """02:00 to 03:00 comes twice on 26 October 2025. Nobody can see which of the two Exact means."""
 
     FIRST, SECOND = (datetime(2025, 10, 26, hour, tzinfo=timezone.utc) for hour in (0, 1))
+
+    @pytest.fixture(autouse=True)
+    def _the_night_is_still_to_come(self) -> None:
+        """The clock remembers instants that have passed; in the next test they have not."""
+        AMSTERDAM._texts.clear()
 
     def read_at(self, api: ScriptedApi, clock: FakeClock, now: datetime, wall: str, state: Any = None) -> Any:
         clock.advance((now - clock.now()).total_seconds())

@@ -262,5 +262,5 @@ def _chunks(response: requests.Response) -> Iterator[bytes]:
     if not isinstance(response.raw, urllib3.HTTPResponse):  # one that was recorded, for tests
         yield from response.iter_content(1 << 16)
         return
-    while chunk := response.raw.read1(1 << 20, decode_content=True):
+    while chunk := response.raw.read1(1 << 18, decode_content=True):
         yield chunk

@@ -11,6 +11,7 @@ All of them lie in the years 1 to 9999; anything else raises ValueError.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from functools import cached_property, lru_cache
@@ -26,7 +27,7 @@ _DAY_MS = 86_400_000
 _FIRST_MS = (date.min.toordinal() - _EPOCH_DAY) * _DAY_MS
 _LAST_MS = (date.max.toordinal() - _EPOCH_DAY + 1) * _DAY_MS - 1
 
-_REMEMBERED_TEXTS = 16_384
+_REMEMBERED_TEXTS = 4096
 _REMEMBERED_DAYS = 65_536
 
 _MINUTES = tuple(f"T{hour:02}:{minute:02}:" for hour in range(24) for minute in range(60))
@@ -118,6 +119,15 @@ class WallClock:
         """
         return self._texts.get(value) or self._new_text(value, now_ms)
 
+    def utc_texts(self, values: Iterable[str | None], now_ms: float) -> list[str | None]:
+        """Convert many instants as `utc_text` does; None and empty text become None.
+
+        Raises:
+            ValueError: one of them is not such a date.
+        """
+        known, new = self._texts.get, self._new_text
+        return [(known(value) or new(value, now_ms)) if value else None for value in values]
+
     def date_json(self, epoch_ms: int) -> str:
         """Return an instant (epoch milliseconds) as Exact writes it in JSON.
 
@@ -132,11 +142,13 @@ class WallClock:
 
     def _new_text(self, value: str, now_ms: float) -> str:
         wall_ms = milliseconds(value)
-        first, second = self._offsets_at(wall_ms)
-        instant, is_final = wall_ms - first, True
-        if second != first:
-            is_final = wall_ms - second <= now_ms
-            instant = wall_ms - second if is_final else instant
+        day = wall_ms // _DAY_MS
+        before, _, _, after = self._days.get(day) or self._new_day(day)
+        instant, is_final = wall_ms - before, True
+        if before != after:
+            first, second = self._offsets_at(wall_ms)
+            is_final = second == first or wall_ms - second <= now_ms
+            instant = wall_ms - (second if is_final else first)
         text = _utc_text(instant if _FIRST_MS <= instant <= _LAST_MS else wall_ms)
         if is_final:
             if len(self._texts) >= _REMEMBERED_TEXTS:
@@ -199,6 +211,15 @@ def wall_text(value: str) -> str:
     return _day(days) + _MINUTES[minute] + _SECONDS[second] + (f".{millis:03}" if millis else "")
 
 
+def wall_texts(values: Iterable[str | None]) -> list[str | None]:
+    """Convert many dates as `wall_text` does; None and empty text become None.
+
+    Raises:
+        ValueError: one of them is not such a date.
+    """
+    return [wall_text(value) if value else None for value in values]
+
+
 def from_milliseconds(wall_ms: int) -> datetime:
     """Return the naive wall clock time of milliseconds since 1970-01-01T00:00 on that clock.
 
@@ -243,7 +264,7 @@ def _day(days: int) -> str:
 
 
 def _utc_text(epoch_ms: int) -> str:
-    days, rest = divmod(epoch_ms, _DAY_MS)
-    minute, rest = divmod(rest, 60_000)
-    second, millis = divmod(rest, 1000)
-    return _day(days) + _MINUTES[minute] + _SECONDS[second] + _UTC_MILLIS[millis]
+    rest = epoch_ms % _DAY_MS
+    return (
+        f"{_day(epoch_ms // _DAY_MS)}{_MINUTES[rest // 60_000]}{_SECONDS[rest // 1000 % 60]}{_UTC_MILLIS[rest % 1000]}"
+    )

@@ -11,6 +11,7 @@ repaired, a value that does not fit its column becomes null, and each repair is 
 from __future__ import annotations
 
 import re
+from codecs import getincrementaldecoder
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -25,6 +26,9 @@ from source_exact_online.api.odata import LONGEST_LINK
 from source_exact_online.api.repair import ODD_TEXT, DamagedPageError, fit, lenient_json, shown, words_in
 
 METADATA = "__metadata"
+
+_NUL = re.compile(rb"\\u0000")
+_CHUNK = 1 << 16
 
 Row = Any
 """A typed row: an instance of a class that `row_type` made. A property that Exact did not send is None, or UNSET where
@@ -95,11 +99,15 @@ class PageDecoder:
     Args:
         shape: what its rows look like.
         division: division that its rows must belong to; None where any will do.
+
+    Attributes:
+        row_type: class of its rows.
+        key: properties that no row lacks.
     """
 
     def __init__(self, shape: RowShape, division: int | None) -> None:
         self.row_type = row_type(shape)
-        self._key = shape.key
+        self.key = shape.key
         self._columns = {"Division": int, **dict(shape.columns)}
         self._division = division
         self._uri_part = f"/{division}/"
@@ -117,9 +125,9 @@ class PageDecoder:
         """
         repairs: list[Repair] = []
         try:
-            if b"\\u0000" in body:
+            if _NUL.search(body):
                 raise msgspec.DecodeError("NUL in text")
-            body.decode()  # msgspec does not look at the bytes of names that it does not know
+            _prove_utf8(body)
             document = self._decoder.decode(body)
             if document.error is not None or document.d.error is not None:
                 raise DamagedPageError(words_in(body) or "an error object stands beside the rows")
@@ -188,14 +196,10 @@ class PageDecoder:
         return rows
 
     def _row(self, row: object, repairs: list[Repair], body: bytes) -> Row:
-        if (
-            not isinstance(row, dict)
-            or row.get("error") is not None
-            or any(row.get(name) is None for name in self._key)
-        ):
-            raise DamagedPageError(words_in(body) or f"a row lacks its key {', '.join(self._key)}")
+        if not isinstance(row, dict) or row.get("error") is not None or any(row.get(name) is None for name in self.key):
+            raise DamagedPageError(words_in(body) or f"a row lacks its key {', '.join(self.key)}")
         values: dict[str, Any] = {}
-        key = ", ".join(str(row[name]) for name in self._key)
+        key = ", ".join(str(row[name]) for name in self.key)
         metadata = row.get(METADATA)
         if isinstance(metadata, dict) and isinstance(metadata.get("uri"), str):
             values["metadata_"] = Metadata(metadata["uri"])
@@ -205,11 +209,23 @@ class PageDecoder:
                 continue
             fitting, is_odd = fit(value, kind)
             if is_odd:
-                if fitting is None and name in self._key:
+                if fitting is None and name in self.key:
                     raise DamagedPageError(f"a row has {shown(value)} for its key {name}")
                 repairs.append(Repair(name, key, shown(value) if fitting is None else ""))
             values[name] = fitting
         return self.row_type(**values)
+
+
+def _prove_utf8(body: bytes) -> None:
+    """Hold a body to be UTF-8: msgspec does not look at the bytes of names that it does not know.
+
+    Raises:
+        UnicodeDecodeError: it is not.
+    """
+    decoder, view = getincrementaldecoder("utf-8")(), memoryview(body)
+    for start in range(0, len(body), _CHUNK):  # a text of the whole would take twice the body's memory
+        decoder.decode(view[start : start + _CHUNK])
+    decoder.decode(b"", final=True)
 
 
 _INT64: Any = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]

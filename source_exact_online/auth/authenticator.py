@@ -52,7 +52,7 @@ class ExactAuthenticator(AuthBase):
         self._refresher = Refresher(self._credentials, endpoint, clock, config.site)
         self._origin = origin(config.base_url)
         self._lock = threading.Lock()
-        self._background: threading.Thread | None = None
+        self._background: threading.Event | None = None
         self._closing = False
 
     def get_access_token(self) -> str:
@@ -113,7 +113,7 @@ class ExactAuthenticator(AuthBase):
         """
         self._closing = True
         if self._background is not None:
-            self._background.join(seconds)
+            self._background.wait(seconds)
         if self._lock.acquire(timeout=seconds):
             self._lock.release()
 
@@ -139,19 +139,26 @@ class ExactAuthenticator(AuthBase):
         return self._refresher.renew()
 
     def _renew_in_thread(self) -> str:
-        """Renew on a thread of its own: a signal ends the main thread, not the token call; see `shutdown`."""
+        """Renew on a thread of its own: a signal ends the main thread, not the token call; see `shutdown`.
+
+        An event tells that it is done: Python before 3.13 takes a thread whose `join` a signal has interrupted for
+        ended (bpo-46726), and the second `join` would not wait for it.
+        """
         results: list[str] = []
         errors: list[BaseException] = []
+        done = threading.Event()
 
         def renew() -> None:
             try:
                 results.append(self._refresher.renew())
             except BaseException as error:
                 errors.append(error)
+            finally:
+                done.set()
 
-        self._background = threading.Thread(target=renew, name="token refresh", daemon=True)
-        self._background.start()
-        self._background.join()
+        self._background = done
+        threading.Thread(target=renew, name="token refresh", daemon=True).start()
+        done.wait()
         if errors:
             raise errors[0]
         return results[0]

@@ -9,6 +9,7 @@ from airbyte_cdk.models import AirbyteStream, SyncMode
 from airbyte_cdk.sources.streams import Stream
 
 from source_exact_online.catalog.definitions import StreamDefinition
+from source_exact_online.catalog.offer import entry
 from source_exact_online.catalog.schemas import schema
 
 
@@ -51,10 +52,8 @@ class ExactStream(Stream):
 
     def as_airbyte_stream(self) -> AirbyteStream:
         """Return the stream's entry in Airbyte's catalogue."""
-        stream = super().as_airbyte_stream()
-        if not self.cursor_field:
-            stream.supported_sync_modes = [SyncMode.full_refresh]
-        return stream
+        found = entry(self._definition, binary=self._binary)
+        return AirbyteStream(**{**found, "supported_sync_modes": list(map(SyncMode, found["supported_sync_modes"]))})
 
     def read_records(self, *args: object, **kwargs: object) -> Iterable[NoReturn]:
         """Refuse to read: the scheduler does.

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from operator import attrgetter
 
 from airbyte_cdk.models import FailureType
 
@@ -87,7 +88,6 @@ class ListPartition:
         self._row_filter = row_filter
         self._path = definition.path
         self._is_feed = definition.transport is Transport.FEED
-        self._key = definition.proof_key
         self._query = Query(client, config, refused, division, readers, any_division=row_filter is not None)
         self._fallbacks = QueryFallbacks(self._query, refused, self._path)
         self._listing: InProgressListing | None = None
@@ -199,7 +199,7 @@ class ListPartition:
         found = [*page.repairs, *form.read_integers(rows)]
         next_url = page.next_url or self._query.page_after(url)
         if next_url is not None:
-            self._expect_news(page.rows)
+            self._expect_news(page.rows, self._query.decoder(url).key)
             self._request = self._page_request(next_url)
         highest_version = self._look_at_versions(rows) if self._is_feed else None
         self._listing = transitions.page_read(self._listing, highest_modified(page.rows), highest_version, next_url)
@@ -238,14 +238,13 @@ class ListPartition:
         self._last_version = versions[-1]
         return max(versions)
 
-    def _expect_news(self, rows: Sequence[Row]) -> None:
-        """Hold a page that links to another to what it brings.
+    def _expect_news(self, rows: Sequence[Row], key: Sequence[str]) -> None:
+        """Hold a page that links to another to what it brings: rows are told apart by their key, if they have one.
 
         Raises:
             IncompleteError: for many pages there was no row that the last page with news did not have.
         """
-        key = self._key
-        keys = frozenset(tuple(getattr(row, name, None) for name in key) if key else id(row) for row in rows)
+        keys = frozenset(map(attrgetter(*key) if key else id, rows))
         if not keys <= self._last_keys:
             self._last_keys, self._pages_without_news = keys, 0
             return

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -22,7 +23,12 @@ logger = logging.getLogger("airbyte.exact_online")
 Record = Any
 """What becomes a record: a typed row whose unset properties are left out, or a mapping."""
 
+_Convert = Callable[[Sequence[str | None]], Sequence[str | None]]
+
 _ENCODER = msgspec.json.Encoder()
+
+_SAFE_DIGITS = 19
+"""Digits from which on a number may not fit into 64 bits."""
 
 
 class RecordFormat:
@@ -49,6 +55,9 @@ class RecordFormat:
             for row in rows:
                 value = getattr(row, name)
                 if type(value) is str:
+                    if len(value) < _SAFE_DIGITS and value.isdecimal() and value.isascii():
+                        setattr(row, name, int(value))
+                        continue
                     number, is_odd = fit(value, int)
                     if is_odd:
                         repairs.append(self._drop(row, name, value))
@@ -65,22 +74,24 @@ class RecordFormat:
                 repeated hour apart, and a row may have been changed a moment ago.
         """
         repairs: list[Repair] = []
-        utc_text = self._clock.utc_text
-        self._write(rows, self._instants, lambda value: utc_text(value, now_ms), repairs)
-        self._write(rows, self._dates, exact_time.wall_text, repairs)
+        for name in self._instants:
+            self._write(rows, name, lambda values: self._clock.utc_texts(values, now_ms), repairs)
+        for name in self._dates:
+            self._write(rows, name, exact_time.wall_texts, repairs)
         return repairs
 
-    def _write(
-        self, rows: Sequence[Row], names: Iterable[str], convert: Callable[[str], str], repairs: list[Repair]
-    ) -> None:
-        for name in names:
-            for row in rows:
-                value = getattr(row, name)
-                if value is not None:
-                    try:
-                        setattr(row, name, convert(value) if value else None)
-                    except ValueError:
-                        repairs.append(self._drop(row, name, value))
+    def _write(self, rows: Sequence[Row], name: str, convert: _Convert, repairs: list[Repair]) -> None:
+        try:
+            texts = convert(list(map(attrgetter(name), rows)))
+        except ValueError:
+            if len(rows) == 1:
+                repairs.append(self._drop(rows[0], name, getattr(rows[0], name)))
+            else:
+                for row in rows:
+                    self._write([row], name, convert, repairs)
+            return
+        for row, text in zip(rows, texts, strict=True):
+            setattr(row, name, text)
 
     def _drop(self, row: Row, name: str, value: object) -> Repair:
         setattr(row, name, None)
@@ -99,7 +110,7 @@ class RecordBatch:
 
     stream: str
     count: int
-    lines: bytes
+    lines: bytes | bytearray
 
     @classmethod
     def of(cls, stream: str, records: Sequence[Record], emitted_at: int) -> RecordBatch:
@@ -114,8 +125,12 @@ class RecordBatch:
             return cls(stream, 0, b"")
         head = b'{"type":"RECORD","record":{"stream":"%s","data":' % stream.encode()
         tail = b',"emitted_at":%d}}\n' % emitted_at
-        lines = _ENCODER.encode_lines(records)[:-1].replace(b"\n", tail + head)  # JSON has no raw line end within
-        return cls(stream, len(records), head + lines + tail)
+        lines = bytearray()
+        for record in records:
+            lines += head
+            _ENCODER.encode_into(record, lines, -1)
+            lines += tail
+        return cls(stream, len(records), lines)
 
     def messages(self) -> Iterator[AirbyteMessage]:
         """Yield the records as message objects, for callers that want those."""

@@ -39,7 +39,9 @@ def first_modified(position: Position, lookback_ms: int, clock: WallClock) -> in
         return None
     if position.cursor <= LONG_AGO:
         return LONG_AGO
-    stood_still = max(0, (position.last_read_at or 0) - (position.cursor_unchanged_since or 0))
+    stood_still = 0
+    if position.last_read_at is not None and position.cursor_unchanged_since is not None:
+        stood_still = max(0, position.last_read_at - position.cursor_unchanged_since)
     window = min(max(0, lookback_ms - stood_still), position.cursor - LONG_AGO)
     start = min(position.cursor - window, clock.from_instant(clock.to_instant(position.cursor) - window))
     if clock.is_ambiguous(position.cursor):

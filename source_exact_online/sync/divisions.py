@@ -37,7 +37,12 @@ class ChosenDivisions:
     @property
     def why_none(self) -> str:
         """Why there is nothing to read."""
-        return self.why_missing(self.missing[0]) if self.missing else "exclude_divisions leaves no administration."
+        if self.missing:
+            return self.why_missing(self.missing[0])
+        if self.accessible.complete or self.accessible.warning is None:
+            return "exclude_divisions leaves no administration."
+        ask = "Exact Online does not list the administrations: name those to read in divisions."
+        return f"{ask} {self.accessible.warning}"
 
     def why_missing(self, code: int) -> str:
         """Return what to say of a division that is configured and not accessible."""

@@ -1,0 +1,69 @@
+"""What `make mutate` prints of a change that no test noticed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tools.mutate import PACKAGE, TESTS, Change, change_of
+from tools.reference import REPOSITORY
+
+SOURCE = """\
+import math
+
+
+# A comment that mutmut counts as part of the function.
+def area(side: float) -> float:
+    if side < 0:
+        return 0.0
+    return side * side
+
+
+class Square:
+    def area(self) -> float:
+        if self.side < 0:
+            return 0.0
+        return self.side * self.side
+
+    def other(self) -> float:
+        return dict(
+            side=self.side,
+            area=self.area(),
+        )
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "diff", "change"),
+    [
+        (
+            "shapes.x_area__mutmut_3",
+            "--- a\n+++ a\n@@ -1,5 +1,5 @@\n # A comment\n def area(side: float) -> float:\n"
+            "-    if side < 0:\n+    if side <= 0:\n         return 0.0\n",
+            Change(6, "if side < 0:", "if side <= 0:"),
+        ),
+        (
+            "shapes.xǁSquareǁarea__mutmut_1",
+            "--- a\n+++ a\n@@ -1,4 +1,4 @@\n def area(self) -> float:\n     if self.side < 0:\n"
+            "-        return 0.0\n+        return 1.0\n     return self.side * self.side\n",
+            Change(14, "return 0.0", "return 1.0"),
+        ),
+        (
+            "shapes.xǁSquareǁother__mutmut_2",
+            "--- a\n+++ a\n@@ -1,5 +1,4 @@\n def other(self) -> float:\n     return dict(\n"
+            "         side=self.side,\n-        area=self.area(),\n     )\n",
+            Change(20, "area=self.area(),", ""),
+        ),
+    ],
+    ids=["in a function", "in a method of the same name", "of nothing but a removal"],
+)
+def test_a_change_has_its_place_in_the_module(name: str, diff: str, change: Change) -> None:
+    assert change_of(diff, name, SOURCE) == change
+
+
+def test_modules_and_tests_exist() -> None:
+    paths = [Path(PACKAGE, module) for module in TESTS]
+    paths += [Path("unit_tests", name) for names in TESTS.values() for name in names]
+
+    assert [path for path in paths if not (REPOSITORY / path).is_file()] == []
