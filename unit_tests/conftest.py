@@ -6,9 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 from airbyte_cdk.utils.airbyte_secrets_utils import update_secrets
+from hypothesis import settings
 
 from unit_tests.exact_fakes import ScriptedApi
 from unit_tests.fake_clock import FakeClock
+
+settings.register_profile("any machine", deadline=None)  # a slow or busy machine is no failure
+settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)

@@ -245,6 +245,7 @@ def test_the_divisions_that_states_speak_of_are_known() -> None:
     states = [
         StreamState("items", {"20": Position(row_version=1), "3": Position()}),
         StreamState("divisions", {"login": Position(cursor=1), "20": Position()}),
+        StreamState("units", {"9" * 5000: Position(row_version=1), "\u00b2": Position(), "-1": Position()}),
     ]
 
     assert known_divisions(states) == (3, 20)
