@@ -6,9 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 from airbyte_cdk.utils.airbyte_secrets_utils import update_secrets
+from hypothesis import HealthCheck, settings
 
 from unit_tests.exact_fakes import ScriptedApi
 from unit_tests.fake_clock import FakeClock
+
+# How busy the machine is says nothing about the code: neither slow examples nor slow generation of them is a failure.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)
