@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 from airbyte_cdk.utils.airbyte_secrets_utils import update_secrets
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from unit_tests.exact_fakes import ScriptedApi
 from unit_tests.fake_clock import FakeClock
 
-settings.register_profile("any machine", deadline=None)  # a slow or busy machine is no failure
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a slow or busy machine is no failure
 settings.load_profile("any machine")
 
 
