@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, settings
 from unit_tests.exact_fakes import ScriptedApi
 from unit_tests.fake_clock import FakeClock
 
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a slow or busy machine is no failure
+# A slow or busy machine is no failure.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
 
