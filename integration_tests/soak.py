@@ -121,7 +121,7 @@ class Soak:
         self._box = self.sandbox.box
         self._api, self._authorization = Api(self._box), Authorization(self._box)
         self._closed_until: dict[int, datetime] = {}
-        self._peaks: list[Ended] = []
+        self._largest = (0, 0)
         self._box.settings.change(
             {
                 "quota": {"minute_limit": 60, "daily_limit": 5000},
@@ -196,14 +196,9 @@ class Soak:
 
     def size(self) -> Size:
         """What is taken up now, and by the largest sync since the last time."""
-        peaks, self._peaks = self._peaks, []
+        largest, self._largest = self._largest, (0, 0)
         (rss,) = (line.split()[1] for line in Path("/proc/self/status").read_text().split("\n") if "VmRSS" in line)
-        return Size(
-            int(rss),
-            len(os.listdir("/proc/self/fd")),
-            max((ended.memory_kb for ended in peaks), default=0),
-            max((ended.descriptors for ended in peaks), default=0),
-        )
+        return Size(int(rss), len(os.listdir("/proc/self/fd")), *largest)
 
     # -- what happens ----------------------------------------------------------------------------------------------
 
@@ -319,7 +314,8 @@ class Soak:
         if self._chance.random() < 0.5:  # else the runner forgets
             self._config = latest_config(messages, self._config)
         OUTPUTS.keep(*ended.output)
-        self._peaks.append(ended)
+        memory_kb, descriptors = self._largest
+        self._largest = (max(memory_kb, ended.memory_kb), max(descriptors, ended.descriptors))
         errors = [trace["error"]["failure_type"] for trace in members(ended.messages, "TRACE") if "error" in trace]
         if ended.signal is not None:
             self.figures.kills[ended.signal.name] += 1
