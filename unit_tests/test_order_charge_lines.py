@@ -67,7 +67,11 @@ def test_at_first_they_are_listed_by_themselves(api: ScriptedApi, before: Run) -
     assert asked.path == LINES
     assert set(asked.select) == {"ID", "OrderID"}
     assert asked.filter is None
-    assert before.records(STREAM) == [{"Division": 123, **line("a", "1")}, {"Division": 123, **line("b", "2")}]
+    began = "2025-03-03T09:00:00.000+00:00"
+    assert before.records(STREAM) == [
+        {"Division": 123, **line("a", "1"), "Modified": began},
+        {"Division": 123, **line("b", "2"), "Modified": began},
+    ]
     assert before.position(STREAM)["cursor"] == "2025-03-03T10:00:00.000", "changes up to its start were read"
 
 

@@ -206,8 +206,8 @@ class Query:
     def rows(self, page: Page, url: str, started_at: int) -> Sequence[Row]:
         """Return the rows of the streams on a page: those that it lists, or the lines inside the headers that it lists.
 
-        Lines that are listed by themselves in place of changed headers bear the start of the listing, so that
-        destinations take them for newer than what they have.
+        Lines that are listed by themselves bear the start of the listing, so that destinations take them for newer than
+        what they have: they may have been read before, as those of a division that was moved.
 
         Args:
             page: of the listing.
@@ -218,9 +218,8 @@ class Query:
             return page.rows
         if self._headers.is_header_page(url):
             return self._headers.lines(page.rows)
-        if not self._is_filtered:
-            for row in page.rows:
-                row.Modified = self._client.wall_clock.date_json(started_at)
+        for row in page.rows:
+            row.Modified = self._client.wall_clock.date_json(started_at)
         return page.rows
 
     def rows_of(self, reader: Reader, rows: Sequence[Row]) -> Sequence[Row]:
