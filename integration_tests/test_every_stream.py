@@ -122,6 +122,9 @@ def test_records_of_a_first_sync_equal_the_rows(full_sandbox: Sandbox, first: Ru
     assert rows, "the sandbox has no rows to compare with"
     assert len(by_key(stream, rows)) == len(rows), "the primary key does not tell the rows apart"
     assert len(records) == len(rows)
+    if "header" in stream:  # the rows have no date: records bear the start of the listing
+        assert all("Modified" in record for record in records)
+        records = [{name: value for name, value in record.items() if name != "Modified"} for record in records]
     assert_same(stream["name"], by_key(stream, records), by_key(stream, rows))
 
 
@@ -133,7 +136,7 @@ def test_a_second_sync_repeats_snapshots_and_the_lookback_window_of_lists(
     if stream["transport"] == "feed":
         assert found == {}
     elif "header" in stream:
-        # The first sync listed the lines without a date; those of the window come with one.
+        # The first sync listed the lines by themselves; those of the window come with their headers.
         assert set(found) <= set(known)
         assert all("Modified" in record for record in found.values())
     elif stream["transport"] == "snapshot" or "cursor" not in stream:
