@@ -46,7 +46,7 @@ MAINTENANCE = {"kind": "maintenance", "between": ["04:00", "04:30"], "retry_afte
 FEWEST, MOST = 4, 20
 """Rows of a kind in a division: with fewer, none is deleted, with more, none is added."""
 
-GROWTH_KB, GROWTH_A_DAY_KB = 8_000, 2_000
+GROWTH_KB, GROWTH_A_DAY_KB = 8_000, 1_000
 """What memory may grow by after the first day: by chance, and for the tombstones that a destination keeps for good."""
 
 
