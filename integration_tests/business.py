@@ -108,7 +108,7 @@ class Business:
         self.diary: deque[str] = deque(maxlen=2000)
         """What was changed of late, when."""
         self._number = 0
-        self._gone: defaultdict[tuple[str, int], list[Row]] = defaultdict(list)
+        self._gone: defaultdict[tuple[str, int], deque[Row]] = defaultdict(lambda: deque(maxlen=3))
         self._old: defaultdict[tuple[str, Key], list[Record]] = defaultdict(list)
         self._forgotten: set[tuple[str, Key]] = set()
 

@@ -13,6 +13,7 @@ from integration_tests.direct import Between, DirectRun, DirectSandbox
 
 DIVISION = 123
 ACCOUNTS, LEDGER, GROUPS = "crm/Accounts", "financialtransaction/TransactionLines", "logistics/ItemGroups"
+ORDERS, CHARGES = "salesorder/SalesOrders", "salesorder/SalesOrderOrderChargeLines"
 INVOICES, INVOICE_LINES = "salesinvoice/SalesInvoices", "salesinvoice/SalesInvoiceLines"
 COLUMNS = {
     "accounts": ("Name",),
@@ -20,6 +21,7 @@ COLUMNS = {
     "sales_invoices": ("Description",),
     "sales_invoice_lines": ("Notes",),
     "item_groups": ("Description",),
+    "sales_order_order_charge_lines": ("OrderChargesLineDescription",),
 }
 PATHS = {
     "accounts": "sync/CRM/Accounts",
@@ -41,7 +43,12 @@ class Connection:
 
     def insert(self, entity: str, text: str, division: int = DIVISION, **row: Any) -> dict[str, Any]:
         """Add a row now, or at the `Modified` that it brings."""
-        name = {ACCOUNTS: "Name", LEDGER: "Notes", INVOICE_LINES: "Notes"}.get(entity, "Description")
+        name = {
+            ACCOUNTS: "Name",
+            LEDGER: "Notes",
+            INVOICE_LINES: "Notes",
+            CHARGES: "OrderChargesLineDescription",
+        }.get(entity, "Description")
         self.sandbox.advance(milliseconds=1)
         return self.sandbox.store.insert(division, entity, {name: text, **row}, at=self.sandbox.now())
 
@@ -232,6 +239,27 @@ def test_deletions_are_heard_of_though_the_division_moved_while_they_were_read(
     connection.run()
 
     assert connection.texts(stream) == []
+
+
+def test_what_changed_before_a_move_arrives_of_lines_that_have_no_date_of_their_own(connect: Connect) -> None:
+    """A destination takes a record with a date for newer than one without."""
+    connection = connect(SUMMER, "sales_order_order_charge_lines")
+    order = connection.insert(ORDERS, "order")
+    line = connection.insert(CHARGES, "first", OrderID=order["OrderID"])
+    connection.run()
+    connection.sandbox.advance(hours=1)
+    connection.update(CHARGES, line["ID"], {"OrderChargesLineDescription": "second"})
+    connection.run()
+    connection.sandbox.advance(hours=1)
+    connection.update(CHARGES, line["ID"], {"OrderChargesLineDescription": "third"})
+    connection.move()
+    connection.sandbox.advance(days=1)
+
+    connection.run()
+    connection.sandbox.advance(hours=1)
+    connection.run()
+
+    assert connection.texts("sales_order_order_charge_lines") == ["third"]
 
 
 # -- long passes -------------------------------------------------------------------------------------------------------
