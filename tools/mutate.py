@@ -132,7 +132,7 @@ def check(module: str, arguments: Sequence[str]) -> tuple[int, int, list[Change]
     mutmut = str(Path(sys.executable).with_name("mutmut"))
     run = subprocess.run([mutmut, "run", *arguments], cwd=folder, capture_output=True, text=True, check=False)
     if run.returncode:
-        print(run.stdout[-10_000:], run.stderr)
+        print(re.sub(r"[^\n]*\r", "", run.stdout)[-10_000:], run.stderr, sep="\n")
         run.check_returncode()
     results = json.loads((folder / "mutants" / PACKAGE / f"{module}.meta").read_text())["exit_code_by_key"]
     source = (REPOSITORY / PACKAGE / module).read_text()
