@@ -48,12 +48,18 @@ source_paths = ["{package}"]
 only_mutate = ["{package}/{module}"]
 also_copy = ["reference", "sandbox", "unit_tests"]
 process_isolation = "forkserver"
+forkserver_warmup = "import"
+preload_modules_file = "preload.txt"
 timeout_multiplier = 10.0
 do_not_mutate_patterns = ['logger\\.', '"[^"]* [^"]* [^"]*"']
 pytest_add_cli_args = ["-m", "not slow and not soak", "-p", "no:cacheprovider"]
 pytest_add_cli_args_test_selection = {tests}
 """
-"""What mutmut is told. A server that has run no test yet forks one process per change: no cache hides a change."""
+"""What mutmut is told. A server forks one process per change. It has imported neither our code nor its tests yet, so
+that no cache and no constant of a test hides a change."""
+
+PRELOAD = ("airbyte_cdk.entrypoint", "hypothesis", "msgspec", "requests")
+"""What that server imports, as it takes long."""
 
 KILLED = {1, 3}
 TIMED_OUT = {36, -24, 24, 152, 255, -9}
@@ -128,6 +134,7 @@ def check(module: str, arguments: Sequence[str]) -> tuple[int, int, list[Change]
         (folder / name).symlink_to(REPOSITORY / name)
     tests = [f"unit_tests/{name}" for name in TESTS[module]]
     settings = SETTINGS.format(package=PACKAGE, module=module, tests=json.dumps(tests))
+    (folder / "preload.txt").write_text("\n".join(PRELOAD))
     (folder / "pyproject.toml").write_text((REPOSITORY / "pyproject.toml").read_text() + settings)
     mutmut = str(Path(sys.executable).with_name("mutmut"))
     run = subprocess.run([mutmut, "run", *arguments], cwd=folder, capture_output=True, text=True, check=False)
