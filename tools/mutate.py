@@ -33,6 +33,7 @@ TESTS: Mapping[str, Sequence[str]] = {
     "read/list_partition.py": ["test_feeds.py", "test_full_refresh.py", "test_lists.py", "test_resuming.py"],
     "read/records.py": ["test_values.py"],
     "auth/token_file.py": [
+        "test_token_file_journal.py",
         "test_token_file_of_two_logins.py",
         "test_token_file_safety.py",
         "test_token_store_file.py",
