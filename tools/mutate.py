@@ -31,7 +31,7 @@ TESTS: Mapping[str, Sequence[str]] = {
     "api/repair.py": ["test_page.py"],
     "api/rate_limits.py": ["test_quota.py", "test_request_quota.py"],
     "read/list_partition.py": ["test_feeds.py", "test_full_refresh.py", "test_lists.py", "test_resuming.py"],
-    "read/records.py": ["test_values.py"],
+    "read/records.py": ["test_records.py", "test_values.py"],
     "auth/token_file.py": [
         "test_token_file_journal.py",
         "test_token_file_of_two_logins.py",
