@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -10,8 +10,8 @@ from airbyte_cdk.models import FailureType
 
 from source_exact_online.auth import refresh_transitions as transitions
 from source_exact_online.auth.precedence import Source, which_tokens_win
-from source_exact_online.auth.refresh_state import Dead, Held, Lost, NoTokens, RefreshState, Refused, Waiting
-from source_exact_online.auth.refresh_transitions import Ask, Decision, Fail, Instant, Use, Wait, decide
+from source_exact_online.auth.refresh_state import Dead, Grace, Held, Lost, NoTokens, RefreshState, Refused, Waiting
+from source_exact_online.auth.refresh_transitions import EARLY_PAUSES, Ask, Decision, Fail, Instant, Use, Wait, decide
 from source_exact_online.auth.token_file_format import TokenRecord, fingerprint
 from source_exact_online.auth.tokens import Tokens
 
@@ -86,6 +86,9 @@ DEAD = transitions.gave_up(HELD, "It has been used.")
 GRACE = transitions.told_too_early(HELD, at(590))
 
 
+FOR_A_TOKEN = "Exact Online to give a new access token"
+
+
 class TestStates:
     def test_each_is_reached_by_one_step(self) -> None:
         assert isinstance(RefreshState().login, NoTokens)
@@ -126,8 +129,43 @@ class TestStates:
 
         decision = decide(RefreshState(Held(short)), at(10))
 
-        assert isinstance(decision, Wait)
-        assert decision.seconds == pytest.approx(2.5)
+        assert decision == Wait(pytest.approx(2.5), FOR_A_TOKEN)
+
+    @pytest.mark.parametrize(("ahead", "decision"), [(-5, Wait(4.5, FOR_A_TOKEN)), (50, Ask())])
+    def test_a_wait_of_more_than_a_life_comes_from_a_clock_that_was_set_back(
+        self, ahead: float, decision: Decision
+    ) -> None:
+        endless = Tokens("r", "a", None, at(ahead).utc, 10.0)
+
+        assert decide(RefreshState(Held(endless)), at(0)) == decision
+
+    def test_waits_are_explained(self) -> None:
+        assert decide(WAITING, at(100)) == Wait(pytest.approx(502.4), FOR_A_TOKEN)
+        assert decide(GRACE, at(601)) == Wait(pytest.approx(1.4), FOR_A_TOKEN)
+
+    def test_a_lost_answer_is_an_error_that_names_what_happened_and_the_way_out(self) -> None:
+        lost = transitions.answer_lost(HELD, "ReadTimeout")
+        assert lost.login == Lost(Held(issued()), "ReadTimeout")
+
+        told = decide(lost, at(601))
+
+        assert isinstance(told, Fail)
+        assert "was lost (ReadTimeout)" in told.message
+        assert (told.failure, told.log_in_again) == (FailureType.config_error, True)
+
+    def test_a_lost_answer_while_a_refused_token_was_to_be_replaced_leaves_none_to_use(self) -> None:
+        lost = transitions.answer_lost(WAITING, "ReadTimeout")
+
+        assert lost.login == Lost(Refused(issued(), early=True), "ReadTimeout")
+        assert isinstance(decide(lost, at(101)), Fail)
+
+    @pytest.mark.parametrize(("detail", "log_in_again"), [("", True), ("invalid_grant", False)])
+    def test_what_a_person_must_do_is_told_to_whoever_asks(self, detail: str, log_in_again: bool) -> None:
+        more = {"detail": detail, "log_in_again": log_in_again} if detail else {}
+        dead = transitions.gave_up(HELD, "It has been used.", **more)  # type: ignore[arg-type]
+
+        assert dead.login == Dead(issued(), "It has been used.", detail, log_in_again)
+        assert decide(dead, at(700)) == Fail("It has been used.", FailureType.config_error, detail, log_in_again)
 
     @pytest.mark.parametrize("state", [HELD, REFUSED, WAITING, GRACE, LOST, DEAD])
     def test_other_tokens_are_held_whatever_the_state_was(self, state: RefreshState) -> None:
@@ -139,6 +177,13 @@ class TestStates:
     @pytest.mark.parametrize("state", [HELD, REFUSED, WAITING, GRACE, LOST, DEAD])
     def test_the_same_tokens_change_nothing(self, state: RefreshState) -> None:
         assert transitions.observed(state, Tokens("refresh-a", "access-a")) is state
+
+    def test_other_tokens_end_neither_trouble_nor_doubt(self) -> None:
+        state = replace(transitions.troubled(WAITING, at(100), "It is down."), answer_missing=True)
+
+        after = transitions.observed(state, issued("b"))
+
+        assert after == RefreshState(Held(issued("b")), state.trouble, answer_missing=True)
 
     @pytest.mark.parametrize("state", [HELD, REFUSED, WAITING, GRACE, LOST])
     def test_new_tokens_end_whatever_there_was(self, state: RefreshState) -> None:
@@ -156,6 +201,12 @@ class TestStates:
     def test_a_refusal_after_the_token_s_time_is_no_early_one(self) -> None:
         assert transitions.rejected(HELD, "access-a", at(590).utc).login == Refused(issued(), early=False)
 
+    @pytest.mark.parametrize(("seconds", "early"), [(100, True), (590, False)])
+    def test_a_refusal_after_a_lost_answer_leaves_no_token_to_use(self, seconds: float, early: bool) -> None:
+        after = transitions.rejected(LOST, "access-a", at(seconds).utc)
+
+        assert after == RefreshState(Lost(Refused(issued(), early), "ReadTimeout"))
+
     def test_a_token_refused_in_place_of_a_refused_one_needs_a_person(self) -> None:
         after = transitions.rejected(transitions.granted(REFUSED, issued("b")), "access-b", at(1).utc)
 
@@ -168,6 +219,44 @@ class TestStates:
         refused = transitions.rejected(GRACE, "access-a", at(595).utc)
 
         assert isinstance(transitions.told_too_early(refused, at(596)).login, Waiting)
+
+    @pytest.mark.parametrize(
+        ("seconds", "until"),
+        [(0, 602.4), (100, 602.4), (599, 602.4), (600, 1202.4), (601, 1203.4)],
+        ids=["at once", "early", "just before its end", "at its end", "after it"],
+    )
+    def test_a_refused_token_is_replaced_after_its_end_or_after_a_life(self, seconds: float, until: float) -> None:
+        state = RefreshState(Refused(issued(), early=True))
+
+        after = transitions.told_too_early(state, at(seconds))
+
+        assert after.login == Waiting(Refused(issued(), early=True), pytest.approx(until), FOR_A_TOKEN)
+
+    @pytest.mark.parametrize(("seconds", "until"), [(590, 600.0), (601, 605.4)])
+    def test_a_life_is_counted_from_the_answer(self, seconds: float, until: float) -> None:
+        """The answer took three seconds: Exact may count from its end, the token's use ends with what it said."""
+        slow = Tokens("r", "a", at(600).utc, at(3).utc, 600.0)
+
+        after = transitions.told_too_early(RefreshState(Held(slow)), at(seconds))
+
+        assert after.login == Held(slow, Grace(at(until).utc, at(605.4).utc))
+
+    def test_too_early_without_a_token_at_hand_is_waited_out_and_then_an_error(self) -> None:
+        state, moment, pauses = RefreshState(Held(Tokens("only-a-refresh-token"))), 0.0, []
+        for _ in EARLY_PAUSES:
+            state = transitions.told_too_early(state, at(moment))
+            assert isinstance(state.login, Waiting)
+            pauses.append(state.login.until - moment)
+            moment = state.login.until
+        assert pauses == pytest.approx([12, 48, 120, 180, 216, 36])
+
+        state = transitions.told_too_early(state, at(moment))
+
+        assert (state.login, state.too_early) == (Held(Tokens("only-a-refresh-token")), 0)
+        told = decide(state, at(moment))
+        assert isinstance(told, Fail)
+        assert "too young" in told.message
+        assert told.failure is FailureType.transient_error
 
     def test_grace_of_an_unknown_end_grows(self) -> None:
         state, moment = RefreshState(Held(Tokens("r", "a"))), 0.0
@@ -188,6 +277,11 @@ class TestStates:
         assert told.failure is FailureType.transient_error
         assert told.message == "It is down."
         assert isinstance(decide(state, at(606)), Ask)
+
+    def test_trouble_ends_a_wait_and_the_count_of_what_came_too_early(self) -> None:
+        state = transitions.troubled(WAITING, at(100), "It is down.")
+
+        assert (state.login, state.too_early) == (REFUSED.login, 0)
 
     def test_trouble_with_the_endpoint_does_not_hinder_a_living_token(self) -> None:
         state = transitions.troubled(HELD, at(0), "It is down.")

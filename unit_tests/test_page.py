@@ -119,6 +119,13 @@ class TestEnvelopes:
         with pytest.raises(DamagedPageError):
             decoded(body)
 
+    @pytest.mark.parametrize("body", [b'\r\n {"d":{"results":[', b"\n[1,"])
+    def test_json_that_breaks_off_is_no_page_for_people(self, body: bytes) -> None:
+        with pytest.raises(DamagedPageError, match="the JSON breaks off") as raised:
+            decoded(body)
+
+        assert not isinstance(raised.value, NotAPageError)
+
     @pytest.mark.parametrize("column", ["Unknown", "Description"])
     def test_nesting_without_end_is_damage_and_no_crash(self, column: str) -> None:
         with pytest.raises(DamagedPageError):
@@ -308,6 +315,7 @@ VALUES: list[tuple[Any, str, Any, bool]] = [
     (int, "9223372036854775807", 2**63 - 1, False),
     (int, "-9223372036854775808", -(2**63), False),
     (int, "9223372036854775808", None, True),
+    (int, "-9223372036854775809", None, True),
     (int, '"9223372036854775807"', 2**63 - 1, False),
     (int, '"9223372036854775808"', None, True),
     (int, "1" + "0" * 5000, None, True),
@@ -320,6 +328,7 @@ VALUES: list[tuple[Any, str, Any, bool]] = [
     (NUMBER, '"1.5"', 1.5, False),
     (NUMBER, '"-3"', -3, False),
     (NUMBER, '"1e5"', 100000.0, False),
+    (NUMBER, '"1E-05"', 1e-05, False),
     (NUMBER, '"1,5"', None, True),
     (NUMBER, '"n/a"', None, True),
     (NUMBER, '""', None, True),
@@ -502,6 +511,7 @@ class TestWords:
             ('{"error":{"message":{"value":"raw\ttab"}}}', "raw tab"),
             ('{"error":{"message":{"value":"a \\"quoted\\" word"}}}', 'a "quoted" word'),
             ('{"error":{"message":{"value":"Acc\\u00e8s refus\u00e9"}}}', "Acc\u00e8s refus\u00e9"),
+            ('{"error":{"message":{"value":"raw\ttab, caf\\u00e9"}}}', "raw tab, caf\u00e9"),
             ('{"error":{"message":{"value":"bad \\x escape"}}}', r"bad \x escape"),
             ('{"error":"a text"}', ""),
             ('{"error":null}', ""),
@@ -512,6 +522,9 @@ class TestWords:
     )
     def test_exacts_words_are_found_wherever_they_stand(self, body: str, words: str) -> None:
         assert words_in(body.encode()) == words
+
+    def test_a_stray_byte_hides_no_words(self) -> None:
+        assert words_in(b'{"error":{"message":{"value":"Acc\xe8s refus"}}}') == "Acc\ufffds refus"
 
     def test_long_words_are_shortened(self) -> None:
         assert len(words_in(('{"error":{"message":{"value":"' + "word " * 390 + '"}}}').encode())) == 300

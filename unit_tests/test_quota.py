@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter, deque
 from datetime import datetime, timezone
 from email.utils import format_datetime
@@ -153,13 +154,15 @@ class TestWindows:
         assert budget.left() == (19, 2999)
         clock.advance(60)
         assert budget.left() == (59, 2999), "a new minute has begun"
+        release(budget, quota_headers(clock, minute=0, day=900))
+        assert budget.left() == (0, 0)
 
     def test_nobody_waits_for_calls_of_a_division_that_were_never_made(self, clock: FakeClock) -> None:
         quotas = Quotas(ServerClock(clock))
         first, second = quotas.of(1), quotas.of(2)
         call(first, quota_headers(clock, minute=0, day=0))
 
-        assert first.reserve(ENDPOINT) is not None
+        assert exhausted(first).reserved == 0
         assert second.reserve(ENDPOINT) is None
         assert quotas.of(1) is first
 
@@ -217,6 +220,16 @@ class TestHeaders:
         release(budget, {**minute(2, next_minute(clock) + MINUTE)})
         release(budget, {**minute(39, next_minute(clock))})
         clock.advance(0.6)
+
+        assert [budget.reserve(ENDPOINT) is None for _ in range(3)] == [True, True, False]
+
+    def test_nor_does_one_when_windows_are_shorter_than_a_minute(self, clock: FakeClock) -> None:
+        budget = Budget(ServerClock(clock))
+        call(budget, minute(40, clock.now_ms() + 2000))
+        assert [budget.reserve(ENDPOINT) for _ in range(2)] == [None, None]
+        release(budget, minute(2, clock.now_ms() + 4000))
+        release(budget, minute(39, clock.now_ms() + 2000))
+        clock.advance(2.1)
 
         assert [budget.reserve(ENDPOINT) is None for _ in range(3)] == [True, True, False]
 
@@ -301,7 +314,7 @@ class TestRefused:
         assert exhausted(budget).daily
 
     def test_a_429_with_all_headers_is_about_the_window_that_is_spent(self, clock: FakeClock, budget: Budget) -> None:
-        assert not self.refuse(budget, quota_headers(clock, minute=0, day=10)).daily
+        assert not self.refuse(budget, quota_headers(clock, minute=0, day=1)).daily
         clock.advance(60)
         assert self.refuse(budget, quota_headers(clock, minute=50, day=0)).daily
 
@@ -309,8 +322,16 @@ class TestRefused:
         clock.advance(15)
         spent = self.refuse(budget, {})
 
-        assert (spent.daily, spent.from_headers) == (False, False)
+        assert (spent.daily, spent.from_headers, spent.refused) == (False, False, True)
         assert spent.wait_seconds == pytest.approx(45)
+        assert (spent.reset_ms, spent.limit) == (next_minute(clock), 60)
+
+    def test_a_late_answer_gives_no_calls_back_after_a_429(self, clock: FakeClock, budget: Budget) -> None:
+        assert budget.reserve(ENDPOINT) is None
+        self.refuse(budget, minute(0, clock.now_ms() + 30_000))
+        release(budget, minute(1, clock.now_ms() + 30_000))
+
+        assert exhausted(budget).wait_seconds == pytest.approx(30)
 
     def test_headerless_refusals_make_the_division_wait_longer_each_time(
         self, clock: FakeClock, budget: Budget
@@ -338,14 +359,22 @@ class TestRefused:
 
         assert [budget.refused(ENDPOINT, {}).attempts for _ in range(4)] == [1, 1, 1, 1]
 
-    @pytest.mark.parametrize(("has_headers", "ok"), [(True, True), (True, False), (False, True)])
+    @pytest.mark.parametrize(
+        ("headers", "ok"),
+        [
+            ({"X-RateLimit-Minutely-Remaining": "5", "X-RateLimit-Remaining": "9"}, True),
+            ({"X-RateLimit-Minutely-Remaining": "5"}, False),
+            ({"X-RateLimit-Remaining": "9"}, False),
+            ({}, True),
+        ],
+    )
     def test_an_answer_with_headers_or_a_success_ends_the_count(
-        self, clock: FakeClock, budget: Budget, has_headers: bool, ok: bool
+        self, clock: FakeClock, budget: Budget, headers: dict[str, str], ok: bool
     ) -> None:
         self.refuse(budget, {})
         clock.advance(60)
         assert budget.reserve(ENDPOINT) is None
-        release(budget, quota_headers(clock) if has_headers else {}, ok=ok)
+        release(budget, headers, ok=ok)
 
         assert self.refuse(budget, {}).attempts == 1
 
@@ -376,6 +405,9 @@ class TestRefused:
             assert budget.reserve(blocked) is None
             release(budget, {}, ok=False, endpoint=blocked)
             assert budget.refused(blocked, {}).attempts == attempt
+            waiting = budget.reserve(blocked)
+            assert isinstance(waiting, QuotaExceeded)
+            assert waiting.attempts == attempt
             clock.advance(60)
             call(budget, quota_headers(clock))
 
@@ -395,10 +427,13 @@ class TestRefused:
 
         assert budget.reserve(ENDPOINT) is not None
 
-    def test_a_429_whose_window_is_over_does_not_block_for_ever(self, clock: FakeClock, budget: Budget) -> None:
-        spent = self.refuse(budget, minute(0, clock.now_ms() - 5000))
+    @pytest.mark.parametrize("ago", [5000, 0])
+    def test_a_429_whose_window_is_over_does_not_block_for_ever(
+        self, clock: FakeClock, budget: Budget, ago: int
+    ) -> None:
+        spent = self.refuse(budget, minute(0, clock.now_ms() - ago))
 
-        assert 0 <= spent.wait_seconds <= 60
+        assert 0 < spent.wait_seconds <= 60
         clock.advance(60)
         assert budget.reserve(ENDPOINT) is None
 
@@ -435,6 +470,12 @@ class TestServerClock:
             clock.advance(rng.random())
 
         assert learner.latest_ms() <= (clock.now().timestamp() + skew) * 1000 + 600, "many answers narrow it down"
+
+    def test_a_whole_second_may_have_lasted_for_all_but_a_second(self, clock: FakeClock) -> None:
+        learner = ServerClock(clock)
+        self.observe(learner, clock, 0.0, 0.0, 0.0)
+
+        assert (learner.now_ms(), learner.latest_ms()) == (clock.now_ms(), clock.now_ms() + 1000)
 
     def test_without_a_date_the_local_clock_counts(self, clock: FakeClock) -> None:
         learner = ServerClock(clock)
@@ -475,6 +516,20 @@ class TestServerClock:
         call(budget, minute(0, (clock.now_ms() - 20_000) // MINUTE * MINUTE + MINUTE))
 
         assert exhausted(budget).wait_seconds == pytest.approx(20.0)
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="needs POSIX")
+def test_the_end_of_a_wait_is_told_in_utc_wherever_the_machine_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    spent = QuotaExceeded(60, True, datetime(2025, 3, 4, tzinfo=timezone.utc).timestamp() * 1000, 5000)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setenv("TZ", "Asia/Tokyo")
+            time.tzset()
+            message = spent_message(spent, 123)
+    finally:
+        time.tzset()
+
+    assert message == "5,000 of 5,000 calls of division 123 used; resumes at 00:00 UTC; progress saved."
 
 
 class SimulatedServer:

@@ -140,7 +140,7 @@ def test_a_directory_that_everybody_may_write_is_warned_of_once(
 ) -> None:
     token_file.parent.chmod(mode)
     login = Login(token_file)
-    for _ in range(2):
+    for _ in range(3):
         login.auth.get_access_token()
         login.clock.advance(600)
     token_file.parent.chmod(0o700)

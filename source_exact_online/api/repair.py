@@ -39,9 +39,7 @@ def lenient_json(body: bytes) -> object:
         DamagedPageError: it breaks off, an error stands in its middle, or a name is damaged.
     """
     text = _RAW_CONTROL.sub("\ufffd", body.decode("utf-8-sig", "replace"))
-    decoder = json.JSONDecoder(
-        strict=False, object_pairs_hook=_named, parse_int=_integer, parse_constant=lambda _: float("nan")
-    )
+    decoder = json.JSONDecoder(strict=False, object_pairs_hook=_named, parse_int=_integer)
     try:
         return decoder.decode(text)
     except DamagedPageError:
