@@ -23,7 +23,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--rows", type=int, default=FULL.rows, help="of the throughput; all else is scaled with it")
     parser.add_argument("--rounds", type=int, default=FULL.rounds, help="runs of each program")
-    parser.add_argument("--only", nargs="+", choices=list(SCENARIOS), default=list(SCENARIOS), metavar="SCENARIO")
+    parser.add_argument(
+        "--only",
+        nargs="*",
+        default=list(SCENARIOS),
+        metavar="SCENARIO",
+        help=f"of {', '.join(SCENARIOS)}; none writes the document anew",
+    )
     parser.add_argument("--docs", type=Path, help="folder to write to; docs/ itself is written at full scale alone")
     options = parser.parse_args()
     scale = Scale(options.rows, options.rounds)
