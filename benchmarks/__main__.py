@@ -13,6 +13,7 @@ from pathlib import Path
 from benchmarks.report import write
 from benchmarks.scenarios import SCENARIOS, Scale
 
+FULL = Scale()
 RESULTS = Path(__file__).parent / "output" / "results.json"
 """What was measured last, by scenario."""
 
@@ -20,14 +21,20 @@ RESULTS = Path(__file__).parent / "output" / "results.json"
 def main() -> None:
     """Measure some scenarios or all; the document is written from the latest results of each."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--rows", type=int, default=Scale.rows, help="of the throughput; all else is scaled with it")
-    parser.add_argument("--rounds", type=int, default=Scale.rounds, help="runs of each program")
-    parser.add_argument("--only", nargs="+", choices=list(SCENARIOS), default=list(SCENARIOS), metavar="SCENARIO")
+    parser.add_argument("--rows", type=int, default=FULL.rows, help="of the throughput; all else is scaled with it")
+    parser.add_argument("--rounds", type=int, default=FULL.rounds, help="runs of each program")
+    parser.add_argument(
+        "--only",
+        nargs="*",
+        default=list(SCENARIOS),
+        metavar="SCENARIO",
+        help=f"of {', '.join(SCENARIOS)}; none writes the document anew",
+    )
     parser.add_argument("--docs", type=Path, help="folder to write to; docs/ itself is written at full scale alone")
     options = parser.parse_args()
     scale = Scale(options.rows, options.rounds)
     RESULTS.parent.mkdir(exist_ok=True)
-    is_full = scale.rows == Scale.rows
+    is_full = scale.rows == FULL.rows
     kept = RESULTS if is_full else RESULTS.with_name("quick.json")
     results = json.loads(kept.read_text("utf-8")) if kept.exists() else {}
     results["machine"] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,8 @@ The 21 core streams in one division, where each listing has seven pages:
 {_calls_table(results["calls"])}
 
 Token calls are not in the table; there is one a run. Two pairs of streams share a feed, so that 21 streams are 19
-listings. `system/Divisions` is asked twice: for the divisions to read, and for the stream `divisions`.
+listings, and 18 of them have seven pages here. `system/Divisions` is asked twice: for the divisions to read, and for
+the stream `divisions`. No other call is made.
 
 Alone on its quota of {results["quota"]["limit"]} calls a minute, against the sandbox, the connector used
 {_quota_share(results["quota"])} of the calls of {len(results["quota"]["minutes"])} whole minutes and was refused
@@ -141,7 +143,7 @@ def _startup_table(found: Mapping[str, Any]) -> str:
 def _calls_table(found: Sequence[Mapping[str, Any]]) -> str:
     rows = [
         [
-            f"`{one['path'].partition('/api/v1/')[2]}`",
+            f"`{re.sub('^/api/v1/([0-9]+/)?', '', one['path'])}`",
             ", ".join(one["streams"]),
             one["transport"],
             str(one["first"]),
@@ -155,7 +157,7 @@ def _calls_table(found: Sequence[Mapping[str, Any]]) -> str:
 
 def _quota_share(found: Mapping[str, Any]) -> str:
     minutes = found["minutes"]
-    return f"{100 * sum(minutes) / (found['limit'] * len(minutes)):.1f} %" if minutes else "all"
+    return f"{100 * sum(minutes) / (found['limit'] * max(1, len(minutes))):.1f} %"
 
 
 def _latency_table(found: Sequence[Mapping[str, Any]]) -> str:

@@ -64,3 +64,11 @@ def test_an_empty_schema_means_all_columns_but_pictures_and_files() -> None:
     columns = selected_columns(catalog()["accounts"], configured("accounts", {}))
     assert set(columns) == set(schema("accounts")["properties"]) - {"_ab_cdc_deleted_at", "Division"}
     assert "Logo" not in columns
+
+
+def test_any_stream_can_be_resumed_and_names_its_own_cursor() -> None:
+    for name, definition in catalog().items():
+        stream = ExactStream(definition).as_airbyte_stream()
+        assert stream.is_resumable is True, name
+        assert stream.source_defined_cursor is (True if definition.cursor else None), name
+        assert stream.default_cursor_field == ([definition.cursor] if definition.cursor else None), name

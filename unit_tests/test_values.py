@@ -141,6 +141,30 @@ def test_integers_that_come_as_text_are_integers(
     assert len(warnings(caplog)) == (value is not None and found is None)
 
 
+@pytest.mark.parametrize("sent", ["9223372036854775808", "99999999999999999999", "\u0661\u0662", "1_000"])
+def test_a_text_that_spells_no_integer_of_64_bits_is_null(sent: str, api: ScriptedApi, clock: FakeClock) -> None:
+    api.on(ACCOUNTS, page([row("a", 5), row("b", sent), row("c", 7)]))
+
+    run = read(clock, configured("accounts", columns=("ID", "Timestamp")))
+
+    assert [one.get("Timestamp") for one in run.records("accounts")] == [5, None, 7]
+
+
+def test_a_bad_date_among_good_ones_leaves_those_as_they_are(
+    api: ScriptedApi, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    good = date_json("2024-01-31T12:00:00")
+    api.on(
+        JOURNALS, page([journal(key, Created=sent) for key, sent in zip("abcd", [good, "x", None, good], strict=True)])
+    )
+
+    run = read(clock, configured("journals", columns=COLUMNS))
+
+    text = "2024-01-31T11:00:00.000+00:00"
+    assert [one.get("Created") for one in run.records("journals")] == [text, None, None, text]
+    assert ["row b" in line for line in warnings(caplog)] == [True]
+
+
 class TestRepeatedHour:
     """02:00 to 03:00 comes twice on 26 October 2025. Nobody can see which of the two Exact means."""
 
