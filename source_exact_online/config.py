@@ -5,7 +5,6 @@ What is forgiven in a raw configuration, and what is warned of, stands here as w
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -20,6 +19,7 @@ from jsonschema import Draft7Validator
 from jsonschema.exceptions import best_match
 
 from source_exact_online.sites import SITES, check_ca_bundle, trusted_base_url
+from source_exact_online.words import nearest
 
 if TYPE_CHECKING:
     from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -98,11 +98,17 @@ def config_error(message: str) -> AirbyteTracedException:
 
 def forgiven(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return a configuration as it was meant: fields that are null are left out, the site is in lower case."""
-    meant = {name: forgiven(value) if isinstance(value, Mapping) else value for name, value in raw.items()}
-    meant = {name: value for name, value in meant.items() if value is not None}
-    if isinstance(meant.get("site"), str):
-        meant["site"] = meant["site"].lower()
-    return meant
+    meant = _without_nulls(raw)
+    site = meant.get("site")
+    return {**meant, "site": site.lower()} if isinstance(site, str) else meant
+
+
+def _without_nulls(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _without_nulls(value) if isinstance(value, Mapping) else value
+        for name, value in fields.items()
+        if value is not None
+    }
 
 
 def fits(raw: object, specification: Mapping[str, Any]) -> bool:
@@ -123,8 +129,8 @@ def config_warnings(
         environment: may name the token file.
     """
     warnings = [
-        f"The configuration has a field that the connector does not know, {field}{meant}: it has no effect."
-        for field, meant in _unknown_fields(raw, specification)
+        f"The configuration has a field that the connector does not know, {name}{meant}: it has no effect."
+        for name, meant in _unknown_fields(raw, specification)
     ]
     empty = environment.get(TOKEN_FILE_VARIABLE, "x").strip() == ""
     if empty and not (raw.get("credentials") or _NO_FIELDS).get("token_file"):
@@ -222,16 +228,15 @@ def _unknown_fields(raw: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterat
             continue
         for name in fields:
             if name not in inner["properties"] and not name.startswith(("__", "airbyte")):
-                plain = re.sub(r"[\s-]", "_", name.lower())
-                (nearest,) = difflib.get_close_matches(plain, known, 1, 0.75) or [None]
-                yield f"{parent}{name[:80]}", f" (did you mean {known[nearest]}?)" if nearest else ""
+                meant = nearest(name, known)
+                yield f"{parent}{name[:80]}", f" (did you mean {known[meant]}?)" if meant else ""
 
 
 def _fields(schema: Mapping[str, Any], parent: str = "") -> Iterator[str]:
-    for name, field in schema["properties"].items():
+    for name, described in schema["properties"].items():
         yield f"{parent}{name}"
-        if "properties" in field:
-            yield from _fields(field, f"{parent}{name}.")
+        if "properties" in described:
+            yield from _fields(described, f"{parent}{name}.")
 
 
 def _check_characters(value: str, name: str) -> None:
