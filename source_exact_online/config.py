@@ -204,7 +204,7 @@ def parse_config(raw: Mapping[str, Any], now: datetime, environment: Mapping[str
         maintenance_wait=timedelta(minutes=int(raw.get("maintenance_wait_minutes", 45))),
         stream_groups=stream_groups(raw),
         include_binary=include_binary(raw),
-        on_platform=PLATFORM_VARIABLE in environment,
+        on_platform=bool(environment.get(PLATFORM_VARIABLE)),
     )
 
 
