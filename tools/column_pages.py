@@ -31,9 +31,9 @@ def _page(group: str, title: str) -> str:
     )
     parts = [
         f"# Columns: {title}\n\n"
-        "Written by `make docs` from the schemas in `source_exact_online/schemas/`. [All streams](../streams.md) has their\n"
-        "keys, scopes and endpoints. Names and meanings are Exact's; every column may be empty but those marked *key*. A\n"
-        "*moment* is an instant in UTC; a *date or time* is what Exact shows, without a zone.\n"
+        "Written by `make docs` from the schemas in `source_exact_online/schemas/`. [All streams](../streams.md) has\n"
+        "their keys, scopes and endpoints. Names and meanings are Exact's. Every column may be empty but those marked\n"
+        "*key*. A *moment* is an instant in UTC; a *date or time* is what Exact shows, without a zone.\n"
     ]
     parts += (
         f"\n## {one.name}\n\n{one.title}.\n\n{table(('Column', 'Type', 'Meaning'), _rows(one))}" for one in streams
