@@ -129,7 +129,7 @@ record: .venv/ready ## record the cassettes of the tests anew
 .PHONY: lock
 lock: .venv/ready ## resolve requirements/*.txt anew from setup.py, sandbox/setup.py and requirements/*.in
 	$(LOCK) requirements/build.in --output-file requirements/build.txt
-	$(LOCK) setup.py --output-file requirements/runtime.txt
+	$(LOCK) setup.py --extra postgres --output-file requirements/runtime.txt
 	$(LOCK) setup.py sandbox/setup.py requirements/dev.in --extra tests --constraint requirements/runtime.txt \
 		--output-file requirements/dev.txt
 	$(LOCK) setup.py sandbox/setup.py requirements/demo.in --output-file requirements/demo.txt
