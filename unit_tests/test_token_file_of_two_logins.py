@@ -12,6 +12,7 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.auth.token_file import TokenFile
+from source_exact_online.auth.token_store import TokenStore
 from unit_tests.auth_fakes import FakeClock, FakeTokenServer, Login, configuration
 
 
@@ -195,7 +196,7 @@ def test_after_a_crash_of_the_other_login(
         raise ProcessDiedError
 
     with monkeypatch.context() as patch:
-        patch.setattr(TokenFile, "save" if arrived else "on_chunk", die)
+        patch.setattr(TokenStore, "save" if arrived else "on_chunk", die)
         with pytest.raises(ProcessDiedError):
             bob.connection().auth.get_access_token()
 

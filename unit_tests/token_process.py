@@ -25,7 +25,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_exact_online.auth import token_endpoint
 from source_exact_online.auth.authenticator import ExactAuthenticator
 from source_exact_online.auth.token_endpoint import Answer, OnChunk, TokenEndpoint
-from source_exact_online.auth.token_file import TokenFile
+from source_exact_online.auth.token_store import TokenStore
 from source_exact_online.clock import Clock
 from source_exact_online.config import parse_config
 
@@ -181,7 +181,7 @@ ASKING, ARRIVED, DURABLE = 1, 2, 3
 
 def watch_refreshes(progress: mmap.mmap) -> None:
     """Lets this process note in shared memory how far its refresh has come."""
-    refresh, read, on_chunk = TokenEndpoint.refresh, token_endpoint._read, TokenFile.on_chunk
+    refresh, read, on_chunk = TokenEndpoint.refresh, token_endpoint._read, TokenStore.on_chunk
 
     def watched_refresh(endpoint: TokenEndpoint, refresh_token: str, chunk_taker: OnChunk | None = None) -> Answer:
         progress[0] = ASKING
@@ -191,13 +191,13 @@ def watch_refreshes(progress: mmap.mmap) -> None:
         progress[0] = ARRIVED
         return read(response, chunk_taker, clock)
 
-    def watched_on_chunk(store: TokenFile, now: datetime, chunk: bytes, first: bool) -> None:
+    def watched_on_chunk(store: TokenStore, now: datetime, chunk: bytes, first: bool) -> None:
         on_chunk(store, now, chunk, first)
         progress[0] = DURABLE
 
     TokenEndpoint.refresh = watched_refresh  # type: ignore[method-assign]
     token_endpoint._read = watched_read
-    TokenFile.on_chunk = watched_on_chunk  # type: ignore[method-assign]
+    TokenStore.on_chunk = watched_on_chunk  # type: ignore[method-assign]
 
 
 def kill_at_random(base_url: str, token_file: str, kills: int, seed: int) -> list[tuple[bool, int]]:
