@@ -57,12 +57,12 @@ def bob(token_file: Path, clock: FakeClock) -> User:
 
 def refused(login: Login) -> str:
     """The config error of a superseded login, which changes nothing and calls nobody."""
-    assert login.token_file is not None
-    before, calls = login.token_file.read_bytes(), login.server.calls
+    assert isinstance(login.token_store, Path)
+    before, calls = login.token_store.read_bytes(), login.server.calls
     with pytest.raises(AirbyteTracedException) as caught:
         login.auth.get_access_token()
     assert caught.value.failure_type is FailureType.config_error
-    assert login.token_file.read_bytes() == before
+    assert login.token_store.read_bytes() == before
     assert login.server.calls == calls
     assert login.messages == []
     return str(caught.value)
