@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
@@ -43,11 +43,20 @@ PROBED_DIVISIONS = 10
 
 
 class SourceExactOnline(AbstractSource):
-    """Exact Online as an Airbyte source."""
+    """Exact Online as an Airbyte source.
 
-    def __init__(self, clock: Clock | None = None) -> None:
+    Args:
+        clock: time source; None = the real time.
+        on_control: takes a configuration with new tokens; None = it goes to the platform, as a message on stdout.
+    """
+
+    def __init__(
+        self, clock: Clock | None = None, on_control: Callable[[MutableMapping[str, Any]], None] | None = None
+    ) -> None:
         self._clock = clock or SystemClock()
+        self._on_control = on_control
         self._authenticator: ExactAuthenticator | None = None
+        self._quotas: Quotas | None = None
 
     @property
     def name(self) -> str:
@@ -192,7 +201,7 @@ class SourceExactOnline(AbstractSource):
 
     def _client(self, settings: Config, config: Mapping[str, Any]) -> ExactClient:
         raw = cast(MutableMapping[str, Any], config)
-        self._authenticator = ExactAuthenticator(settings, raw, clock=self._clock)
+        self._authenticator = ExactAuthenticator(settings, raw, clock=self._clock, on_control=self._on_control)
         return ExactClient(
             settings.base_url,
             self._authenticator,
