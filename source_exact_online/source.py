@@ -23,6 +23,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_exact_online.api.client import ExactClient
 from source_exact_online.api.divisions import closed, current_user
 from source_exact_online.api.errors import LoginUnusableError
+from source_exact_online.api.rate_limits import Quotas
 from source_exact_online.auth.authenticator import ExactAuthenticator
 from source_exact_online.catalog.offer import offered
 from source_exact_online.catalog.stream import ExactStream
@@ -161,6 +162,7 @@ class SourceExactOnline(AbstractSource):
         streams = chosen_streams(catalog)
         states = load_states(state, [stream.stream.name for stream in streams], now)
         client = self._client(parsed, config)
+        self._quotas = client.quotas
         divisions = choose_divisions(client, parsed, known_divisions(states.values()))
         self._remember_user(client)
         for warning in divisions.warnings:
@@ -188,6 +190,10 @@ class SourceExactOnline(AbstractSource):
             columns=plan.columns,
         )
         return scheduler.run()
+
+    def calls_left(self) -> tuple[int, int] | None:
+        """Return the calls that are left in this minute and on this day where the fewest are; None = not known yet."""
+        return self._quotas.fewest_left() if self._quotas is not None else None
 
     def shutdown(self) -> None:
         """Let a token refresh that is under way finish, so that its answer is not lost when the process ends.

@@ -91,6 +91,13 @@ class Reading:
     A stream is merged into its table, package by package, or replaces it: a snapshot, of which Exact does not tell what
     has changed, and any stream that is to be read in full. What replaces is held back until the stream is complete.
 
+    Attributes:
+        on_rows: called after each page.
+        rows: number of rows read so far, tombstones included.
+        complete: number of streams that were read to their end.
+        failures: why streams are incomplete, by stream.
+        error: why the run has failed; None if it has not.
+
     Args:
         source: the connector.
         config: for it; its tokens change while it runs.
@@ -99,7 +106,6 @@ class Reading:
         folder: for rows that wait.
         binary: whether pictures and files are columns.
         full: read everything anew.
-        on_rows: told of rows that were read: name of the stream and their number.
         monotonic: seconds, for the limits.
     """
 
@@ -113,7 +119,6 @@ class Reading:
         *,
         binary: bool = False,
         full: bool = False,
-        on_rows: Callable[[str, int], None] = lambda stream, rows: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source = source
@@ -128,13 +133,19 @@ class Reading:
         self._with_table = set(self._states)
         self._binary = binary
         self._folder = folder
-        self._on_rows = on_rows
         self._monotonic = monotonic
         self._progress = {name: _Progress() for name in self._streams}
         self._files = 0
         self._unpacked = 0
+        self.on_rows: Callable[[], None] = _nobody
+        self.rows = self.complete = 0
         self.failures: dict[str, str] = {}
         self.error: str | None = None
+
+    @property
+    def streams(self) -> int:
+        """Number of the streams."""
+        return len(self._streams)
 
     def packages(self, limits: Limits | None) -> Iterator[list[Part]]:
         """Read everything; yield what there is to load from time to time, and at the end.
@@ -169,7 +180,8 @@ class Reading:
         progress.spool.add(batch.count, batch.lines)
         if batch.stream not in self._replacing:
             self._unpacked += batch.count
-        self._on_rows(batch.stream, batch.count)
+        self.rows += batch.count
+        self.on_rows()
 
     def _take(self, message: AirbyteMessage) -> None:
         if message.type is Type.STATE and message.state is not None and message.state.stream is not None:
@@ -180,6 +192,7 @@ class Reading:
             if trace.type is TraceType.STREAM_STATUS and trace.stream_status is not None:
                 if trace.stream_status.status is AirbyteStreamStatus.COMPLETE:
                     self._progress[trace.stream_status.stream_descriptor.name].complete = True
+                    self.complete += 1
             elif trace.error is not None and trace.error.stream_descriptor is not None:
                 self.failures.setdefault(trace.error.stream_descriptor.name, trace.error.message)
 
@@ -230,6 +243,10 @@ class Reading:
             )
             for name, state in self._states.items()
         ]
+
+
+def _nobody() -> None:
+    """Take no notice."""
 
 
 def is_snapshot(stream: StreamDefinition) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import dlt
 import pyarrow as pa
-from dlt.extract import DltResource
+from dlt.extract import DltResource, DltSource
 
 from source_exact_online.catalog.column_types import ColumnType, column_type
 from source_exact_online.catalog.definitions import StreamDefinition
@@ -39,8 +40,26 @@ def states_in(pipeline_state: Mapping[str, Any]) -> dict[str, State]:
     return dict(found)
 
 
-def resource(
-    stream: StreamDefinition, part: Callable[[], Part | None], *, binary: bool) -> DltResource:
+def package(parts: Sequence[Part], *, binary: bool) -> DltSource:
+    """Return the source of one load package.
+
+    Args:
+        parts: what it holds.
+        binary: whether pictures and files are columns.
+    """
+
+    @dlt.source(name=SOURCE)
+    def source() -> list[DltResource]:
+        return [resource(part.stream, partial(_same, part), binary=binary) for part in parts]
+
+    return source()
+
+
+def _same(part: Part) -> Part:
+    return part
+
+
+def resource(stream: StreamDefinition, part: Callable[[], Part | None], *, binary: bool) -> DltResource:
     """Return the resource of a stream.
 
     Args:
