@@ -33,6 +33,8 @@ SOAK_ARGS ?=
 # Days of hourly syncs that make soak simulates.
 SOAK_DAYS ?= 3
 MUTATE_ARGS ?=
+# A server whose role may make databases and roles.
+POSTGRES ?=
 BENCH_ARGS ?=
 
 SOURCES := source_exact_online sandbox/exact_online_sandbox tools demo fuzz benchmarks unit_tests integration_tests setup.py sandbox/setup.py
@@ -142,7 +144,7 @@ record: .venv/ready ## record the cassettes of the tests anew
 .PHONY: lock
 lock: .venv/ready ## resolve requirements/*.txt anew from setup.py, sandbox/setup.py and requirements/*.in
 	$(LOCK) requirements/build.in --output-file requirements/build.txt
-	$(LOCK) setup.py --output-file requirements/runtime.txt
+	$(LOCK) setup.py --extra postgres --output-file requirements/runtime.txt
 	$(LOCK) setup.py sandbox/setup.py requirements/dev.in --extra tests --extra load --constraint requirements/runtime.txt \
 		--output-file requirements/dev.txt
 	$(LOCK) setup.py sandbox/setup.py requirements/demo.in --extra load --constraint requirements/dev.txt \
@@ -174,6 +176,10 @@ image: ## build the connector's image (DOCKER, BASE_IMAGE, IMAGE, BUILD_FLAGS)
 image-test: .venv/ready ## run spec, check, discover and read of that image against the sandbox
 	@test -n "$(DOCKER)" || { echo "make image-test needs docker or podman on the PATH, or DOCKER=/path/to/one."; exit 1; }
 	DOCKER="$(DOCKER)" IMAGE="$(IMAGE)" $(BIN)/pytest integration_tests/image_checks.py $(PYTEST_ARGS)
+
+.PHONY: postgres-test
+postgres-test: .venv/ready ## the token store against PostgreSQL: a server of its own, or POSTGRES=postgresql://postgres:password@host/postgres
+	POSTGRES="$(POSTGRES)" $(BIN)/pytest integration_tests/postgres_checks.py $(PYTEST_ARGS)
 
 .PHONY: browser-test
 browser-test: .venv/ready ## the login with a real browser: needs Chromium and chromedriver

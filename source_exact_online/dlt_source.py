@@ -25,8 +25,7 @@ import dlt
 from dlt.extract import DltResource, DltSource
 
 from source_exact_online.catalog.definitions import StreamDefinition
-from source_exact_online.catalog.offer import offered
-from source_exact_online.catalog.selection import selected
+from source_exact_online.catalog.offer import named
 from source_exact_online.config import include_binary, stream_groups
 from source_exact_online.load.config_file import LoadConfig
 from source_exact_online.load.errors import LoadError
@@ -67,11 +66,11 @@ def exact_online(
 
     Raises:
         AirbyteTracedException: the configuration cannot be used.
-        UnknownStreamError: a name is none of a stream.
+        ValueError: a name is none of a stream.
     """
     login = LoadConfig.of(config) if isinstance(config, MutableMapping) else LoadConfig.read(Path(config))
     names = streams if isinstance(streams, str) else ",".join(streams)
-    chosen = selected(names, offered(stream_groups(login.raw)))
+    chosen = named(names, stream_groups(login.raw))
     run = _Run(login, full=full)
 
     @dlt.source(name=SOURCE, _impl_cls=ExactOnlineSource)
