@@ -36,7 +36,7 @@ from source_exact_online.source import SourceExactOnline
 logger = logging.getLogger("airbyte.exact_online")
 
 
-class ExactOnlineSource(DltSource):
+class ExactOnlineSource(DltSource):  # type: ignore[misc]
     """The source, and how its last run went.
 
     Attributes:
@@ -73,7 +73,7 @@ def exact_online(
     chosen = named(names, stream_groups(login.raw))
     run = _Run(login, full=full)
 
-    @dlt.source(name=SOURCE, _impl_cls=ExactOnlineSource)
+    @dlt.source(name=SOURCE, _impl_cls=ExactOnlineSource)  # type: ignore[untyped-decorator]
     def source() -> list[DltResource]:
         return [
             resource(one, lambda name=one.name: run.part(name), binary=include_binary(login.raw))  # type: ignore[misc]

@@ -58,7 +58,8 @@ def target(text: str | None, config: Path) -> Target:
     if "://" not in text and text.endswith(_DUCKDB_SUFFIXES):
         return _duckdb(Path(text).expanduser())
     raise LoadError(
-        f"{_without_password(text)!r} is no destination: name a file that ends in .duckdb, postgresql://..., or dlt:NAME."
+        f"{_without_password(text)!r} is no destination: name a file that ends in .duckdb, postgresql://..., "
+        "or dlt:NAME."
     )
 
 
