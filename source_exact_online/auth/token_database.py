@@ -91,7 +91,7 @@ SET LOCAL synchronous_commit = on; SET LOCAL statement_timeout = '{ANSWER_SECOND
 SET LOCAL lock_timeout = '{ANSWER_SECONDS}s'"""
 
 _DEFAULTS: dict[str, str | int] = {
-    "connect_timeout": 10,
+    "connect_timeout": 5,
     "keepalives_idle": 20,
     "keepalives_interval": 10,
     "keepalives_count": 3,
