@@ -36,12 +36,9 @@ TABLE = "public.exact_online_tokens"
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("postgres")
-    for parent in folder.parents[:2]:
-        parent.chmod(0o755)
+def postgres() -> Iterator[str]:
     try:
-        with server(folder) as url:
+        with server() as url:
             yield url
     except NoPostgresError as error:
         pytest.exit(str(error), returncode=2)
