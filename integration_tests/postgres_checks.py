@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
@@ -220,10 +221,11 @@ class TestProcesses:
 
     def test_that_are_killed_lose_no_login_once_the_answer_is_on_record(self, url: str) -> None:
         with token_server(life=0.05) as (base_url, _), SPAWN.Pool(1, initializer=look_again_soon) as pool:
-            outcomes = pool.apply(kill_at_random, (base_url, url, 40, 7))
+            outcomes = pool.apply(kill_at_random, (base_url, url, 40, 7, (0.05, 0.4)))
         lost = [reached for survived, reached in outcomes if not survived]
-        print(f"{len(outcomes)} kills, lost {len(lost)} {lost}")
-        assert len(outcomes) == 40
+        reached = Counter(progress for _, progress in outcomes)
+        print(f"{len(outcomes)} kills, by how far the refresh had come: {reached}; lost: {lost}")
+        assert reached[DURABLE] + reached[ARRIVED] + reached[ASKING] >= 20
         assert DURABLE not in lost
         assert lost.count(ARRIVED) <= 4  # a kill may hit the milliseconds until the answer is on record
         assert lost.count(ASKING) < 13  # nobody can help where the answer was still under way

@@ -147,14 +147,16 @@ def _deletions(stream: Stream) -> str:
 
 
 def composite_keys() -> dict[str, list[str]]:
-    """Return the primary keys, by stream, whose first column alone does not identify a row among all divisions.
+    """Return the primary keys, by stream, whose first column alone is not known to be one row's among all divisions.
 
-    A GUID is one row's in all of Exact Online; codes and numbers are given out anew in each division.
+    A GUID of a row that says its division is. Codes and numbers are given out anew in each division, and a row without
+    a division of its own (banks, roles of users) may be shown in several.
     """
     found: dict[str, list[str]] = {}
     for stream in _streams():
         types = {prop.name: prop.type for prop in at_address(_reference(), stream["path"]).properties}
-        if stream["key"] and [types[name] for name in stream["key"]] != ["Edm.Guid"]:
+        is_one_rows = [types[name] for name in stream["key"]] == ["Edm.Guid"] and "Division" in types
+        if stream["key"] and not is_one_rows:
             found[str(stream["name"])] = [*stream["key"], "Division"]
     return dict(sorted(found.items()))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -82,6 +83,20 @@ def test_the_scope_table_names_each_stream_at_its_scope() -> None:
     told = {stream: scope for scope, uses in rows.items() for stream in re.findall(r"`(\w+)`", uses)}
     scope_of = {name: definition.scope for name, definition in catalog().items()}
     assert told == {name: f"{scope}: Read" if scope else "not documented" for name, scope in scope_of.items()}
+
+
+def test_the_first_column_of_a_key_is_enough_where_it_is_a_guid_of_a_row_that_says_its_division() -> None:
+    raw = json.loads((REPOSITORY / "reference" / "endpoints.json").read_text(encoding="utf-8"))
+    types = {one["path"]: {prop["name"]: prop["type"] for prop in one["properties"]} for one in raw}
+    enough, not_enough = set(), set()
+    for name, definition in catalog().items():
+        first, *rest = definition.primary_key
+        own = types[definition.path.removeprefix("beta/")]
+        alone = (first, rest) == ("Division", []) or (rest == ["Division"] and own[first] == "Edm.Guid")
+        (enough if alone and (not rest or "Division" in own) else not_enough).add(name)
+    assert enough >= {"accounts", "sales_invoices", "sales_invoice_lines", "transaction_lines", "journals", "divisions"}
+    assert not_enough >= {"currencies", "journal_status_list", "reporting_balance", "receivables_list", "banks"}
+    assert composite_keys().keys() == not_enough
 
 
 def test_the_stream_maps_for_meltano_name_the_primary_keys() -> None:

@@ -24,7 +24,7 @@ from source_exact_online.auth.token_record import Owner, User, superseded_error
 from source_exact_online.auth.token_store import StorageError, StoreContent, TokenStorage, TokenStore
 from source_exact_online.auth.tokens import IDLE_WARNING, Tokens, parse_moment
 from source_exact_online.clock import Clock
-from source_exact_online.config import Config, config_error
+from source_exact_online.config import TOKEN_FILE_VARIABLE, Config, config_error
 
 logger = logging.getLogger("airbyte.exact_online")
 
@@ -70,6 +70,7 @@ class Credentials:
         owner = Owner(config.client_id, config.site, urlsplit(config.base_url).hostname or "")
         storage = _storage(config, owner)
         self._store = TokenStore(storage, owner) if storage is not None else None
+        self._may_be_lost = storage is None and not config.on_platform and on_control is None
         self._site = config.site
         self._content = StoreContent()
         self._first_configured = self._credentials().get("refresh_token") or ""
@@ -214,6 +215,14 @@ class Credentials:
         if self._obtained is not None and not self._obtained.announced:
             (self._on_control or emit_configuration_as_airbyte_control_message)(self._connector_config)
             self._obtained = replace(self._obtained, announced=True)
+            if self._may_be_lost:
+                self._may_be_lost = False
+                logger.warning(
+                    "The refresh token was replaced, and the new one is only in the configuration message of this run. "
+                    "Unless whatever runs the connector saves that message, the next run needs a new login: set "
+                    "credentials.token_file, or the environment variable %s, to the path of a file to keep it in.",
+                    TOKEN_FILE_VARIABLE,
+                )
 
     def _save(self, tokens: Tokens) -> None:
         failure = self._write_store(tokens)
