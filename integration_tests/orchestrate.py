@@ -1,9 +1,10 @@
-"""examples/dagster against the sandbox: four run workers on one login, one of them killed, and the tables against the books.
+"""examples/dagster against the sandbox: four run workers on one login, one of them killed, and the tables it fills.
 
     python -m integration_tests.orchestrate --dagster .venv-orchestrate/bin [--divisions 40] [--latency-ms 1000]
 
-The same backfill runs twice, each into a database of its own: with four run workers, one of which is killed with kill -9,
-and with one. PostgreSQL is the server that POSTGRES names, or one that is started for this. Exit code 0 when all is well.
+The same backfill runs twice, each time into a database of its own: with four run workers, one of which is killed with
+kill -9, and with one. PostgreSQL is the server that POSTGRES names, or one that is started for this. Exit code 0 when
+every column of every row is as in the sandbox's books, and no call was refused.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ TOKEN_LIFE = "20"
 def main() -> int:
     """Run it and tell."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dagster", type=Path, required=True, help="folder with Dagster's commands")
+    parser.add_argument(
+        "--dagster", type=lambda text: Path(text).absolute(), required=True, help="folder with Dagster's commands"
+    )
     parser.add_argument("--divisions", type=int, default=40)
     parser.add_argument("--size", default="tiny", help="of the books of a division")
     parser.add_argument("--latency-ms", default="1000", help="time that the sandbox takes for an answer")
@@ -99,6 +102,8 @@ def backfill(args: argparse.Namespace, folder: Path, url: str, *, kill: bool) ->
         "PYTHONPATH": str(EXAMPLE),
     })  # fmt: skip
     variables["PYTHONPATH"] = str(EXAMPLE)
+    migrate = [args.dagster / "dagster", "instance", "migrate"]  # makes Dagster's own tables
+    subprocess.run(migrate, env=variables, check=True, capture_output=True)
     with (folder / "daemon.log").open("w") as log:
         daemon = subprocess.Popen(
             [args.dagster / "dagster-daemon", "run", "-m", "definitions"],

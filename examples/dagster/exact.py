@@ -61,7 +61,7 @@ def readable_divisions() -> list[int]:
 def _read(catalog: Json, changes: Json, state: Json) -> Iterator[Json]:
     """Yield the connector's messages.
 
-    Those of type CONTROL hold secrets and are dropped: they are for platforms that keep the tokens, as the store does here.
+    Those of type CONTROL hold secrets and are dropped: they are for platforms that keep the tokens.
     """
     config = {**json.loads(Path(CONFIG).read_text()), **changes}
     with TemporaryDirectory() as folder:
