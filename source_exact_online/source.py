@@ -21,7 +21,7 @@ from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.api.client import ExactClient
-from source_exact_online.api.divisions import closed, current_user
+from source_exact_online.api.divisions import CurrentUser, closed, current_user
 from source_exact_online.api.errors import LoginUnusableError
 from source_exact_online.auth.authenticator import ExactAuthenticator
 from source_exact_online.catalog.offer import offered
@@ -98,7 +98,8 @@ class SourceExactOnline(AbstractSource):
         parsed = parse_config(config, self._clock.now())
         client = self._client(replace(parsed, maintenance_wait=timedelta()), config)  # a person waits for the result
         divisions = choose_divisions(client, parsed)
-        self._remember_user(client)
+        if self._authenticator is not None and self._authenticator.wants_user:
+            self._remember_user(divisions.accessible.user or _user(client))
         problems = [divisions.why_missing(code) for code in divisions.missing]
         probed = (closed(client, division.code) for division in divisions.chosen[:PROBED_DIVISIONS])
         problems.extend(problem for problem in probed if problem is not None)
@@ -153,7 +154,9 @@ class SourceExactOnline(AbstractSource):
         states = load_states(state, [stream.stream.name for stream in streams], now)
         client = self._client(parsed, config)
         divisions = choose_divisions(client, parsed, known_divisions(states.values()))
-        self._remember_user(client)
+        user = divisions.accessible.user or _user(client)
+        self._remember_user(user)
+        _set_clock(client, user)
         for warning in divisions.warnings:
             logger.warning(warning)
         if not divisions.chosen:
@@ -203,18 +206,40 @@ class SourceExactOnline(AbstractSource):
             longest_outage=settings.maintenance_wait.total_seconds(),
         )
 
-    def _remember_user(self, client: ExactClient) -> None:
-        """Let the token file name the user whose login it holds: once a login, by a call that is not counted."""
-        if self._authenticator is None or not self._authenticator.wants_user:
+    def _remember_user(self, user: CurrentUser | None) -> None:
+        """Let the token file name the user whose login it holds: once a login."""
+        if user is None or self._authenticator is None or not self._authenticator.wants_user:
             return
-        try:
-            user = current_user(client)
-        except LoginUnusableError:
-            raise
-        except AirbyteTracedException:
-            return  # the name only serves the words of an error that may never come
         if user.user_id and user.full_name:
             self._authenticator.remember_user(user.user_id, user.full_name)
+
+
+def _user(client: ExactClient) -> CurrentUser | None:
+    """Return the user of the login, by a call that is not counted; None where Exact does not tell for now.
+
+    Raises:
+        LoginUnusableError: the login does not work at all.
+    """
+    try:
+        return current_user(client)
+    except LoginUnusableError:
+        raise
+    except AirbyteTracedException:
+        return None
+
+
+def _set_clock(client: ExactClient, user: CurrentUser | None) -> None:
+    """Let a run read and write times by the site's own clock. Warn where that is not the one known of Exact."""
+    if user is None:
+        logger.warning("Exact Online did not tell its clock: times are taken to be those of %s.", client.wall_clock.zone)
+    elif user.clock != client.wall_clock:
+        logger.warning(
+            "The clock of %s is not that of %s but of %s: Created, Modified and all other times are converted from there.",
+            client.base_url,
+            client.wall_clock.zone,
+            user.clock.zone,
+        )
+        client.wall_clock = user.clock
 
 
 @contextlib.contextmanager
