@@ -45,6 +45,7 @@ class Config:
         quota_wait: longest wait for a day's quota to start afresh.
         maintenance_wait: longest wait for a site that is down.
         stream_groups: groups of streams to offer; None for all.
+        full_columns: streams to read from the endpoint that has all their columns.
         include_binary: whether pictures and files are columns.
     """
 
@@ -63,6 +64,7 @@ class Config:
     quota_wait: timedelta
     maintenance_wait: timedelta
     stream_groups: frozenset[str] | None
+    full_columns: frozenset[str]
     include_binary: bool
 
 
@@ -134,6 +136,7 @@ def parse_config(raw: Mapping[str, Any], now: datetime, environment: Mapping[str
         quota_wait=timedelta(minutes=int(raw.get("quota_wait_minutes", 10))),
         maintenance_wait=timedelta(minutes=int(raw.get("maintenance_wait_minutes", 45))),
         stream_groups=stream_groups(raw),
+        full_columns=full_columns(raw),
         include_binary=include_binary(raw),
     )
 
@@ -142,6 +145,11 @@ def stream_groups(raw: Mapping[str, Any]) -> frozenset[str] | None:
     """Return the groups of streams to offer, None for all; also of a configuration without a login, for `discover`."""
     groups = frozenset(raw.get("stream_groups") or ())
     return None if not groups or "all" in groups else groups
+
+
+def full_columns(raw: Mapping[str, Any]) -> frozenset[str]:
+    """Return the streams to read with all columns; also of a configuration without a login, for `discover`."""
+    return frozenset(raw.get("full_columns") or ())
 
 
 def include_binary(raw: Mapping[str, Any]) -> bool:

@@ -15,7 +15,7 @@ import yaml
 from jsonschema import Draft7Validator
 
 from source_exact_online.catalog.offer import entry, offered
-from source_exact_online.config import include_binary, stream_groups
+from source_exact_online.config import full_columns, include_binary, stream_groups
 
 
 def answer(arguments: Sequence[str]) -> bytes | None:
@@ -37,7 +37,11 @@ def answer(arguments: Sequence[str]) -> bytes | None:
             if config is None:
                 return None
             binary = include_binary(config)
-            streams = [entry(definition, binary=binary) for definition in offered(stream_groups(config))]
+            try:
+                definitions = offered(stream_groups(config), full_columns(config))
+            except ValueError:
+                return None
+            streams = [entry(definition, binary=binary) for definition in definitions]
             message = {"type": "CATALOG", "catalog": {"streams": streams}}
         case _:
             return None

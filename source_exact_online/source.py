@@ -24,10 +24,11 @@ from source_exact_online.api.client import ExactClient
 from source_exact_online.api.divisions import CurrentUser, closed, current_user
 from source_exact_online.api.errors import LoginUnusableError
 from source_exact_online.auth.authenticator import ExactAuthenticator
+from source_exact_online.catalog.definitions import StreamDefinition
 from source_exact_online.catalog.offer import offered
 from source_exact_online.catalog.stream import ExactStream
 from source_exact_online.clock import Clock, SystemClock
-from source_exact_online.config import Config, config_error, include_binary, parse_config, stream_groups
+from source_exact_online.config import Config, config_error, full_columns, include_binary, parse_config, stream_groups
 from source_exact_online.read.records import RecordBatch
 from source_exact_online.state.stream_state import known_divisions, load_states
 from source_exact_online.sync.divisions import choose_divisions, label
@@ -87,7 +88,8 @@ class SourceExactOnline(AbstractSource):
     def streams(self, config: Mapping[str, Any]) -> list[Stream]:
         """Return the streams to offer; needs neither token nor network."""
         binary = include_binary(config)
-        return [ExactStream(definition, binary=binary) for definition in offered(stream_groups(config))]
+        definitions = _offered(stream_groups(config), full_columns(config))
+        return [ExactStream(definition, binary=binary) for definition in definitions]
 
     def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, Any]:
         """Ask the API for a token, the divisions, and each of them for a sign of life.
@@ -96,6 +98,7 @@ class SourceExactOnline(AbstractSource):
             Whether all is well, and otherwise what is missing, in words for a person.
         """
         parsed = parse_config(config, self._clock.now())
+        _offered(parsed.stream_groups, parsed.full_columns)
         client = self._client(replace(parsed, maintenance_wait=timedelta()), config)  # a person waits for the result
         divisions = choose_divisions(client, parsed)
         if self._authenticator is not None and self._authenticator.wants_user:
@@ -150,6 +153,7 @@ class SourceExactOnline(AbstractSource):
         """
         now = self._clock.now()
         parsed = parse_config(config, now)
+        _offered(parsed.stream_groups, parsed.full_columns)
         streams = chosen_streams(catalog)
         states = load_states(state, [stream.stream.name for stream in streams], now)
         client = self._client(parsed, config)
@@ -214,6 +218,18 @@ class SourceExactOnline(AbstractSource):
             self._authenticator.remember_user(user.user_id, user.full_name)
 
 
+def _offered(groups: frozenset[str] | None, full: frozenset[str]) -> list[StreamDefinition]:
+    """Return the streams to offer.
+
+    Raises:
+        AirbyteTracedException: full_columns names one that does not exist.
+    """
+    try:
+        return offered(groups, full)
+    except ValueError as error:
+        raise config_error(f"full_columns: {error}") from None
+
+
 def _user(client: ExactClient) -> CurrentUser | None:
     """Return the user of the login, by a call that is not counted; None where Exact does not tell for now.
 
@@ -231,10 +247,10 @@ def _user(client: ExactClient) -> CurrentUser | None:
 def _set_clock(client: ExactClient, user: CurrentUser | None) -> None:
     """Let a run read and write times by the site's own clock. Warn where that is not the one known of Exact."""
     if user is None:
-        logger.warning("Exact Online did not tell its clock: times are taken to be those of %s.", client.wall_clock.zone)
+        logger.warning("Exact Online did not tell its clock: that of %s is assumed.", client.wall_clock.zone)
     elif user.clock != client.wall_clock:
         logger.warning(
-            "The clock of %s is not that of %s but of %s: Created, Modified and all other times are converted from there.",
+            "The clock of %s is not that of %s but of %s: Created, Modified and other times are converted from there.",
             client.base_url,
             client.wall_clock.zone,
             user.clock.zone,

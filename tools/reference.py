@@ -18,7 +18,8 @@ ANSWERING_STATUSES = frozenset({"current", "new"})
 class Property:
     """One property of an entity.
 
-    `type` is `Edm.*`, `Collection(X)` or `Complex(X)`; `filterable` is None where the reference does not say.
+    `type` is `Edm.*`, `Collection(X)` or `Complex(X)`; `filterable` is None where the reference does not say; `since`
+    is the year in which it was added after July 2025.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Property:
     obsolete: bool
     hidden: bool
     filterable: bool | None = None
+    since: str | None = None
 
     @property
     def is_offered(self) -> bool:
@@ -83,6 +85,11 @@ class Endpoint:
     def offered(self) -> frozenset[str]:
         """Names of the properties that the reference shows and does not call obsolete."""
         return frozenset(prop.name for prop in self.properties if prop.is_offered)
+
+    @property
+    def withdrawn(self) -> frozenset[str]:
+        """Names of the values that the reference calls obsolete or no longer shows."""
+        return frozenset(prop.name for prop in self.properties if not prop.is_offered and not prop.is_navigation)
 
     @property
     def demands_filter(self) -> bool:
@@ -143,4 +150,5 @@ def _property(raw: dict[str, Any]) -> Property:
         obsolete=bool(raw.get("obsolete")),
         hidden=bool(raw.get("hidden")),
         filterable=raw["filterable"],
+        since=raw.get("since"),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import Enum
 from functools import cache
 from importlib.resources import files
@@ -65,6 +66,8 @@ class StreamDefinition:
         split_by_year: property with the year, for listings that are read a year at a time.
         bulk_path: path of an endpoint with the same rows on larger pages and no filter; None if there is none.
         header: headers through which changed lines are found; None where changed rows are found at `path`.
+        demands_filter: whether Exact refuses to list all rows without a filter.
+        full_columns: whether this is the stream as `full_columns` has it read: from the endpoint with all columns.
     """
 
     name: str
@@ -85,11 +88,19 @@ class StreamDefinition:
     split_by_year: str | None = None
     bulk_path: str | None = None
     header: Header | None = None
+    demands_filter: bool = False
+    full_columns: bool = False
+
+    @property
+    def schema(self) -> str:
+        """Name of the schema with its columns."""
+        return f"{self.name}.full" if self.full_columns else self.name
 
     @property
     def always_read(self) -> tuple[str, ...]:
         """Properties of every record, whatever the user selected."""
-        return tuple(name for name in (*self.key, self.header_key, self.cursor, self.division_from) if name)
+        names = (*self.key, self.header_key, self.cursor, self.division_from)
+        return tuple(dict.fromkeys(name for name in names if name))
 
     @property
     def primary_key(self) -> tuple[str, ...]:
@@ -110,11 +121,42 @@ class StreamDefinition:
 @cache
 def catalog() -> Mapping[str, StreamDefinition]:
     """Return all streams by name, in the order of catalog.yaml."""
+    return MappingProxyType({entry["name"]: _definition(entry) for entry in _entries()})
+
+
+def definitions(full_columns: frozenset[str]) -> Mapping[str, StreamDefinition]:
+    """Return all streams by name, some of them as they are read with all columns that Exact has for them.
+
+    Args:
+        full_columns: names of these streams. One that has no more columns anywhere stays as it is.
+
+    Raises:
+        ValueError: there is no stream of that name.
+    """
+    unknown = sorted(full_columns - set(catalog()))
+    if unknown:
+        near = get_close_matches(unknown[0], catalog(), n=1)
+        raise ValueError(f"{unknown[0]!r} is no stream{f': did you mean {near[0]!r}?' if near else ''}")
+    return {**catalog(), **{name: one for name, one in _full().items() if name in full_columns}}
+
+
+@cache
+def _full() -> Mapping[str, StreamDefinition]:
+    return {
+        entry["name"]: _definition({**entry, **entry["full"], "full_columns": True})
+        for entry in _entries()
+        if "full" in entry
+    }
+
+
+@cache
+def _entries() -> list[dict[str, Any]]:
     table: dict[str, Any] = yaml.load(
         files(__package__).joinpath("catalog.yaml").read_text("utf-8"),
         Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader),
     )
-    return MappingProxyType({entry["name"]: _definition(entry) for entry in table["streams"]})
+    entries: list[dict[str, Any]] = table["streams"]
+    return entries
 
 
 def _definition(entry: Mapping[str, Any]) -> StreamDefinition:
@@ -137,4 +179,6 @@ def _definition(entry: Mapping[str, Any]) -> StreamDefinition:
         split_by_year=entry.get("split_by_year"),
         bulk_path=entry.get("bulk_path"),
         header=Header(**entry["header"]) if "header" in entry else None,
+        demands_filter=entry.get("demands_filter", False),
+        full_columns=entry.get("full_columns", False),
     )

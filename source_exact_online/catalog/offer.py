@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from source_exact_online.catalog.definitions import StreamDefinition, catalog
+from source_exact_online.catalog.definitions import StreamDefinition, definitions
 from source_exact_online.catalog.schemas import schema
 
 
-def offered(groups: frozenset[str] | None) -> list[StreamDefinition]:
-    """Return the streams to offer: those of some groups, or all if it is None."""
-    return [definition for definition in catalog().values() if groups is None or definition.group in groups]
+def offered(groups: frozenset[str] | None, full_columns: frozenset[str] = frozenset()) -> list[StreamDefinition]:
+    """Return the streams to offer.
+
+    Args:
+        groups: their groups; None for all.
+        full_columns: names of those to offer with all columns.
+
+    Raises:
+        ValueError: a name is no stream's.
+    """
+    found = definitions(full_columns).values()
+    return [definition for definition in found if groups is None or definition.group in groups]
 
 
 def entry(definition: StreamDefinition, *, binary: bool) -> dict[str, Any]:
@@ -27,7 +36,7 @@ def entry(definition: StreamDefinition, *, binary: bool) -> dict[str, Any]:
     }
     return {
         "name": definition.name,
-        "json_schema": schema(definition.name, binary=binary),
+        "json_schema": schema(definition.schema, binary=binary),
         "supported_sync_modes": ["full_refresh"],
         **(incremental if definition.cursor else {}),
         "source_defined_primary_key": [[name] for name in definition.primary_key],

@@ -72,7 +72,7 @@ class Query:
         self._start = None if config.start_date is None else client.wall_clock.first_at_or_after(config.start_date)
         names = dict.fromkeys(name for reader in readers for name in (*reader.columns, *reader.required))
         names.update(dict.fromkeys(self._needed))
-        schemas = {name: schema for name, schema in properties(self._definition.name).items() if name in names}
+        schemas = {name: schema for name, schema in properties(self._definition.schema).items() if name in names}
         proof = tuple(dict.fromkeys(name for reader in readers for name in reader.proof))
         shape = RowShape.of({name: wire_type(name, schema) for name, schema in schemas.items()}, proof)
         self.columns = tuple(name for name in schemas if name != "Division")
@@ -83,7 +83,7 @@ class Query:
             self._headers = HeaderQuery(client, division, self._definition, self._decoder)
         self._start_version: int | None = None
         self._is_filtered = True
-        self._demands_filter = False
+        self._demands_filter = self._definition.demands_filter
 
     @property
     def required(self) -> frozenset[str]:
