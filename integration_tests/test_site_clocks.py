@@ -98,7 +98,9 @@ def test_each_change_comes_once_through_every_change_of_the_clock(start_sandbox:
                 moment = night + timedelta(minutes=30 * half_hours, seconds=7)
                 sandbox.post("clock", now=moment.isoformat())
                 row = sandbox.insert(
-                    sandbox.divisions[0], "financial/Journals", {"Code": f"{half_hours}{night.month}", "Description": "x"}
+                    sandbox.divisions[0],
+                    "financial/Journals",
+                    {"Code": f"{half_hours}{night.month}", "Description": "x"},
                 )
                 sandbox.post("clock", now=(moment + timedelta(seconds=5)).isoformat())
                 run = sandbox.connection(site=site, lookback_window_minutes=0).read(["journals"], state)

@@ -55,6 +55,7 @@ class Overlay:
     left_out: Mapping[str, str]
     functions: Mapping[str, str]
     joins: Mapping[str, str]
+    elsewhere: Mapping[str, str]
     streams: Mapping[str, Mapping[str, Any]]
 
     @property
@@ -218,9 +219,7 @@ class CatalogGenerator:
         """Whether changed rows can be asked for: by their own ``Modified``, or by that of their headers."""
         if endpoint.kind == "bulk":
             return endpoint.path in self.overlay.dated_bulk
-        return "Modified" in endpoint.offered or (
-            endpoint.path in self._dated_headers and not endpoint.demands_filter
-        )
+        return "Modified" in endpoint.offered or (endpoint.path in self._dated_headers and not endpoint.demands_filter)
 
     def _header_key(self, endpoint: Endpoint, views: Sequence[Endpoint]) -> str | None:
         """Return the property besides the key that joins headers and lines, as the standard endpoint has it."""

@@ -84,7 +84,6 @@ def test_a_zone_without_a_site_is_an_offset_that_stays_the_same() -> None:
 
 
 class TestRead:
-
     @staticmethod
     def site_in(api: ScriptedApi, zone: str) -> None:
         api.divisions(123)
