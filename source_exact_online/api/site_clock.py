@@ -1,8 +1,8 @@
 """Whose clock a site's servers show.
 
 The Netherlands' is Amsterdam's (Exact's FAQ on dates). Of the other sites nobody has written it down, so the site
-itself is asked: ``current/Me`` has the server's local time, ``ServerTime``, and ``ServerUtcOffset`` in seconds. Both hold for
-the moment alone, so they are only used to tell which time zone's clock shows that.
+itself is asked: ``current/Me`` has the server's local time, ``ServerTime``, and ``ServerUtcOffset`` in seconds. Both
+hold for the moment alone, so they are only used to tell which time zone's clock shows that.
 """
 
 from __future__ import annotations
