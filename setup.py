@@ -18,6 +18,7 @@ RUNTIME_REQUIREMENTS = [
     "pendulum>=3.0,<4",
     "PyYAML>=6.0.1,<7",
     "requests>=2.32,<3",
+    "shtab>=1.7,<2",
     "urllib3>=2.6,<3",
 ]
 

@@ -13,7 +13,9 @@ from airbyte_cdk.models import (
     AirbyteConnectionStatus,
     AirbyteMessage,
     AirbyteStateMessage,
+    AirbyteStateMessageSerializer,
     ConfiguredAirbyteCatalog,
+    ConfiguredAirbyteCatalogSerializer,
     Status,
 )
 from airbyte_cdk.sources import AbstractSource
@@ -24,20 +26,31 @@ from source_exact_online.api.client import ExactClient
 from source_exact_online.api.divisions import CurrentUser, closed, current_user
 from source_exact_online.api.errors import LoginUnusableError
 from source_exact_online.auth.authenticator import ExactAuthenticator
+from source_exact_online.catalog.configured import understood_catalog
 from source_exact_online.catalog.definitions import StreamDefinition
 from source_exact_online.catalog.offer import offered
 from source_exact_online.catalog.stream import ExactStream
 from source_exact_online.clock import Clock, SystemClock
 from source_exact_online.config import Config, config_error, full_columns, include_binary, parse_config, stream_groups
+from source_exact_online.input_files import EmptyFileError, read_json
 from source_exact_online.read.records import RecordBatch
+from source_exact_online.state.state_file import understood_state
 from source_exact_online.state.stream_state import known_divisions, load_states
 from source_exact_online.sync.divisions import choose_divisions, label
 from source_exact_online.sync.messages import Messages
 from source_exact_online.sync.planner import Planner, chosen_streams
 from source_exact_online.sync.progress import Progress
 from source_exact_online.sync.scheduler import Scheduler
+from source_exact_online.words import counted
 
 logger = logging.getLogger("airbyte.exact_online")
+
+_INSTEAD = {
+    "a configuration": " `source-exact-online login` writes one.",
+    "a configured catalogue": " `source-exact-online catalog --streams core > catalog.json` prints one.",
+    "a state": " Leave --state out to read everything.",
+}
+"""What to do where a file is empty."""
 
 PROBED_DIVISIONS = 10
 """Divisions that `check` asks one by one; with more, the list of divisions has to do."""
@@ -63,27 +76,36 @@ class SourceExactOnline(AbstractSource):
             AirbyteTracedException: the file holds none.
         """
         with _naming_the_file(config_path, "a configuration"):
-            return AbstractSource.read_config(config_path)
+            config = read_json(config_path)
+            if not isinstance(config, MutableMapping):
+                raise ValueError("it must be an object in curly brackets")
+            return config
 
     @classmethod
     def read_catalog(cls, catalog_path: str) -> ConfiguredAirbyteCatalog:
-        """Read a configured catalogue.
+        """Read a configured catalogue, or what can be understood as one.
 
         Raises:
             AirbyteTracedException: the file holds none.
         """
         with _naming_the_file(catalog_path, "a configured catalogue"):
-            return super().read_catalog(catalog_path)
+            document, notes = understood_catalog(read_json(catalog_path, "CATALOG"))
+            configured = ConfiguredAirbyteCatalogSerializer.load(document)
+        for note in notes:
+            logger.warning(note)
+        return configured
 
     @classmethod
     def read_state(cls, state_path: str) -> list[AirbyteStateMessage]:
-        """Read the state of an earlier run.
+        """Read the state of an earlier run; no file is no state.
 
         Raises:
             AirbyteTracedException: the file holds none.
         """
+        if not state_path:
+            return []
         with _naming_the_file(state_path, "a state"):
-            return super().read_state(state_path)
+            return [AirbyteStateMessageSerializer.load(one) for one in understood_state(read_json(state_path, "STATE"))]
 
     def streams(self, config: Mapping[str, Any]) -> list[Stream]:
         """Return the streams to offer; needs neither token nor network."""
@@ -165,7 +187,7 @@ class SourceExactOnline(AbstractSource):
             logger.warning(warning)
         if not divisions.chosen:
             raise config_error(divisions.why_none)
-        logger.info("Reading %d streams of %s.", len(streams), ", ".join(map(label, divisions.chosen)))
+        logger.info("Reading %s of %s.", counted(len(streams), "stream"), ", ".join(map(label, divisions.chosen)))
         wanted = frozenset(division.code for division in divisions.chosen)
         planner = Planner(
             client,
@@ -218,7 +240,7 @@ class SourceExactOnline(AbstractSource):
             self._authenticator.remember_user(user.user_id, user.full_name)
 
 
-def _offered(groups: frozenset[str] | None, full: frozenset[str]) -> list[StreamDefinition]:
+def _offered(groups: frozenset[str], full: frozenset[str]) -> list[StreamDefinition]:
     """Return the streams to offer.
 
     Raises:
@@ -264,6 +286,8 @@ def _naming_the_file(path: str, content: str) -> Iterator[None]:
         yield
     except OSError:
         raise
+    except EmptyFileError:
+        raise config_error(f"The file {path} is empty: it should hold {content}.{_INSTEAD.get(content, '')}") from None
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise config_error(f"The file {path} does not hold {content}: {reason}") from None
+        reason = " ".join(str(error).split())[:300].rstrip(".")
+        raise config_error(f"The file {path} does not hold {content}: {reason}.") from None

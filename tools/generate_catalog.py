@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from tools.reference import REPOSITORY, Endpoint, load_reference
+from tools.reference import REPOSITORY, UNDOCUMENTED, Endpoint, load_reference
 from tools.relations import dated_headers, header_keys
 
 CATALOG_FILE = REPOSITORY / "source_exact_online" / "catalog" / "catalog.yaml"
@@ -35,8 +35,8 @@ Entry = dict[str, Any]
 _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z]|$)|[A-Z]?[a-z]+|\d+")
 _FIELDS = (
     "name", "title", "transport", "path", "bulk_path", "page_size", "scope", "key", "cursor", "rows", "entity_type",
-    "sync_timestamp", "group", "header_key", "header", "split_by_year", "partition", "division_from", "demands_filter",
-    "full",
+    "sync_timestamp", "group", "core", "header_key", "header", "split_by_year", "partition", "division_from",
+    "demands_filter", "full",
 )  # fmt: skip
 """Fields of an entry in the order in which they are written."""
 
@@ -61,7 +61,7 @@ class Overlay:
     @property
     def group_order(self) -> list[str]:
         """Groups in the order in which the catalogue lists them."""
-        return list(dict.fromkeys(self.groups.values()))
+        return [*dict.fromkeys(self.groups.values()), UNDOCUMENTED]
 
 
 class CatalogGenerator:
@@ -152,9 +152,11 @@ class CatalogGenerator:
             "key": [prop for prop in endpoint.stable_key if prop not in ("Division", decided.get("division_from"))],
             "cursor": next((prop for prop in ("Modified", "Timestamp") if prop in endpoint.offered), None),
             "entity_type": self._entity_types.get(endpoint.path),
-            "group": self.overlay.groups[_service(endpoint)],
+            "group": UNDOCUMENTED if endpoint.status == UNDOCUMENTED else self.overlay.groups[_service(endpoint)],
             "header_key": self._header_key(endpoint, endpoints),
         }
+        if name in self.overlay.core:
+            derived["core"] = True
         if endpoint.kind == "sync" and endpoint.entity in self._sync_timestamps:
             derived["sync_timestamp"] = endpoint.entity
         if endpoint.path in self.overlay.mixed:

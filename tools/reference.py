@@ -10,8 +10,11 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 REFERENCE_FILE = REPOSITORY / "reference" / "endpoints.json"
+UNDOCUMENTED_FILE = REPOSITORY / "reference" / "undocumented.json"
 READABLE_KINDS = frozenset({"standard", "bulk", "sync", "read"})
-ANSWERING_STATUSES = frozenset({"current", "new"})
+UNDOCUMENTED = "undocumented"
+"""Status of endpoints that the reference does not have (any more) and that Exact's ``$metadata`` has."""
+ANSWERING_STATUSES = frozenset({"current", "new", UNDOCUMENTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +119,13 @@ def at_address(reference: Mapping[str, Endpoint], address: str) -> Endpoint:
     return reference[address.removeprefix("beta/")]
 
 
-def load_reference(file: Path = REFERENCE_FILE) -> dict[str, Endpoint]:
-    """Return all endpoints by path, in the order of the file."""
-    endpoints: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
-    return {raw["path"]: _endpoint(raw) for raw in endpoints}
+def load_reference(*files: Path) -> dict[str, Endpoint]:
+    """Return all endpoints by path, in the order of the files; what a later one says of a path counts."""
+    found: dict[str, Endpoint] = {}
+    for file in files or (REFERENCE_FILE, UNDOCUMENTED_FILE):
+        endpoints: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
+        found |= {raw["path"]: _endpoint(raw) for raw in endpoints}
+    return found
 
 
 def _endpoint(raw: dict[str, Any]) -> Endpoint:

@@ -25,6 +25,7 @@ GROUP_TITLES = {
     "payroll": "Payroll",
     "manufacturing": "Manufacturing",
     "documents": "Documents",
+    "undocumented": "Undocumented",
 }
 _FOR_ALL = (("deleted", "deleted rows of all streams"), ("sync_timestamp", "where feeds start (SyncTimestamp)"))
 """Services of endpoints.yaml that need a scope, and what for."""

@@ -21,9 +21,10 @@ REFERENCE = load_reference()
 REQUIRED_FIELDS = {"name", "title", "transport", "path", "page_size", "scope", "key", "group"}
 OPTIONAL_FIELDS = {
     "cursor", "rows", "entity_type", "sync_timestamp", "header_key", "partition", "division_from", "split_by_year",
-    "bulk_path", "header", "full",
+    "bulk_path", "header", "core", "full",
 }  # fmt: skip
 GROUPS = {
+    "undocumented",
     "accounting",
     "crm",
     "sales",

@@ -28,6 +28,7 @@ from source_exact_online.api.divisions import Division
 from source_exact_online.auth.token_endpoint import Answer, Granted, Lost, TokenEndpoint, Unsent
 from source_exact_online.auth.token_errors import read_refusal
 from source_exact_online.auth.tokens import Tokens
+from source_exact_online.command_line import add_login_options
 from source_exact_online.login import command as login
 from source_exact_online.login import redirect
 from source_exact_online.login.config_file import LoginRequest, parse_divisions
@@ -122,7 +123,7 @@ class Run:
 
     def __call__(self, person: Person, endpoint: Endpoint) -> int:
         parser = argparse.ArgumentParser()
-        login.add_arguments(parser)
+        add_login_options(parser)
         arguments = ["--site", "nl", "--client-id", CLIENT_ID, "--config", str(self.path)]
         if "--redirect-uri" not in self.options:
             arguments += ["--redirect-uri", CALLBACK]
@@ -459,7 +460,7 @@ def test_request_shows_no_secret_when_it_is_printed() -> None:
 
 def test_base_url_option_is_not_advertised() -> None:
     parser = argparse.ArgumentParser()
-    login.add_arguments(parser)
+    add_login_options(parser)
     assert "base-url" not in parser.format_help()
 
 
@@ -668,5 +669,5 @@ def test_a_ca_bundle_that_cannot_be_used_is_named_before_anything_is_asked(tmp_p
 
 def test_client_secret_is_no_option_as_others_see_a_command_line() -> None:
     parser = argparse.ArgumentParser()
-    login.add_arguments(parser)
+    add_login_options(parser)
     assert "--client-secret" not in parser.format_help()

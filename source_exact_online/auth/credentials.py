@@ -23,7 +23,7 @@ from source_exact_online.auth.token_file import FileContent, TokenFile
 from source_exact_online.auth.token_file_format import Owner, User, superseded_error
 from source_exact_online.auth.tokens import IDLE_WARNING, Tokens, parse_moment
 from source_exact_online.clock import Clock
-from source_exact_online.config import Config, config_error
+from source_exact_online.config import TOKEN_FILE_VARIABLE, Config, config_error
 
 logger = logging.getLogger("airbyte.exact_online")
 
@@ -66,6 +66,7 @@ class Credentials:
         self._connector_config = connector_config
         self._clock = clock
         self._on_control = on_control
+        self._may_be_lost = config.token_file is None and not config.on_platform and on_control is None
         self._file = None
         if config.token_file is not None:
             host = urlsplit(config.base_url).hostname or ""
@@ -210,6 +211,14 @@ class Credentials:
         if self._obtained is not None and not self._obtained.announced:
             (self._on_control or emit_configuration_as_airbyte_control_message)(self._connector_config)
             self._obtained = replace(self._obtained, announced=True)
+            if self._may_be_lost:
+                self._may_be_lost = False
+                logger.warning(
+                    "The refresh token was replaced, and the new one is only in the configuration message of this run. "
+                    "Unless whatever runs the connector saves that message, the next run needs a new login: set "
+                    "credentials.token_file, or the environment variable %s, to the path of a file to keep it in.",
+                    TOKEN_FILE_VARIABLE,
+                )
 
     def _save(self, tokens: Tokens) -> None:
         failure = self._write_file(tokens)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from enum import Enum
 from functools import cache
 from importlib.resources import files
@@ -12,6 +11,9 @@ from types import MappingProxyType
 from typing import Any
 
 import yaml
+
+UNDOCUMENTED = "undocumented"
+"""Group of streams whose endpoints Exact does not document (any more), and which may not answer."""
 
 
 class Transport(Enum):
@@ -56,6 +58,7 @@ class StreamDefinition:
         scope: scope of the app registration, as Exact names it; None where the reference names none.
         group: area of Exact Online that it belongs to.
         key: properties that identify a row within its division, without ``Division``.
+        core: whether it is one of the streams that most people start with.
         cursor: property shown as cursor; None where the entity has neither ``Modified`` nor ``Timestamp``.
         rows: which rows of the endpoint belong to the stream.
         per_login: whether there is one listing for the login rather than one for each division.
@@ -79,6 +82,7 @@ class StreamDefinition:
     group: str
     key: tuple[str, ...]
     cursor: str | None
+    core: bool = False
     rows: Rows = Rows.ALL
     per_login: bool = False
     entity_type: int | None = None
@@ -124,24 +128,9 @@ def catalog() -> Mapping[str, StreamDefinition]:
     return MappingProxyType({entry["name"]: _definition(entry) for entry in _entries()})
 
 
-def definitions(full_columns: frozenset[str]) -> Mapping[str, StreamDefinition]:
-    """Return all streams by name, some of them as they are read with all columns that Exact has for them.
-
-    Args:
-        full_columns: names of these streams. One that has no more columns anywhere stays as it is.
-
-    Raises:
-        ValueError: there is no stream of that name.
-    """
-    unknown = sorted(full_columns - set(catalog()))
-    if unknown:
-        near = get_close_matches(unknown[0], catalog(), n=1)
-        raise ValueError(f"{unknown[0]!r} is no stream{f': did you mean {near[0]!r}?' if near else ''}")
-    return {**catalog(), **{name: one for name, one in _full().items() if name in full_columns}}
-
-
 @cache
-def _full() -> Mapping[str, StreamDefinition]:
+def with_full_columns() -> Mapping[str, StreamDefinition]:
+    """Return the streams that have more columns than they are usually read with, as they are read with all of them."""
     return {
         entry["name"]: _definition({**entry, **entry["full"], "full_columns": True})
         for entry in _entries()
@@ -170,6 +159,7 @@ def _definition(entry: Mapping[str, Any]) -> StreamDefinition:
         group=entry["group"],
         key=tuple(entry["key"]),
         cursor=entry.get("cursor"),
+        core=entry.get("core", False),
         rows=Rows(entry.get("rows", "all")),
         per_login=entry.get("partition") == "login",
         entity_type=entry.get("entity_type"),

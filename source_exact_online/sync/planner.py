@@ -12,12 +12,13 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_exact_online.api.client import ExactClient
 from source_exact_online.api.divisions import Division
 from source_exact_online.api.page import Row
-from source_exact_online.catalog.definitions import StreamDefinition, Transport, catalog, definitions
+from source_exact_online.catalog.definitions import StreamDefinition, Transport, catalog
+from source_exact_online.catalog.offer import definitions, meant
 from source_exact_online.catalog.schemas import DELETED_AT, column_order
 from source_exact_online.config import Config
 from source_exact_online.read.deletions import DeletionLogPartition, TombstoneReader, deletion_log
 from source_exact_online.read.list_partition import ListPartition
-from source_exact_online.read.query import RefusedColumns
+from source_exact_online.read.query import Refusals
 from source_exact_online.read.records import RepairLog
 from source_exact_online.read.stream_reader import Reader, StreamReader
 from source_exact_online.state import transitions
@@ -44,17 +45,26 @@ class Plan:
 
 
 def chosen_streams(configured: ConfiguredAirbyteCatalog) -> list[ConfiguredAirbyteStream]:
-    """Return the streams of a configured catalogue.
+    """Return the streams of a configured catalogue; warn of cursors in it that the connector does not use.
 
     Raises:
         AirbyteTracedException: one of them is not in the catalogue.
     """
-    unknown = [stream.stream.name for stream in configured.streams if stream.stream.name not in catalog()]
+    unknown = [name + meant(name) for name in (one.stream.name for one in configured.streams) if name not in catalog()]
     if unknown:
         raise AirbyteTracedException(
             message=f"This connector has no stream {', '.join(unknown)}: refresh the source schema of the connection.",
             failure_type=FailureType.config_error,
         )
+    for one in configured.streams:
+        cursor = catalog()[one.stream.name].cursor
+        if one.sync_mode is SyncMode.incremental and one.cursor_field and one.cursor_field != [cursor]:
+            logger.warning(
+                "cursor_field %s of stream %s has no effect: %s.",
+                ".".join(one.cursor_field)[:80],
+                one.stream.name,
+                f"its cursor is always {cursor}" if cursor else "it has no cursor and is read whole",
+            )
     return list(configured.streams)
 
 
@@ -84,7 +94,7 @@ class Planner:
         self._states = states
         self._url_division = url_division
         self._is_wanted = is_wanted
-        self._refused = RefusedColumns()
+        self._refused = Refusals()
         self._repairs = RepairLog()
         start = config.start_date
         self._start = None if start is None else client.wall_clock.first_at_or_after(start)
