@@ -32,6 +32,7 @@ SOAK_ARGS ?=
 SOAK_DAYS ?= 3
 MUTATE_ARGS ?=
 BENCH_ARGS ?=
+CLIENTS_ARGS ?=
 
 SOURCES := source_exact_online sandbox/exact_online_sandbox tools demo fuzz benchmarks unit_tests integration_tests setup.py sandbox/setup.py
 SOURCES := $(wildcard $(SOURCES))
@@ -90,6 +91,10 @@ fuzz: .venv/ready .venv/atheris ## odd bytes to everything that reads what other
 .PHONY: warehouses
 warehouses: .venv-demo/ready ## the same changes through PyAirbyte into DuckDB; WAREHOUSES_ARGS="--postgres postgresql://..." for both
 	.venv-demo/bin/python -m integration_tests.warehouses $(WAREHOUSES_ARGS)
+
+.PHONY: clients
+clients: .venv/ready ## clients that others wrote against the sandbox, and the table in docs/sandbox.md; CLIENTS_ARGS="exactpy"
+	$(BIN)/python -m integration_tests.clients $(CLIENTS_ARGS)
 
 .PHONY: mutate
 mutate: .venv-mutate/ready ## change the code where a mistake costs data or a login: do its tests notice? MUTATE_ARGS="page repair" for some of it
