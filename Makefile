@@ -36,6 +36,7 @@ MUTATE_ARGS ?=
 # A server whose role may make databases and roles.
 POSTGRES ?=
 BENCH_ARGS ?=
+CLIENTS_ARGS ?=
 
 SOURCES := source_exact_online sandbox/exact_online_sandbox tools demo fuzz benchmarks unit_tests integration_tests setup.py sandbox/setup.py
 SOURCES := $(wildcard $(SOURCES))
@@ -105,6 +106,10 @@ warehouses: .venv-warehouses/ready ## the same changes through PyAirbyte into Du
 .PHONY: load-test
 load-test: .venv/ready ## `load` into Parquet files, all streams, and with LOAD_TEST_POSTGRES=postgresql://... into PostgreSQL
 	LOAD_TEST_POSTGRES="$(LOAD_TEST_POSTGRES)" $(BIN)/pytest -m "soak or not soak" integration_tests/test_load.py $(PYTEST_ARGS)
+
+.PHONY: clients
+clients: .venv/ready ## clients that others wrote against the sandbox, and the table in docs/sandbox.md; CLIENTS_ARGS="exactpy"
+	$(BIN)/python -m integration_tests.clients $(CLIENTS_ARGS)
 
 .PHONY: mutate
 mutate: .venv-mutate/ready ## change the code where a mistake costs data or a login: do its tests notice? MUTATE_ARGS="page repair" for some of it
