@@ -34,8 +34,15 @@ USER airbyte
 ENTRYPOINT ["/opt/connector/bin/source-exact-online"]
 # The package's own version (source_exact_online/version.py); a unit test holds it to that.
 ARG VERSION=0.1.0
+# The commit that is built (`make image` says it), and where the source of a published version is.
+ARG REVISION=unknown
+ARG SOURCE=https://pypi.org/project/airbyte-source-exact-online/
 LABEL io.airbyte.name=airbyte/source-exact-online \
       io.airbyte.version=${VERSION} \
       org.opencontainers.image.title=source-exact-online \
+      org.opencontainers.image.description="Airbyte source connector for Exact Online" \
       org.opencontainers.image.version=${VERSION} \
+      org.opencontainers.image.revision=${REVISION} \
+      org.opencontainers.image.source=${SOURCE} \
+      org.opencontainers.image.documentation=https://docs.airbyte.com/integrations/sources/exact-online \
       org.opencontainers.image.licenses=MIT

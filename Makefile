@@ -13,6 +13,9 @@ first_python = $(shell for name in $(1); do \
 PYTHON ?= $(call first_python,python3 python3.12 python3.11 python3.13 python3.10,(3,10),(3,13))
 # PyAirbyte, which loads the demo's tables, refuses Python 3.13.
 DEMO_PYTHON ?= $(call first_python,python3 python3.12 python3.11 python3.10,(3,10),(3,12))
+# Meltano's wrapper of Airbyte sources refuses anything newer than 3.10, and is not on PyPI.
+MELTANO_PYTHON ?= $(call first_python,python3.10 python3,(3,10),(3,10))
+TAP_AIRBYTE ?= git+https://github.com/MeltanoLabs/tap-airbyte-wrapper.git
 
 DOCKER ?= $(firstword $(foreach name,docker podman,$(if $(shell command -v $(name)),$(name))))
 # The one that the Dockerfile names by its digest, unless told otherwise.
@@ -25,6 +28,7 @@ BUILD_FLAGS ?=
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
 WAREHOUSES_ARGS ?=
+MELTANO_ARGS ?=
 FUZZ_ARGS ?=
 FUZZ_SECONDS ?= 60
 SOAK_ARGS ?=
@@ -91,6 +95,10 @@ fuzz: .venv/ready .venv/atheris ## odd bytes to everything that reads what other
 warehouses: .venv-demo/ready ## the same changes through PyAirbyte into DuckDB; WAREHOUSES_ARGS="--postgres postgresql://..." for both
 	.venv-demo/bin/python -m integration_tests.warehouses $(WAREHOUSES_ARGS)
 
+.PHONY: meltano
+meltano: .venv-meltano/ready ## the core through Meltano into JSON lines and PostgreSQL; MELTANO_ARGS="--postgres postgresql://...", TAP_AIRBYTE=
+	.venv-meltano/bin/python -m integration_tests.meltano_runs --tap-airbyte "$(TAP_AIRBYTE)" $(MELTANO_ARGS)
+
 .PHONY: mutate
 mutate: .venv-mutate/ready ## change the code where a mistake costs data or a login: do its tests notice? MUTATE_ARGS="page repair" for some of it
 	.venv-mutate/bin/python -m tools.mutate $(MUTATE_ARGS)
@@ -133,6 +141,8 @@ lock: .venv/ready ## resolve requirements/*.txt anew from setup.py, sandbox/setu
 	$(LOCK) setup.py sandbox/setup.py requirements/dev.in --extra tests --constraint requirements/runtime.txt \
 		--output-file requirements/dev.txt
 	$(LOCK) setup.py sandbox/setup.py requirements/demo.in --output-file requirements/demo.txt
+	$(LOCK) setup.py sandbox/setup.py requirements/meltano.in --constraint requirements/runtime.txt \
+		--output-file requirements/meltano.txt
 	$(LOCK) requirements/fuzz.in --output-file requirements/fuzz.txt
 	$(LOCK) setup.py sandbox/setup.py requirements/mutate.in --extra tests --constraint requirements/dev.txt \
 		--output-file requirements/mutate.txt
@@ -153,7 +163,8 @@ release: .venv/ready ## rehearse a release, offline: check, build, look into wha
 .PHONY: image
 image: ## build the connector's image (DOCKER, BASE_IMAGE, IMAGE, BUILD_FLAGS)
 	@test -n "$(DOCKER)" || { echo "make image needs docker or podman on the PATH, or DOCKER=/path/to/one."; exit 1; }
-	$(DOCKER) build $(BUILD_FLAGS) $(BASE_IMAGE:%=--build-arg BASE_IMAGE=%) -t $(IMAGE) .
+	$(DOCKER) build $(BUILD_FLAGS) $(BASE_IMAGE:%=--build-arg BASE_IMAGE=%) \
+		--build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null || echo unknown) -t $(IMAGE) .
 
 .PHONY: image-test
 image-test: .venv/ready ## run spec, check, discover and read of that image against the sandbox
@@ -166,7 +177,7 @@ browser-test: .venv/ready ## the login with a real browser: needs Chromium and c
 
 .PHONY: clean
 clean: ## remove the virtual environments, caches and what was built
-	rm -rf .venv .venv-demo .venv-mutate .venv-bench .tmp .cache .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist \
+	rm -rf .venv .venv-demo .venv-meltano .venv-mutate .venv-bench .tmp .cache .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist \
 		demo/output ./*.egg-info sandbox/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -181,6 +192,12 @@ clean: ## remove the virtual environments, caches and what was built
 	@test -n "$(DEMO_PYTHON)" || { echo "The demo needs Python 3.10, 3.11 or 3.12 with venv (PyAirbyte refuses 3.13): install one or say make demo DEMO_PYTHON=/path/to/python3.12."; exit 1; }
 	"$(DEMO_PYTHON)" -m venv --clear .venv-demo
 	.venv-demo/bin/pip install --quiet --no-deps --require-hashes -r requirements/demo.txt
+	@touch $@
+
+.venv-meltano/dependencies: requirements/meltano.txt
+	@test -n "$(MELTANO_PYTHON)" || { echo "Meltano's wrapper of Airbyte sources needs Python 3.10 with venv: install it (such as: uv python install 3.10) or say make meltano MELTANO_PYTHON=/path/to/python3.10."; exit 1; }
+	"$(MELTANO_PYTHON)" -m venv --clear .venv-meltano
+	.venv-meltano/bin/pip install --quiet --no-deps --require-hashes -r requirements/meltano.txt
 	@touch $@
 
 .venv-mutate/dependencies: requirements/mutate.txt
@@ -198,4 +215,4 @@ clean: ## remove the virtual environments, caches and what was built
 	$*/bin/pip install --quiet --no-deps --no-build-isolation -e . -e sandbox
 	$*/bin/pip check --quiet
 	@touch $@
-.PRECIOUS: .venv/dependencies .venv-demo/dependencies .venv-mutate/dependencies .venv-bench/dependencies
+.PRECIOUS: .venv/dependencies .venv-demo/dependencies .venv-meltano/dependencies .venv-mutate/dependencies .venv-bench/dependencies
