@@ -77,6 +77,23 @@ fast: .venv/ready ## Airbyte's standard connector tests (FAST) against the sandb
 	$(BIN)/pytest -p airbyte_cdk.test.standard_tests.pytest_hooks \
 		-m "not image_tests" integration_tests/standard_checks.py $(PYTEST_ARGS)
 
+.PHONY: fast-image
+fast-image: .venv/ready ## those of them that run the image (after make image), against the sandbox
+	@test -n "$(DOCKER)" || { echo "make fast-image needs docker or podman on the PATH, or DOCKER=/path/to/one."; exit 1; }
+	@mkdir -p .tmp/docker
+	@printf '%s\n' "$$FAST_DOCKER" > .tmp/docker/docker && chmod +x .tmp/docker/docker
+	PATH="$(CURDIR)/.tmp/docker:$$PATH" $(BIN)/pytest -p airbyte_cdk.test.standard_tests.pytest_hooks \
+		-m image_tests --connector-image=$(IMAGE) integration_tests/standard_checks.py -rs $(PYTEST_ARGS)
+# The tests run a command called docker. The sandbox is on the host's loopback address, and the configuration that they
+# mount is readable for the user who runs them alone.
+define FAST_DOCKER
+#!/bin/sh
+test "$$1" = run || exec $(DOCKER) "$$@"
+shift
+exec $(DOCKER) run --network=host --user "$$(id -u)" "$$@"
+endef
+export FAST_DOCKER
+
 .PHONY: soak
 soak: .venv/ready ## simulated days of hourly syncs (SOAK_DAYS, SOAK_ARGS), then the tests that take minutes each
 	$(BIN)/python -m integration_tests.soak --days $(SOAK_DAYS) $(SOAK_ARGS)

@@ -1,11 +1,11 @@
-"""A sandbox with rows for every stream, odd changes to all of them, and a comparison with the tables of a destination."""
+"""A sandbox with rows for every stream, odd changes to all of them, and a comparison with a destination's tables."""
 
 from __future__ import annotations
 
 import json
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -21,7 +21,7 @@ from exact_online_sandbox.server import Server
 from exact_online_sandbox.store import Store
 from exact_online_sandbox.synthetic import fill
 from exact_online_sandbox.truth import truth_rows
-from integration_tests.connector import Record, stream_schema
+from integration_tests.connector import stream_schema
 from integration_tests.every_stream import CATALOG, Stream, by_key, expected, keys
 from integration_tests.truth import same
 
@@ -29,9 +29,10 @@ DELETED_AT = "_ab_cdc_deleted_at"
 BEYOND_DOUBLES = 2**53 + 1
 """The first whole number that a double cannot hold."""
 ODD_TEXTS = (
-    "0500", "4000", "4000.0", "  padded  ", "a\0b", "\U0001f9fe \u2028 ‮e\u0301", "1e5", "007", "NaN", "null", "None", "true",
-    "2024-01-31", "1700000000", "12345678901234567890", "0x10", "'\"\\n\\", "\\N", "a\tb\r\nc", "", " ", "{}", "€ 1.000,00",
-)  # fmt: skip
+    *("0500", "4000", "4000.0", "007", "1e5", "0x10", "1700000000", "12345678901234567890", "€ 1.000,00", "2024-01-31"),
+    *("NaN", "null", "None", "true", "{}", "\\N", "'\"\\n\\", "  padded  ", " ", "", "a\0b", "a\tb\r\nc"),
+    "\U0001f9fe \u2028 \u202ee\u0301",
+)
 """Texts that loaders like to take for something else."""
 CLIENT = ("runner-client", "runner-secret")
 ENOUGH = 1_000_000_000
@@ -168,9 +169,7 @@ class FullBooks:
             column: gives the name of a property's column.
         """
         name = stream["name"]
-        schemas = {
-            prop: schema for prop, schema in stream_schema(name)["properties"].items() if prop != DELETED_AT
-        }
+        schemas = {prop: schema for prop, schema in stream_schema(name)["properties"].items() if prop != DELETED_AT}
         if "header" in stream:
             del schemas["Modified"]  # that of their header, or the start of the listing that brought them
         wanted = by_key(stream, expected(self._truth, self.divisions, stream, self._clock.now()))
@@ -236,4 +235,3 @@ def total(comparisons: Iterable[Comparison]) -> Comparison:
         result.values += one.values
         result.differences += one.differences
     return result
-

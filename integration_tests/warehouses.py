@@ -1,6 +1,6 @@
 """Every stream through PyAirbyte into DuckDB, and into PostgreSQL where one is named: each value against the books.
 
-    python -m integration_tests.warehouses --rounds 3 --seed 1 --postgres postgresql://user:password@localhost/database
+    python -m integration_tests.warehouses --rounds 2 --seed 1 --postgres postgresql://user:password@localhost/database
 
 Between the rounds rows of every stream are added, changed and deleted, with texts that loaders like to take for
 something else and with as many nulls as there can be; the row versions of one division pass 2^53, and one division is
@@ -33,7 +33,9 @@ GUIDE = REPOSITORY / "docs" / "runners.md"
 
 def recommended_lines(name: str) -> str:
     """The lines that the documentation recommends, as they stand there, under a name."""
-    found = re.search(rf"<!-- run by make warehouses: {name} -->\n```python\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+    found = re.search(
+        rf"<!-- run by make warehouses: {name} -->\n```python\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL
+    )
     if found is None:
         raise ValueError(f"{GUIDE} has no lines called {name}")
     return found[1]
@@ -81,39 +83,43 @@ def play(rounds: int, seed: int, postgres: str | None) -> int:
         os.environ.setdefault(name, str(folder))
     import airbyte
 
+    # The lines that the documentation tells a user to run are run as they stand there.
     exec(recommended_lines("numbers"))
     if postgres:
         exec(recommended_lines("postgres"))
     books = FullBooks(seed)
-    differences = refreshes = 0
     with books.server:
-        for cache in caches(folder, postgres):
-            kind = type(cache).__name__
-            source = airbyte.get_source(
-                "source-exact-online",
-                local_executable=Path(sys.executable).with_name("source-exact-online"),
-                config=books.config(),
-                streams=[stream["name"] for stream in books.streams],
-                config_change_callback=lambda config: source.set_config(config),
-            )
-            for number in range(1, rounds + 1):
-                changes = books.change()
-                source.read(cache=cache)
-                found = compare(cache, books)
-                differences += len(found.differences)
-                print(f"{kind}, round {number}: {changes} changes; {len(books.streams)} streams, {found}")
-                print(*found.differences[:10], sep="\n  ")
-                if number == 1:
-                    books.grow_versions()
-                if number == rounds // 2 + 1:
-                    books.move()
-            print(f"{kind}: tokens refreshed {books.refreshes} times")
+        return sum(load(airbyte, cache, books, rounds) for cache in caches(folder, postgres))
+
+
+def load(airbyte: Any, cache: Any, books: FullBooks, rounds: int) -> int:
+    """Change the books and load them into one warehouse, again and again; returns the number of differences."""
+    kind, differences = type(cache).__name__, 0
+    source = airbyte.get_source(
+        "source-exact-online",
+        local_executable=Path(sys.executable).with_name("source-exact-online"),
+        config=books.config(),
+        streams=[stream["name"] for stream in books.streams],
+        config_change_callback=lambda config: source.set_config(config),
+    )
+    for number in range(1, rounds + 1):
+        changes = books.change()
+        source.read(cache=cache)
+        found = compare(cache, books)
+        differences += len(found.differences)
+        print(f"{kind}, round {number}: {changes} changes; {len(books.streams)} streams, {found}", flush=True)
+        for difference in found.differences[:10]:
+            print(f"  {difference}")
+        if number == 1:
+            books.grow_versions()
+            books.move()
+    print(f"{kind}: tokens refreshed {books.refreshes} times", flush=True)
     return differences
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--postgres", help=f"address of a database; its schema {SCHEMA} is dropped")
     options = parser.parse_args()
