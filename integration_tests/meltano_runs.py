@@ -54,6 +54,8 @@ class Project:
             "MELTANO_CLI_LOG_FORMAT": "plain",
             "PIP_FIND_LINKS": str(folder / "wheels"),
             "NO_COLOR": "1",
+            # For the wrapper's "python: python3.10", wherever the Python that runs this came from.
+            "PATH": os.pathsep.join([str(Path(sys.base_prefix) / "bin"), os.environ["PATH"]]),
         }
         self.output = folder / "output"
         self.output.mkdir()
@@ -71,7 +73,7 @@ class Project:
         loaders = {plugin["name"]: plugin for plugin in plugins["loaders"]}
         loaders["target-jsonl"]["config"]["destination_path"] = str(self.output)
         loaders["target-postgres"]["config"] |= {"sqlalchemy_url": postgres, "default_target_schema": SCHEMA}
-        project = {"version": 1, "project_id": "exact-online", "send_anonymous_usage_stats": False, "plugins": plugins}
+        project = {"default_environment": "dev", "environments": [{"name": "dev"}], "plugins": plugins}
         (folder / "meltano.yml").write_text(yaml.safe_dump(project), encoding="utf-8")
 
     def install(self) -> None:

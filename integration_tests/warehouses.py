@@ -84,9 +84,9 @@ def play(rounds: int, seed: int, postgres: str | None) -> int:
     import airbyte
 
     # The lines that the documentation tells a user to run are run as they stand there.
-    exec(recommended_lines("numbers"))
+    exec(recommended_lines("numbers"), {})
     if postgres:
-        exec(recommended_lines("postgres"))
+        exec(recommended_lines("postgres"), {})
     books = FullBooks(seed)
     with books.server:
         return sum(load(airbyte, cache, books, rounds) for cache in caches(folder, postgres))
