@@ -1,6 +1,7 @@
 """Airbyte's standard connector tests (FAST) on the connector, with the sandbox as Exact Online.
 
-`make fast` runs them, `make fast-image` those that need the image. Not collected by `make test`: they bring pytest options of their own. The scenarios stand in acceptance-test-config.yml.
+`make fast` runs them, `make fast-image` those that need the image. Not collected by `make test`: they bring pytest
+options of their own. The scenarios stand in acceptance-test-config.yml.
 """
 
 from __future__ import annotations
