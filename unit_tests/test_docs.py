@@ -132,7 +132,8 @@ def test_they_name_each_column_of_each_stream_once() -> None:
     sections = [part for text in column_pages.pages().values() for part in text.split("\n## ")[1:]]
     told = {part.split("\n")[0]: re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE) for part in sections}
     assert {name: sorted(columns) for name, columns in told.items()} == {
-        name: sorted({*properties(name), *(properties(full[name].schema) if name in full else ())}) for name in catalog()
+        name: sorted({*properties(name), *(properties(full[name].schema) if name in full else ())})
+        for name in catalog()
     }
 
 
