@@ -44,6 +44,7 @@ CLIENTS_ARGS ?=
 
 SOURCES := source_exact_online sandbox/exact_online_sandbox tools demo fuzz benchmarks unit_tests integration_tests setup.py sandbox/setup.py
 SOURCES := $(wildcard $(SOURCES))
+TEST_FILES = $(wildcard unit_tests/test_*.py unit_tests/*/test_*.py integration_tests/test_*.py)
 BIN := .venv/bin
 
 .PHONY: help
@@ -70,7 +71,12 @@ picture: .venv-demo/ready ## draw docs/demo.svg anew from a run of the demo
 
 .PHONY: test
 test: .venv/ready ## all tests that need no account, no container and no network (some minutes)
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile unit_tests integration_tests $(PYTEST_ARGS)
+	@echo "Unit tests, then the console script against sandboxes on this machine: $(words $(TEST_FILES)) files, $(WORKERS) at a time"
+	@echo "(WORKERS=4 where there are cores). Some minutes; a dot a test, and the share that is done."
+	@test ! -f .cache/test-minutes || echo "The last run here that passed took $$(cat .cache/test-minutes) minutes."
+	@mkdir -p .cache; began=$$(date +%s); \
+		$(BIN)/pytest -n $(WORKERS) --dist loadfile unit_tests integration_tests $(PYTEST_ARGS) && \
+		echo $$(( ($$(date +%s) - began + 59) / 60 )) > .cache/test-minutes
 
 .PHONY: unit
 unit: .venv/ready ## the unit tests alone, without the slow ones (seconds)
