@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from signal import SIGKILL, SIGTERM, Signals
+from statistics import median
 
 from exact_online_sandbox.api import Api
 from exact_online_sandbox.authorize import TOKEN, Authorization
@@ -48,6 +49,9 @@ FEWEST, MOST = 4, 20
 
 GROWTH_KB, GROWTH_A_DAY_KB = 8_000, 1_000
 """What memory may grow by after the first day: by chance, and for the tombstones that a destination keeps for good."""
+
+LARGEST_SYNC_KB = 120_000
+"""What no sync may take beyond what it shares with its parent, however much has piled up for it."""
 
 
 @dataclass(slots=True)
@@ -88,17 +92,18 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What the long-lived process and the largest sync of a day take up."""
+    """What the long-lived process takes up, and a day's syncs: the one in the middle, and the most of any."""
 
     rss_kb: int
     descriptors: int
     sync_kb: int
+    largest_sync_kb: int
     sync_descriptors: int
 
     def __str__(self) -> str:
         return (
-            f"memory {self.rss_kb / 1024:.1f} MB, {self.descriptors} descriptors; "
-            f"the largest sync {self.sync_kb / 1024:.1f} MB, {self.sync_descriptors} descriptors"
+            f"memory {self.rss_kb / 1024:.1f} MB, {self.descriptors} descriptors; a sync {self.sync_kb / 1024:.1f} MB, "
+            f"at most {self.largest_sync_kb / 1024:.1f} MB and {self.sync_descriptors} descriptors"
         )
 
 
@@ -121,7 +126,8 @@ class Soak:
         self._box = self.sandbox.box
         self._api, self._authorization = Api(self._box), Authorization(self._box)
         self._closed_until: dict[int, datetime] = {}
-        self._largest = (0, 0)
+        self._ended: list[tuple[int, int]] = []
+        """Memory (kB) and descriptors of the syncs since they were last asked for."""
         self._box.settings.change(
             {
                 "quota": {"minute_limit": 60, "daily_limit": 5000},
@@ -195,10 +201,11 @@ class Soak:
         return (signal, event) if chance.random() < 0.4 else None
 
     def size(self) -> Size:
-        """What is taken up now, and by the largest sync since the last time."""
-        largest, self._largest = self._largest, (0, 0)
+        """What is taken up now, and by the syncs since the last time."""
+        memory, descriptors = zip(*self._ended, strict=True) if self._ended else ((0,), (0,))
+        self._ended.clear()
         (rss,) = (line.split()[1] for line in Path("/proc/self/status").read_text().split("\n") if "VmRSS" in line)
-        return Size(int(rss), len(os.listdir("/proc/self/fd")), *largest)
+        return Size(int(rss), len(os.listdir("/proc/self/fd")), int(median(memory)), max(memory), max(descriptors))
 
     # -- what happens ----------------------------------------------------------------------------------------------
 
@@ -314,8 +321,7 @@ class Soak:
         if self._chance.random() < 0.5:  # else the runner forgets
             self._config = latest_config(messages, self._config)
         OUTPUTS.keep(*ended.output)
-        memory_kb, descriptors = self._largest
-        self._largest = (max(memory_kb, ended.memory_kb), max(descriptors, ended.descriptors))
+        self._ended.append((ended.memory_kb, ended.descriptors))
         errors = [trace["error"]["failure_type"] for trace in members(ended.messages, "TRACE") if "error" in trace]
         if ended.signal is not None:
             self.figures.kills[ended.signal.name] += 1
@@ -368,6 +374,7 @@ def run(days: int, divisions: int, seed: int, folder: Path, say: Callable[[str],
     for name in ("rss_kb", "sync_kb"):
         growth = getattr(last, name) - getattr(first, name)
         assert growth < GROWTH_KB + days * GROWTH_A_DAY_KB, f"{name} has grown by {growth}: {[*map(str, sizes)]}"
+    assert max(size.largest_sync_kb for size in sizes) < LARGEST_SYNC_KB, f"a sync has taken {[*map(str, sizes)]}"
     assert last.descriptors == start.descriptors, f"file descriptors are left open: {sizes}"
     assert last.sync_descriptors <= first.sync_descriptors + 2, f"a sync leaves file descriptors open: {sizes}"
     for title in ("ends", "changes", "faults", "kills", "errors"):
