@@ -101,7 +101,8 @@ fast-image: .venv/ready ## those of them that run the image (after make image), 
 	@mkdir -p .tmp/docker
 	@printf '%s\n' "$$FAST_DOCKER" > .tmp/docker/docker && chmod +x .tmp/docker/docker
 	PATH="$(CURDIR)/.tmp/docker:$$PATH" $(BIN)/pytest -p airbyte_cdk.test.standard_tests.pytest_hooks \
-		-m image_tests --connector-image=$(IMAGE) integration_tests/standard_checks.py -rs $(PYTEST_ARGS)
+		-m image_tests --connector-image=$(IMAGE) --read-from-streams=default \
+		integration_tests/standard_checks.py $(PYTEST_ARGS)
 # The tests run a command called docker. The sandbox is on the host's loopback address, and the configuration that they
 # mount is readable for the user who runs them alone.
 define FAST_DOCKER
