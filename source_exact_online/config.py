@@ -54,7 +54,8 @@ class Config:
         site: country site, e.g. ``nl``.
         client_id: of the app registration.
         client_secret: of the app registration.
-        token_file: where tokens are kept beside the configuration; None = nowhere.
+        token_file: file that tokens are kept in beside the configuration; None = in none.
+        token_store: URL of the PostgreSQL database that they are kept in instead; None = in none.
         divisions: administrations to read; empty means all that the login may read.
         exclude_divisions: administrations not to read.
         start_date: aware UTC; rows with an earlier ``Modified`` are not read.
@@ -75,6 +76,7 @@ class Config:
     client_id: str = field(repr=False)
     client_secret: str = field(repr=False)
     token_file: Path | None
+    token_store: str | None = field(repr=False)
     divisions: tuple[int, ...]
     exclude_divisions: frozenset[int]
     start_date: datetime | None
@@ -134,8 +136,9 @@ def config_warnings(
         f"The configuration has a field that the connector does not know, {name}{meant}: it has no effect."
         for name, meant in _unknown_fields(raw, specification)
     ]
+    credentials = raw.get("credentials") or _NO_FIELDS
     empty = environment.get(TOKEN_FILE_VARIABLE, "x").strip() == ""
-    if empty and not (raw.get("credentials") or _NO_FIELDS).get("token_file"):
+    if empty and not (credentials.get("token_file") or credentials.get("token_store")):
         warnings.append(
             f"The environment variable {TOKEN_FILE_VARIABLE} is empty, so no token file is used: give it the path of "
             "the file that holds the login, or remove it."
@@ -194,7 +197,8 @@ def parse_config(raw: Mapping[str, Any], now: datetime, environment: Mapping[str
         site=site,
         client_id=credentials["client_id"],
         client_secret=credentials["client_secret"],
-        token_file=_token_file(credentials.get("token_file") or environment.get(TOKEN_FILE_VARIABLE)),
+        token_file=_token_file(credentials.get("token_file") or environment.get(TOKEN_FILE_VARIABLE, "").strip()),
+        token_store=_token_store(credentials),
         divisions=divisions,
         exclude_divisions=excluded,
         start_date=_start_date(raw.get("start_date"), now),
@@ -207,7 +211,7 @@ def parse_config(raw: Mapping[str, Any], now: datetime, environment: Mapping[str
         stream_groups=stream_groups(raw),
         full_columns=full_columns(raw),
         include_binary=include_binary(raw),
-        on_platform=PLATFORM_VARIABLE in environment,
+        on_platform=bool(environment.get(PLATFORM_VARIABLE)),
     )
 
 
@@ -267,6 +271,21 @@ def _token_file(text: str | None) -> Path | None:
         return Path(text).expanduser()
     except (ValueError, RuntimeError):  # characters that no path has; no such user
         raise config_error(f"credentials.token_file (or {TOKEN_FILE_VARIABLE}) is no path: {text!a}.") from None
+
+
+def _token_store(credentials: Mapping[str, Any]) -> str | None:
+    """Return the URL of the token store; what it says is a secret. It counts before a token file of the environment."""
+    url = credentials.get("token_store")
+    if not url:
+        return None
+    if not url.startswith(("postgresql://", "postgres://")) or re.search(r"[\s\x00-\x1f\ud800-\udfff]", url):
+        raise config_error(
+            "credentials.token_store is no address of a PostgreSQL database: it has to begin with postgresql:// and to "
+            "be without white space."
+        )
+    if credentials.get("token_file"):
+        raise config_error("credentials has a token_file and a token_store: tokens are kept in one place. Remove one.")
+    return str(url)
 
 
 def _base_url(configured: str | None, site: str, environment: Mapping[str, str]) -> str:

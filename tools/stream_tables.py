@@ -66,7 +66,7 @@ def core_streams() -> str:
     reference, core = _reference(), _generator().overlay.core
     rows = [
         (
-            f"`{stream['name']}`",
+            _columns(stream, "docs/"),
             stream["title"],
             at_address(reference, stream["path"]).kind,
             f"`{stream['cursor']}`" if _is_incremental(stream) else "none: read whole",
@@ -76,6 +76,11 @@ def core_streams() -> str:
         if stream["name"] in core
     ]
     return table(("Stream", "Its rows", "Endpoint", "Cursor", "Deletions"), rows)
+
+
+def _columns(stream: Stream, folder: str) -> str:
+    """Return a stream's name, linked to its columns on the page that tools/column_pages.py writes."""
+    return f"[`{stream['name']}`]({folder}columns/{stream['group']}.md#{stream['name']})"
 
 
 def all_streams() -> str:
@@ -92,7 +97,7 @@ def _row(stream: Stream) -> tuple[str, ...]:
     key = ", ".join(f"`{name}`" for name in stream["key"])
     pages = f"{stream['page_size']:,}"
     return (
-        f"`{stream['name']}`",
+        _columns(stream, ""),
         stream["title"],
         _endpoint(stream),
         key or "`Division`",
@@ -211,14 +216,16 @@ def _deletions(stream: Stream) -> str:
 
 
 def composite_keys() -> dict[str, list[str]]:
-    """Return the primary keys, by stream, whose first column alone does not identify a row among all divisions.
+    """Return the primary keys, by stream, whose first column alone is not known to be one row's among all divisions.
 
-    A GUID is one row's in all of Exact Online; codes and numbers are given out anew in each division.
+    A GUID of a row that says its division is. Codes and numbers are given out anew in each division, and a row without
+    a division of its own (banks, roles of users) may be shown in several.
     """
     found: dict[str, list[str]] = {}
     for stream in _streams():
         types = {prop.name: prop.type for prop in at_address(_reference(), stream["path"]).properties}
-        if stream["key"] and [types[name] for name in stream["key"]] != ["Edm.Guid"]:
+        is_one_rows = [types[name] for name in stream["key"]] == ["Edm.Guid"] and "Division" in types
+        if stream["key"] and not is_one_rows:
             found[str(stream["name"])] = [*stream["key"], "Division"]
     return dict(sorted(found.items()))
 

@@ -108,6 +108,7 @@ def test_sync_facts_are_about_feeds_of_the_reference() -> None:
 
 def test_core_streams_come_first_and_in_order() -> None:
     assert [stream["name"] for stream in CATALOG][: len(CORE)] == CORE
+    assert [stream["name"] for stream in CATALOG if stream.get("core")] == CORE
 
 
 def test_stream_names_are_unique_snake_case() -> None:
