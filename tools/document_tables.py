@@ -20,7 +20,14 @@ Document: TypeAlias = Any
 """What a YAML file holds."""
 
 PACKAGE = REPOSITORY / "source_exact_online"
-DOCUMENTS = ("README.md", "docs/errors-and-limits.md", "docs/streams.md", "docs/erd.md", "docs/runners.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/errors-and-limits.md",
+    "docs/streams.md",
+    "docs/meaning.md",
+    "docs/erd.md",
+    "docs/runners.md",
+)
 
 ERROR_ACTIONS = {
     "retry": "asked again with exponential back-off, then the stream ends incomplete",
@@ -79,6 +86,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "all_streams": stream_tables.all_streams,
     "more_columns": stream_tables.more_columns,
     "withdrawn_columns": stream_tables.withdrawn_columns,
+    "codes": stream_tables.codes,
     "scopes": stream_tables.scopes,
     "left_out": stream_tables.left_out,
     "functions": stream_tables.functions,
