@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from source_exact_online.catalog.definitions import catalog
+from source_exact_online.catalog.definitions import UNDOCUMENTED, catalog
 from tools import stream_tables
 from tools.reference import REPOSITORY
 from tools.stream_tables import table
@@ -102,7 +102,8 @@ TABLES: Mapping[str, Callable[[], str]] = {
 
 def with_tables(document: str) -> str:
     """Return a document with its tables, and the number of streams, as they should be."""
-    document = _COUNT.sub(f"{len(catalog())} streams in all", document)
+    documented = sum(one.group != UNDOCUMENTED for one in catalog().values())
+    document = _COUNT.sub(f"{documented} streams in all", document)
     return _BLOCK.sub(lambda block: f"{block[1]}{TABLES[block[2]]()}{block[3]}", document)
 
 

@@ -106,7 +106,9 @@ class SchemaGenerator:
         if unknown := [name for name in first if name not in offered]:
             raise ValueError(f"{stream['name']}: {stream['path']} has no property {', '.join(unknown)}")
         order = dict.fromkeys([*first, *columns])
-        schemas = {name: self._property(offered[name], stream["name"], nullable=name not in primary_key) for name in order}
+        schemas = {
+            name: self._property(offered[name], stream["name"], nullable=name not in primary_key) for name in order
+        }
         properties = {name: schema for name, schema in schemas.items() if not offered[name].is_binary}
         binary = {name: schema for name, schema in schemas.items() if offered[name].is_binary}
         if "entity_type" in stream:
