@@ -41,6 +41,7 @@ MUTATE_ARGS ?=
 POSTGRES ?=
 BENCH_ARGS ?=
 CLIENTS_ARGS ?=
+RECORD_ARGS ?=
 
 SOURCES := source_exact_online sandbox/exact_online_sandbox tools demo fuzz benchmarks unit_tests integration_tests setup.py sandbox/setup.py
 SOURCES := $(wildcard $(SOURCES))
@@ -176,7 +177,11 @@ docs: .venv/ready ## write the tables of README.md and docs/ anew from the data 
 	$(BIN)/python -m tools.licences
 
 .PHONY: record
-record: .venv/ready ## record the cassettes of the tests anew
+record: .venv/ready ## record what Exact answers, without anything personal: RECORD_ARGS="--config config.json"; else a rehearsal
+	$(BIN)/python -m integration_tests.record $(RECORD_ARGS)
+
+.PHONY: cassettes
+cassettes: .venv/ready ## record the cassettes of the tests anew
 	$(BIN)/pytest -m vcr --record-mode=rewrite unit_tests integration_tests $(PYTEST_ARGS)
 
 .PHONY: lock
