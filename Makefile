@@ -122,6 +122,7 @@ schemas: .venv/ready ## write the catalogue and source_exact_online/schemas/ ane
 .PHONY: docs
 docs: .venv/ready ## write the tables of README.md and docs/ anew from the data files
 	$(BIN)/python -m tools.document_tables
+	$(BIN)/python -m tools.column_pages
 	$(BIN)/python -m tools.licences
 
 .PHONY: record

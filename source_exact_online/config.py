@@ -134,8 +134,9 @@ def config_warnings(
         f"The configuration has a field that the connector does not know, {name}{meant}: it has no effect."
         for name, meant in _unknown_fields(raw, specification)
     ]
+    credentials = raw.get("credentials") or _NO_FIELDS
     empty = environment.get(TOKEN_FILE_VARIABLE, "x").strip() == ""
-    if empty and not (raw.get("credentials") or _NO_FIELDS).get("token_file"):
+    if empty and not (credentials.get("token_file") or credentials.get("token_store")):
         warnings.append(
             f"The environment variable {TOKEN_FILE_VARIABLE} is empty, so no token file is used: give it the path of "
             "the file that holds the login, or remove it."
@@ -194,7 +195,7 @@ def parse_config(raw: Mapping[str, Any], now: datetime, environment: Mapping[str
         site=site,
         client_id=credentials["client_id"],
         client_secret=credentials["client_secret"],
-        token_file=_token_file(credentials.get("token_file") or environment.get(TOKEN_FILE_VARIABLE)),
+        token_file=_token_file(credentials.get("token_file") or environment.get(TOKEN_FILE_VARIABLE, "").strip()),
         token_store=_token_store(credentials),
         divisions=divisions,
         exclude_divisions=excluded,
@@ -207,7 +208,7 @@ def parse_config(raw: Mapping[str, Any], now: datetime, environment: Mapping[str
         maintenance_wait=timedelta(minutes=int(raw.get("maintenance_wait_minutes", 45))),
         stream_groups=stream_groups(raw),
         include_binary=include_binary(raw),
-        on_platform=PLATFORM_VARIABLE in environment,
+        on_platform=bool(environment.get(PLATFORM_VARIABLE)),
     )
 
 

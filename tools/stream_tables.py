@@ -65,7 +65,7 @@ def core_streams() -> str:
     reference, core = _reference(), _generator().overlay.core
     rows = [
         (
-            f"`{stream['name']}`",
+            _columns(stream, "docs/"),
             stream["title"],
             at_address(reference, stream["path"]).kind,
             f"`{stream['cursor']}`" if _is_incremental(stream) else "none: read whole",
@@ -75,6 +75,11 @@ def core_streams() -> str:
         if stream["name"] in core
     ]
     return table(("Stream", "Its rows", "Endpoint", "Cursor", "Deletions"), rows)
+
+
+def _columns(stream: Stream, folder: str) -> str:
+    """Return a stream's name, linked to its columns on the page that tools/column_pages.py writes."""
+    return f"[`{stream['name']}`]({folder}columns/{stream['group']}.md#{stream['name']})"
 
 
 def all_streams() -> str:
@@ -91,7 +96,7 @@ def _row(stream: Stream) -> tuple[str, ...]:
     key = ", ".join(f"`{name}`" for name in stream["key"])
     pages = f"{stream['page_size']:,}"
     return (
-        f"`{stream['name']}`",
+        _columns(stream, ""),
         stream["title"],
         _endpoint(stream),
         key or "`Division`",
