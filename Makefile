@@ -33,9 +33,10 @@ SOAK_DAYS ?= 3
 MUTATE_ARGS ?=
 # A server whose role may make databases and roles.
 POSTGRES ?=
+ORCHESTRATE_ARGS ?=
 BENCH_ARGS ?=
 
-SOURCES := source_exact_online sandbox/exact_online_sandbox tools demo fuzz benchmarks unit_tests integration_tests setup.py sandbox/setup.py
+SOURCES := source_exact_online sandbox/exact_online_sandbox tools demo fuzz benchmarks examples unit_tests integration_tests setup.py sandbox/setup.py
 SOURCES := $(wildcard $(SOURCES))
 BIN := .venv/bin
 
@@ -93,6 +94,10 @@ fuzz: .venv/ready .venv/atheris ## odd bytes to everything that reads what other
 warehouses: .venv-demo/ready ## the same changes through PyAirbyte into DuckDB; WAREHOUSES_ARGS="--postgres postgresql://..." for both
 	.venv-demo/bin/python -m integration_tests.warehouses $(WAREHOUSES_ARGS)
 
+.PHONY: orchestrate
+orchestrate: .venv/ready .venv-orchestrate/dependencies ## examples/dagster: 40 divisions, four workers on one login, one killed; POSTGRES=postgresql://... or a server of its own
+	POSTGRES="$(POSTGRES)" $(BIN)/python -m integration_tests.orchestrate --dagster .venv-orchestrate/bin $(ORCHESTRATE_ARGS)
+
 .PHONY: mutate
 mutate: .venv-mutate/ready ## change the code where a mistake costs data or a login: do its tests notice? MUTATE_ARGS="page repair" for some of it
 	.venv-mutate/bin/python -m tools.mutate $(MUTATE_ARGS)
@@ -141,6 +146,7 @@ lock: .venv/ready ## resolve requirements/*.txt anew from setup.py, sandbox/setu
 		--output-file requirements/mutate.txt
 	$(LOCK) setup.py sandbox/setup.py requirements/bench.in --constraint requirements/runtime.txt \
 		--output-file requirements/bench.txt
+	$(LOCK) requirements/orchestrate.in --output-file requirements/orchestrate.txt
 # Exact versions with hashes, one file for every platform and Python >= 3.10. LOCK_ARGS=--upgrade takes the newest.
 LOCK_ARGS ?=
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-strip-extras \
@@ -173,7 +179,7 @@ browser-test: .venv/ready ## the login with a real browser: needs Chromium and c
 
 .PHONY: clean
 clean: ## remove the virtual environments, caches and what was built
-	rm -rf .venv .venv-demo .venv-mutate .venv-bench .tmp .cache .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist \
+	rm -rf .venv .venv-demo .venv-mutate .venv-bench .venv-orchestrate .tmp .cache .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist \
 		demo/output ./*.egg-info sandbox/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -188,6 +194,12 @@ clean: ## remove the virtual environments, caches and what was built
 	@test -n "$(DEMO_PYTHON)" || { echo "The demo needs Python 3.10, 3.11 or 3.12 with venv (PyAirbyte refuses 3.13): install one or say make demo DEMO_PYTHON=/path/to/python3.12."; exit 1; }
 	"$(DEMO_PYTHON)" -m venv --clear .venv-demo
 	.venv-demo/bin/pip install --quiet --no-deps --require-hashes -r requirements/demo.txt
+	@touch $@
+
+.venv-orchestrate/dependencies: requirements/orchestrate.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.10 to 3.13 with venv found: install one or say PYTHON=/path/to/python3."; exit 1; }
+	"$(PYTHON)" -m venv --clear .venv-orchestrate
+	.venv-orchestrate/bin/pip install --quiet --no-deps --require-hashes -r requirements/orchestrate.txt
 	@touch $@
 
 .venv-mutate/dependencies: requirements/mutate.txt
@@ -205,4 +217,4 @@ clean: ## remove the virtual environments, caches and what was built
 	$*/bin/pip install --quiet --no-deps --no-build-isolation -e . -e sandbox
 	$*/bin/pip check --quiet
 	@touch $@
-.PRECIOUS: .venv/dependencies .venv-demo/dependencies .venv-mutate/dependencies .venv-bench/dependencies
+.PRECIOUS: .venv/dependencies .venv-demo/dependencies .venv-mutate/dependencies .venv-bench/dependencies .venv-orchestrate/dependencies
