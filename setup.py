@@ -22,6 +22,14 @@ RUNTIME_REQUIREMENTS = [
     "urllib3>=2.6,<3",
 ]
 
+# `source-exact-online load` and source_exact_online.dlt_source.
+LOAD_REQUIREMENTS = [
+    "adbc-driver-manager>=1.6,<2",
+    "adbc-driver-postgresql>=1.6,<2",
+    "dlt[duckdb,postgres]>=1.31,<2",
+    "pyarrow>=18,<27",
+]
+
 # credentials.token_store. The binary package brings libpq with it.
 POSTGRES_REQUIREMENTS = ["psycopg[binary]>=3.2,<4"]
 
@@ -58,6 +66,6 @@ setup(
     packages=find_packages(include=["source_exact_online", "source_exact_online.*"]),
     package_data={"source_exact_online": ["py.typed", "**/*.yaml", "**/*.json"]},
     install_requires=RUNTIME_REQUIREMENTS,
-    extras_require={"postgres": POSTGRES_REQUIREMENTS, "tests": TEST_REQUIREMENTS},
+    extras_require={"load": LOAD_REQUIREMENTS, "postgres": POSTGRES_REQUIREMENTS, "tests": TEST_REQUIREMENTS},
     entry_points={"console_scripts": ["source-exact-online=source_exact_online.run:run"]},
 )

@@ -15,6 +15,9 @@ NAME = "source-exact-online"
 SECRET_VARIABLE = "EXACT_ONLINE_CLIENT_SECRET"
 """Environment variable that may hold the client secret for `login`."""
 
+LOAD_EXTRA = 'pip install "airbyte-source-exact-online[load]"'
+"""Installs what `load` needs."""
+
 DOCUMENTATION = "https://docs.airbyte.com/integrations/sources/exact-online"
 
 _FILES = {"bash": "_shtab_compgen_files", "zsh": "_files"}
@@ -76,6 +79,13 @@ def command_parser() -> argparse.ArgumentParser:
     add_login_options(
         verb("login", "log in once, in a browser, and write config.json", "Log in and write a ready configuration.")
     )
+    _add_load_options(
+        verb(
+            "load",
+            "fill a database, then keep it up to date",
+            "Fill the tables of a database: everything the first time, and what has changed from then on.",
+        )
+    )
     _add_catalog_options(
         verb(
             "catalog",
@@ -124,12 +134,34 @@ def add_login_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_catalog_options(parser: argparse.ArgumentParser) -> None:
+def _add_load_options(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = (
+        "The state is kept in the destination, so that the next load, on any machine, reads what has changed since. "
+        f"Needs dlt: {LOAD_EXTRA}"
+    )
+    _add_file(parser, "--config", "configuration (login writes one)", required=True, type=Path)
+    parser.add_argument(
+        "--to",
+        metavar="DESTINATION",
+        help="a DuckDB file such as exact.duckdb, postgresql://user:password@host/database, or dlt:NAME for any other "
+        "of dlt's destinations, configured as dlt wants it (default: exact.duckdb beside the configuration)",
+    )
+    _add_streams(parser)
+    parser.add_argument(
+        "--full", action="store_true", help="read everything anew; each table is replaced once it is complete"
+    )
+
+
+def _add_streams(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--streams",
         default="core",
         help="core (what most people load; the default), all, or names separated by commas",
     )
+
+
+def _add_catalog_options(parser: argparse.ArgumentParser) -> None:
+    _add_streams(parser)
     parser.add_argument(
         "--mode",
         choices=("incremental", "full_refresh"),

@@ -31,6 +31,8 @@ def run() -> NoReturn:
         _end(_login(parsed))
     if parsed.command == "catalog":
         _end(_catalog(parsed))
+    if parsed.command == "load":
+        _end(_load(parsed))
     gc.disable()  # what is imported stays: looking for garbage among it costs a fifth of the start
     from source_exact_online import entrypoint
     from source_exact_online.source import SourceExactOnline
@@ -118,6 +120,17 @@ def _catalog(parsed: Namespace) -> int:
         _complain(f"{parsed.config} cannot be read: {error.strerror}." if isinstance(error, OSError) else error)
         return 1
     return speak([text])
+
+
+def _load(parsed: Namespace) -> int:
+    """Load Exact Online into a database."""
+    from source_exact_online.load import command
+
+    def fill(stdout: MessageBuffer) -> int:
+        with stdout:
+            return command.run(parsed)
+
+    return _to_stdout(fill)
 
 
 def _check(config: Path) -> int:

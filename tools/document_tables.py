@@ -77,6 +77,8 @@ def _told(words: str) -> str:
 TABLES: Mapping[str, Callable[[], str]] = {
     "streams": stream_tables.core_streams,
     "all_streams": stream_tables.all_streams,
+    "more_columns": stream_tables.more_columns,
+    "withdrawn_columns": stream_tables.withdrawn_columns,
     "scopes": stream_tables.scopes,
     "left_out": stream_tables.left_out,
     "functions": stream_tables.functions,

@@ -115,47 +115,6 @@ class TestDefaults:
         assert not [secret for secret in SECRETS if secret in repr(parse())]
 
 
-STORE = "postgresql://exact:gehe%40im@db.example/tokens"
-
-
-class TestTokenStore:
-    def test_is_taken_before_a_token_file_of_the_environment(self) -> None:
-        config = parse({"EXACT_ONLINE_TOKEN_FILE": "/tokens/env.json"}, credentials=credentials(token_store=STORE))
-        assert config.token_store == STORE
-
-    def test_is_a_secret(self) -> None:
-        assert "gehe" not in repr(parse(credentials=credentials(token_store=STORE)))
-
-    def test_and_a_token_file_are_one_place_too_many(self) -> None:
-        message = refused(credentials=credentials(token_store=STORE, token_file="/tokens/own.json"))
-        assert "Remove one" in message
-
-    @pytest.mark.parametrize(
-        "url", ["/tokens.json", "mysql://u:gehe@h/d", "postgresql://u:gehe@h/d ", "postgresql://u:ge he@h"]
-    )
-    def test_that_is_none_is_refused_without_a_word_of_it(self, url: str) -> None:
-        message = refused(credentials=credentials(token_store=url))
-        assert "credentials.token_store" in message
-        assert url not in message
-        assert "gehe" not in message
-
-    @pytest.mark.parametrize("url", ["postgresql://u:gehe%zz@h/d", "postgresql://h/d?gehe=1"])
-    def test_that_its_client_cannot_read_is_refused_without_a_word_of_it(self, url: str) -> None:
-        raw = {"site": "nl", "credentials": credentials(token_store=url)}
-        with pytest.raises(AirbyteTracedException) as caught:
-            ExactAuthenticator(parse(credentials=raw["credentials"]), raw)
-        assert caught.value.failure_type is FailureType.config_error
-        assert "credentials.token_store" in str(caught.value)
-        assert "gehe" not in str(caught.value)
-
-    def test_without_its_client_says_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.delitem(sys.modules, "source_exact_online.auth.token_database", raising=False)
-        monkeypatch.setitem(sys.modules, "psycopg", None)
-        raw = {"site": "nl", "credentials": credentials(token_store=STORE)}
-        with pytest.raises(AirbyteTracedException, match=r"pip install 'airbyte-source-exact-online\[postgres\]'"):
-            ExactAuthenticator(parse(credentials=raw["credentials"]), raw)
-
-
 class TestWarnings:
     @pytest.mark.parametrize(
         ("fields", "words"),
@@ -202,6 +161,47 @@ class TestWarnings:
 
         assert "EXACT_ONLINE_TOKEN_FILE is empty" in config_warnings(raw_config(), specification(), environment)[0]
         assert config_warnings(own, specification(), environment) == [], "it is not needed"
+
+
+STORE = "postgresql://exact:gehe%40im@db.example/tokens"
+
+
+class TestTokenStore:
+    def test_is_taken_before_a_token_file_of_the_environment(self) -> None:
+        config = parse({"EXACT_ONLINE_TOKEN_FILE": "/tokens/env.json"}, credentials=credentials(token_store=STORE))
+        assert config.token_store == STORE
+
+    def test_is_a_secret(self) -> None:
+        assert "gehe" not in repr(parse(credentials=credentials(token_store=STORE)))
+
+    def test_and_a_token_file_are_one_place_too_many(self) -> None:
+        message = refused(credentials=credentials(token_store=STORE, token_file="/tokens/own.json"))
+        assert "Remove one" in message
+
+    @pytest.mark.parametrize(
+        "url", ["/tokens.json", "mysql://u:gehe@h/d", "postgresql://u:gehe@h/d ", "postgresql://u:ge he@h"]
+    )
+    def test_that_is_none_is_refused_without_a_word_of_it(self, url: str) -> None:
+        message = refused(credentials=credentials(token_store=url))
+        assert "credentials.token_store" in message
+        assert url not in message
+        assert "gehe" not in message
+
+    @pytest.mark.parametrize("url", ["postgresql://u:gehe%zz@h/d", "postgresql://h/d?gehe=1"])
+    def test_that_its_client_cannot_read_is_refused_without_a_word_of_it(self, url: str) -> None:
+        raw = {"site": "nl", "credentials": credentials(token_store=url)}
+        with pytest.raises(AirbyteTracedException) as caught:
+            ExactAuthenticator(parse(credentials=raw["credentials"]), raw)
+        assert caught.value.failure_type is FailureType.config_error
+        assert "credentials.token_store" in str(caught.value)
+        assert "gehe" not in str(caught.value)
+
+    def test_without_its_client_says_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delitem(sys.modules, "source_exact_online.auth.token_database", raising=False)
+        monkeypatch.setitem(sys.modules, "psycopg", None)
+        raw = {"site": "nl", "credentials": credentials(token_store=STORE)}
+        with pytest.raises(AirbyteTracedException, match=r"pip install 'airbyte-source-exact-online\[postgres\]'"):
+            ExactAuthenticator(parse(credentials=raw["credentials"]), raw)
 
 
 class TestTokenFile:

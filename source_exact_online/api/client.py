@@ -135,7 +135,7 @@ class ExactClient:
         self.base_url = base_url
         self.clock = clock
         self.longest_quota_wait = longest_quota_wait
-        self.wall_clock = AMSTERDAM
+        self.wall_clock = AMSTERDAM  # until the site says otherwise
         self.server_clock = ServerClock(clock)
         self.quotas = Quotas(self.server_clock, daily_calls_reserve)
         self.usage = Usage()
