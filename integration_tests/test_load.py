@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import stat
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,10 @@ from typing import Any
 import pytest
 
 from integration_tests.conftest import MANY_CALLS, StartSandbox
+from integration_tests.connector import environment
 from integration_tests.entity_rows import ENTITIES, FAMILIES, LOGGED, change, key_of, rows_of
 from integration_tests.loads import Loader
+from integration_tests.outputs import OUTPUTS
 from integration_tests.sandbox_client import Sandbox
 from integration_tests.test_every_stream import CATALOG
 from integration_tests.test_every_stream import expected as rows_of_any
@@ -26,6 +30,8 @@ from integration_tests.warehouse_tables import (
     differences,
     primary_key,
 )
+
+pytestmark = pytest.mark.timeout(900)
 
 POSTGRES = os.environ.get("LOAD_TEST_POSTGRES")
 """Address of a database in which the schema exact_online may be dropped."""
@@ -97,7 +103,6 @@ def test_tables_equal_the_books_after_a_first_load_and_three_rounds_of_changes(
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(900)
 def test_every_stream_equals_the_books(
     start_sandbox: StartSandbox, place: tuple[str, Tables, dict[str, str]], tmp_path: Path
 ) -> None:
@@ -197,6 +202,45 @@ def test_with_a_token_file_the_configuration_file_stays_as_it_is(sandbox: Sandbo
     loader.run("--streams", "units")
     assert loader.config == config
     loader.run("--streams", "units")
+
+
+PIPELINE = """
+import sys
+import dlt
+from source_exact_online.dlt_source import exact_online
+
+config, file, folder = sys.argv[1:]
+pipeline = dlt.pipeline(
+    "books", destination=dlt.destinations.duckdb(file), dataset_name="exact_online", pipelines_dir=folder
+)
+source = exact_online(config, streams=["accounts", "units", "cost_centers"])
+pipeline.run(source)
+print(sorted(source.failures))
+"""
+
+
+def test_a_pipeline_of_dlt_loads_the_same_tables_and_goes_on_from_its_own_state(clean: Sandbox, tmp_path: Path) -> None:
+    tables, loader = DuckDBTables(tmp_path / "exact.duckdb"), Loader.of(tmp_path, clean.config())
+
+    def run(folder: str) -> str:
+        arguments = [str(loader.config_file), str(tables.file), str(tmp_path / folder)]
+        process = subprocess.run(
+            [sys.executable, "-c", PIPELINE, *arguments], capture_output=True, text=True, env=environment(), check=False
+        )
+        OUTPUTS.keep(process.stdout, process.stderr)
+        assert process.returncode == 0, process.stderr
+        return process.stdout.splitlines()[-1]
+
+    assert run("first machine") == "[]"
+    units = tables.rows("select * exclude (_read_at) from exact_online.units order by all")
+    change(clean, "accounts", clean.divisions[0], rows_of(clean, "accounts", clean.divisions[0])[0])
+    clean.deny("scope", scope="logistics.items")
+    clean.forget_calls()
+    assert run("second machine") == "['units']"
+    assert tables.rows("select * exclude (_read_at) from exact_online.units order by all") == units
+    assert [call.rows for call in clean.calls("sync/CRM/Accounts") if call.rows] == [1], "only what has changed"
+    for stream in ("accounts", "cost_centers"):
+        assert list(differences(tables, stream, clean.expected(stream))) == []
 
 
 MISTAKES = {
