@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -31,34 +32,39 @@ class NoPostgresError(Exception):
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[str]:
+def server() -> Iterator[str]:
     """Yield the URL of a server: the one that POSTGRES names, or one that is started for as long as this takes.
 
     Raises:
         NoPostgresError: no server is named and none can be started.
     """
+    programs = _programs()
     if url := os.environ.get("POSTGRES"):
         yield url
-        return
-    programs = _programs()
-    if programs is None:
+    elif programs is None or (os.geteuid() == 0 and "postgres" not in (user.pw_name for user in pwd.getpwall())):
         raise NoPostgresError(HOW_TO_GET_ONE)
-    user = None
-    if os.geteuid() == 0:  # PostgreSQL does not run as root
-        if "postgres" not in (entry.pw_name for entry in pwd.getpwall()):
-            raise NoPostgresError(HOW_TO_GET_ONE)
-        user = "postgres"
+    else:
+        with TemporaryDirectory(prefix="postgres-") as folder:
+            yield from _throw_away_server(programs, Path(folder))
+
+
+def _throw_away_server(programs: Path, folder: Path) -> Iterator[str]:
+    user = "postgres" if os.geteuid() == 0 else None  # PostgreSQL does not run as root
+    if user is not None:
         shutil.chown(folder, user)
     data, port = folder / "data", free_port()
-    run = {"check": True, "stdout": subprocess.DEVNULL, "user": user, "cwd": folder}
-    subprocess.run([programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-sync"], **run)  # type: ignore[call-overload]
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c max_connections=200"
-    start = [programs / "pg_ctl", "-D", data, "-l", folder / "log", "-w", "-o", options, "start"]
-    subprocess.run(start, **run)  # type: ignore[call-overload]
+
+    def run(program: str, *arguments: str | Path) -> None:
+        command = [programs / program, "-D", data, *arguments]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, user=user, cwd=folder)
+
+    run("initdb", "-U", "postgres", "-A", "trust", "--no-sync")
+    run("pg_ctl", "-l", folder / "log", "-w", "-o", options, "start")
     try:
         yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
     finally:
-        subprocess.run([programs / "pg_ctl", "-D", data, "-m", "immediate", "stop"], **run)  # type: ignore[call-overload]
+        run("pg_ctl", "-m", "immediate", "stop")
 
 
 def _programs() -> Path | None:

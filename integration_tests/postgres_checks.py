@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
-from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -26,6 +26,8 @@ from integration_tests.postgres import Gateway, NoPostgresError, database, serve
 from integration_tests.sandbox_client import Sandbox
 from source_exact_online.auth import token_database, token_store
 from source_exact_online.auth.credentials import Credentials
+from source_exact_online.auth.token_database import TokenDatabase
+from source_exact_online.auth.token_record import Owner
 from source_exact_online.auth.token_store import TokenStore
 from unit_tests.auth_fakes import CLIENT_ID, FakeClock, FakeTokenServer, Fault, Login, configuration
 from unit_tests.token_process import ARRIVED, ASKING, DURABLE, kill_at_random, token_server, use_tokens
@@ -35,12 +37,9 @@ TABLE = "public.exact_online_tokens"
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("postgres")
-    for parent in folder.parents[:2]:
-        parent.chmod(0o755)
+def postgres() -> Iterator[str]:
     try:
-        with server(folder) as url:
+        with server() as url:
             yield url
     except NoPostgresError as error:
         pytest.exit(str(error), returncode=2)
@@ -222,10 +221,11 @@ class TestProcesses:
 
     def test_that_are_killed_lose_no_login_once_the_answer_is_on_record(self, url: str) -> None:
         with token_server(life=0.05) as (base_url, _), SPAWN.Pool(1, initializer=look_again_soon) as pool:
-            outcomes = pool.apply(kill_at_random, (base_url, url, 40, 7))
+            outcomes = pool.apply(kill_at_random, (base_url, url, 40, 7, (0.05, 0.4)))
         lost = [reached for survived, reached in outcomes if not survived]
-        print(f"{len(outcomes)} kills, lost {len(lost)} {lost}")
-        assert len(outcomes) == 40
+        reached = Counter(progress for _, progress in outcomes)
+        print(f"{len(outcomes)} kills, by how far the refresh had come: {reached}; lost: {lost}")
+        assert reached[DURABLE] + reached[ARRIVED] + reached[ASKING] >= 20
         assert DURABLE not in lost
         assert lost.count(ARRIVED) <= 4  # a kill may hit the milliseconds until the answer is on record
         assert lost.count(ASKING) < 13  # nobody can help where the answer was still under way
@@ -238,7 +238,7 @@ class TestProcesses:
         monkeypatch.setattr(token_database, "LOCK_HEARTBEATS", 3)
         login, holder = Login(url), Login(url)
         with holder.auth._credentials.locked():
-            assert "keeps the lock" in refused(login, FailureType.transient_error)
+            assert "kept locked" in refused(login, FailureType.transient_error)
         assert sum("holds the lock" in line for line in caplog.messages) == 3
         assert login.auth.get_access_token() == "access-1"
 
@@ -309,9 +309,7 @@ class TestADatabaseThatGoesAway:
         login = Login(url)
         login.auth.get_access_token()
         login.clock.advance(700)
-        tokens: list[str] = []
         other = login.again(configuration())
-        saved = login.clock.sleep
 
         def meanwhile() -> None:
             terminate_all(url)
@@ -320,9 +318,7 @@ class TestADatabaseThatGoesAway:
             assert other.auth._credentials.seconds_for_other_refresh() > 0
 
         during_the_call(login, meanwhile)
-        tokens.append(login.auth.get_access_token())
-        tokens.append(other.auth.get_access_token())
-        assert saved is not None
+        tokens = [login.auth.get_access_token(), other.auth.get_access_token()]
         assert tokens == ["access-2"] * 2
         assert login.server.answers == [200, 200]
 
@@ -378,7 +374,7 @@ def terminate_all(url: str) -> None:
 
 class TestRights:
     def test_roles_with_other_search_paths_share_one_record(self, url: str, roles: Any) -> None:
-        """A table without its schema would be another one for each: two records of one login, and one spent for both."""
+        """A table without its schema would be another one for each: two records of one login, one of them spent."""
         anna, ben = roles("anna"), roles("ben")
         run(url, "GRANT CREATE ON SCHEMA public TO {}", anna)
         login = Login(url_of(url, anna, "geheim", search_path=anna))
@@ -479,22 +475,15 @@ class TestColumns:
         assert "no unique" in refused(Login(url))
 
     def test_many_that_make_the_table_at_once_do_not_meet(self, url: str) -> None:
-        with token_server(life=600) as (base_url, rules), SPAWN.Pool(6) as pool:
-            pool.starmap(one_token, [(base_url, url, f"app-{number}") for number in range(6)])
-        assert run(url, f"SELECT count(*) FROM {TABLE}") == [(6,)]
-        assert rules.issued == 6
+        def begin(number: int) -> None:
+            storage = TokenDatabase(url, Owner(f"app-{number}", "nl", "start.exactonline.nl"))
+            with storage.locked():
+                storage.read()
+                storage.begin_journal(b"begun")
 
-
-def one_token(base_url: str, store: str, client_id: str) -> None:
-    """In a process of its own: the first token of an app."""
-    from source_exact_online.auth.authenticator import ExactAuthenticator
-    from source_exact_online.config import parse_config
-
-    refresh_token = requests.get(f"{base_url}/login/{client_id}", timeout=10).json()["refresh_token"]
-    credentials = {"client_id": client_id, "client_secret": "s", "refresh_token": refresh_token, "token_store": store}
-    raw: dict[str, Any] = {"site": "nl", "base_url": base_url, "credentials": credentials}
-    auth = ExactAuthenticator(parse_config(raw, datetime.now(timezone.utc), {}), raw, on_control=lambda _: None)
-    auth.get_access_token()
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(begin, range(8)))
+        assert run(url, f"SELECT count(*) FROM {TABLE}") == [(8,)]
 
 
 class TestTheConsoleScript:
@@ -507,7 +496,7 @@ class TestTheConsoleScript:
         config = clean.config(credentials={"token_store": store})
         calls = [Connector(deepcopy(config)).check(debug=True) for _ in range(3)]
         assert [run.connection["status"] for run in calls] == ["SUCCEEDED"] * 3, calls[0].explain()
-        assert clean.metrics()["tokens"]["issued"] == 1 if "tokens" in clean.metrics() else True
+        assert [call["status"] for call in clean.get("token-calls")["calls"]] == [200]
         for done in calls:
             lines = [line for line in done.stdout.splitlines() if '"type":"CONTROL"' not in line]
             assert "geheim" not in "\n".join([*lines, done.stderr])

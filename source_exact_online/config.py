@@ -65,7 +65,8 @@ class Config:
         daily_calls_reserve: calls a day and division left to other processes of the same app.
         quota_wait: longest wait for a day's quota to start afresh.
         maintenance_wait: longest wait for a site that is down.
-        stream_groups: groups of streams to offer; None for all.
+        stream_groups: groups of streams to offer, as `catalog.offer` reads them.
+        full_columns: streams to read from the endpoint that has all their columns.
         include_binary: whether pictures and files are columns.
         on_platform: whether Airbyte's platform runs the connector and keeps its configuration updates.
     """
@@ -85,7 +86,8 @@ class Config:
     daily_calls_reserve: int
     quota_wait: timedelta
     maintenance_wait: timedelta
-    stream_groups: frozenset[str] | None
+    stream_groups: frozenset[str]
+    full_columns: frozenset[str]
     include_binary: bool
     on_platform: bool
 
@@ -134,8 +136,9 @@ def config_warnings(
         f"The configuration has a field that the connector does not know, {name}{meant}: it has no effect."
         for name, meant in _unknown_fields(raw, specification)
     ]
+    credentials = raw.get("credentials") or _NO_FIELDS
     empty = environment.get(TOKEN_FILE_VARIABLE, "x").strip() == ""
-    if empty and not (raw.get("credentials") or _NO_FIELDS).get("token_file"):
+    if empty and not (credentials.get("token_file") or credentials.get("token_store")):
         warnings.append(
             f"The environment variable {TOKEN_FILE_VARIABLE} is empty, so no token file is used: give it the path of "
             "the file that holds the login, or remove it."
@@ -194,7 +197,7 @@ def parse_config(raw: Mapping[str, Any], now: datetime, environment: Mapping[str
         site=site,
         client_id=credentials["client_id"],
         client_secret=credentials["client_secret"],
-        token_file=_token_file(credentials.get("token_file") or environment.get(TOKEN_FILE_VARIABLE)),
+        token_file=_token_file(credentials.get("token_file") or environment.get(TOKEN_FILE_VARIABLE, "").strip()),
         token_store=_token_store(credentials),
         divisions=divisions,
         exclude_divisions=excluded,
@@ -206,15 +209,20 @@ def parse_config(raw: Mapping[str, Any], now: datetime, environment: Mapping[str
         quota_wait=timedelta(minutes=int(raw.get("quota_wait_minutes", 10))),
         maintenance_wait=timedelta(minutes=int(raw.get("maintenance_wait_minutes", 45))),
         stream_groups=stream_groups(raw),
+        full_columns=full_columns(raw),
         include_binary=include_binary(raw),
-        on_platform=PLATFORM_VARIABLE in environment,
+        on_platform=bool(environment.get(PLATFORM_VARIABLE)),
     )
 
 
-def stream_groups(raw: Mapping[str, Any]) -> frozenset[str] | None:
-    """Return the groups of streams to offer, None for all; also of a configuration without a login, for `discover`."""
-    groups = frozenset(raw.get("stream_groups") or ())
-    return None if not groups or "all" in groups else groups
+def stream_groups(raw: Mapping[str, Any]) -> frozenset[str]:
+    """Return the groups of streams to offer; also of a configuration without a login, for `discover`."""
+    return frozenset(raw.get("stream_groups") or ())
+
+
+def full_columns(raw: Mapping[str, Any]) -> frozenset[str]:
+    """Return the streams to read with all columns; also of a configuration without a login, for `discover`."""
+    return frozenset(raw.get("full_columns") or ())
 
 
 def include_binary(raw: Mapping[str, Any]) -> bool:

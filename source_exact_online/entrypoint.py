@@ -28,6 +28,11 @@ from source_exact_online.stdout import StdoutError
 
 logger = logging.getLogger("airbyte.exact_online")
 
+# The CDK's memory monitor would begin each log with its own settings, which nobody can change.
+logging.getLogger("airbyte").addFilter(
+    lambda record: not (record.module == "memory_monitor" and record.funcName == "__init__")
+)
+
 MEMORY_CHECK_INTERVAL = 5
 """Messages between two looks at the container's memory; a message holds a page of records."""
 

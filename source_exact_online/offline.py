@@ -14,7 +14,7 @@ import yaml
 
 from source_exact_online.catalog.configured import configured_catalog
 from source_exact_online.catalog.offer import entry, named, offered
-from source_exact_online.config import check_shape, fits, include_binary, stream_groups
+from source_exact_online.config import check_shape, fits, full_columns, include_binary, stream_groups
 from source_exact_online.input_files import read_json
 
 
@@ -37,7 +37,11 @@ def answer(arguments: Sequence[str]) -> bytes | None:
             if config is None:
                 return None
             binary = include_binary(config)
-            streams = [entry(definition, binary=binary) for definition in offered(stream_groups(config))]
+            try:
+                definitions = offered(stream_groups(config), full_columns(config))
+            except ValueError:
+                return None
+            streams = [entry(definition, binary=binary) for definition in definitions]
             message = {"type": "CATALOG", "catalog": {"streams": streams}}
         case _:
             return None
@@ -61,7 +65,7 @@ def catalog_text(streams: str, sync_mode: str, config_path: str | None) -> str:
     if config_path is not None:
         config = read_json(config_path)
         check_shape(config, _specification()["connectionSpecification"])
-    chosen = named(streams, stream_groups(config))
+    chosen = named(streams, stream_groups(config), full_columns(config))
     document = configured_catalog(chosen, sync_mode, binary=include_binary(config))
     return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
 

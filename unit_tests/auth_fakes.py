@@ -133,12 +133,14 @@ def response(
     return answer
 
 
-def config_for(raw: Mapping[str, Any], token_store: Path | str | None = None) -> Config:
+def config_for(
+    raw: Mapping[str, Any], token_store: Path | str | None = None, environment: Mapping[str, str] | None = None
+) -> Config:
     """The typed configuration of a raw one that may lack its tokens; a path is a token file, a text a URL."""
     credentials = {**raw["credentials"], "refresh_token": raw["credentials"].get("refresh_token") or "any"}
     if token_store is not None:
         credentials["token_file" if isinstance(token_store, Path) else "token_store"] = str(token_store)
-    return parse_config({**raw, "credentials": credentials}, FakeClock().now(), {})
+    return parse_config({**raw, "credentials": credentials}, FakeClock().now(), environment or {})
 
 
 class Login:
@@ -152,6 +154,7 @@ class Login:
         config: MutableMapping[str, Any] | None = None,
         clock: FakeClock | None = None,
         capture: bool = True,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.clock = clock or (server.clock if server else FakeClock())
         self.server = server or FakeTokenServer(self.clock)
@@ -161,7 +164,7 @@ class Login:
         self.session = requests.Session()
         self.session.mount("https://", self.server)
         self.auth = ExactAuthenticator(
-            config_for(self.config, token_store),
+            config_for(self.config, token_store, environment),
             self.config,
             clock=self.clock,
             session=self.session,

@@ -11,14 +11,14 @@ import yaml
 
 from source_exact_online.catalog.definitions import catalog
 from source_exact_online.catalog.schemas import properties
-from tools import licences
+from tools import column_pages, licences
 from tools.document_tables import DOCUMENTS, TABLES, with_tables
 from tools.generate_catalog import load_overlay
 from tools.reference import REPOSITORY
 from tools.stream_tables import all_streams, composite_keys, core_joins, core_streams, diagram, key_maps, scopes
 
 README = REPOSITORY / "README.md"
-PAGES = [*sorted(REPOSITORY.glob("*.md")), *sorted((REPOSITORY / "docs").glob("*.md"))]
+PAGES = [*sorted(REPOSITORY.glob("*.md")), *sorted((REPOSITORY / "docs").rglob("*.md"))]
 # [text](target), ![text](target); a title after the target and an anchor are not part of the file's name.
 LINK = re.compile(r"\]\(([^)\s]+)[^)]*\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
@@ -57,7 +57,7 @@ def test_a_table_that_differs_from_its_data_is_written_anew() -> None:
 
 
 def test_the_first_stream_table_names_the_core() -> None:
-    assert re.findall(r"^\| `(\w+)` \|", core_streams(), re.MULTILINE) == list(load_overlay().core)
+    assert re.findall(r"^\| \[`(\w+)`\]", core_streams(), re.MULTILINE) == list(load_overlay().core)
 
 
 def test_the_readme_counts_the_streams() -> None:
@@ -65,15 +65,15 @@ def test_the_readme_counts_the_streams() -> None:
 
 
 def test_the_stream_tables_name_each_stream_of_the_catalogue_once() -> None:
-    assert sorted(re.findall(r"^\| `(\w+)` \|", all_streams(), re.MULTILINE)) == sorted(catalog())
+    assert sorted(re.findall(r"^\| \[`(\w+)`\]", all_streams(), re.MULTILINE)) == sorted(catalog())
 
 
 @pytest.mark.parametrize("tables", [core_streams(), all_streams()], ids=["core", "all"])
 def test_the_stream_tables_say_which_streams_get_deletions(tables: str) -> None:
     header = next(line for line in tables.splitlines() if line.startswith("| Stream"))
     column = header.strip("| ").split(" | ").index("Deletions")
-    rows = [row.strip("| ").split(" | ") for row in tables.splitlines() if row.startswith("| `")]
-    told = {row[0].strip("`"): row[column] == "yes" for row in rows}
+    rows = [row.strip("| ").split(" | ") for row in tables.splitlines() if row.startswith("| [`")]
+    told = {row[0].split("`")[1]: row[column] == "yes" for row in rows}
     assert told == {name: catalog()[name].tracks_deletions for name in told}
     assert True in told.values()
 
@@ -122,6 +122,19 @@ def test_every_join_is_in_the_diagram() -> None:
     drawn = re.findall(r"(\w+) \|\|--o\{ (\w+) : \"(.+)\"", diagram())
     told = {(many, column, one) for one, many, columns in drawn for column in columns.split(", ")}
     assert told == {(stream, column, target.split(".")[0]) for stream, column, target in core_joins()}
+
+
+def test_the_pages_of_columns_say_what_the_schemas_say() -> None:
+    written = {file: file.read_text(encoding="utf-8") for file in column_pages.FOLDER.iterdir()}
+    assert written == column_pages.pages(), "make docs writes them anew"
+
+
+def test_they_name_each_column_of_each_stream_once() -> None:
+    sections = [part for text in column_pages.pages().values() for part in text.split("\n## ")[1:]]
+    told = {part.split("\n")[0]: re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE) for part in sections}
+    assert {name: sorted(columns) for name, columns in told.items()} == {
+        name: sorted(properties(name)) for name in catalog()
+    }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)

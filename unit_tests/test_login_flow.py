@@ -163,9 +163,11 @@ def test_login_writes_a_configuration_that_is_ready_and_checks_it(tmp_path: Path
             "refresh_token": "refresh!new",
             "access_token": "access-new",
             "token_expiry_date": "2025-03-03T09:10:00+00:00",
+            "token_file": str(tmp_path / "config.tokens.json"),
         },
         "divisions": [202],
     }
+    assert str(tmp_path / "config.tokens.json") in person.text
     assert stat.S_IMODE(run.path.stat().st_mode) == 0o600
     assert run.checked == [run.path]
     assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
@@ -458,10 +460,36 @@ def test_request_shows_no_secret_when_it_is_printed() -> None:
     assert CLIENT_ID not in repr(request)
 
 
-def test_base_url_option_is_not_advertised() -> None:
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [((), "config.tokens.json"), (("--token-file", "mine.json"), "mine.json"), (("--no-token-file",), None)],
+)
+def test_the_token_file_stands_in_the_configuration_by_its_whole_path(
+    options: tuple[str, ...], expected: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = Run(Path(), *options)
+
+    assert run(Person(redirected(), "all"), Endpoint(Granted(TOKENS))) == 0
+
+    path = None if expected is None else str(tmp_path / expected)
+    assert run.config["credentials"].get("token_file") == path
+
+
+def test_two_logins_in_one_directory_have_two_token_files(tmp_path: Path) -> None:
+    files = set()
+    for name in ("nl.json", "be.json"):
+        run = Run(tmp_path, "--config", str(tmp_path / name))
+        run.path = tmp_path / name
+        run(Person(redirected(), "all"), Endpoint(Granted(TOKENS)))
+        files.add(run.config["credentials"]["token_file"])
+    assert len(files) == 2
+
+
+def test_help_shows_how_to_rehearse_on_a_sandbox() -> None:
     parser = argparse.ArgumentParser()
     add_login_options(parser)
-    assert "base-url" not in parser.format_help()
+    assert "--base-url" in parser.format_help()
 
 
 @pytest.mark.parametrize(("text", "codes"), [("", []), ("ALL", []), ("1,2 2", [1, 2]), (" 3 ", [3])])

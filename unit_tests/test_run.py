@@ -140,6 +140,16 @@ class TestExitCodes:
         assert code == 0
         assert [one["record"]["data"]["ID"] for one in of_type(messages, "RECORD")] == ["a"]
 
+    def test_the_first_log_line_is_ours(self, script: Script, api: ScriptedApi) -> None:
+        """The CDK would begin with the settings of its memory monitor."""
+        api.divisions(123).on(JOURNALS, page([row("a")]))
+
+        _, messages = script.verb("read", "--catalog", script.catalog("journals"))
+
+        lines = [one["log"]["message"] for one in of_type(messages, "LOG")]
+        assert lines[0].startswith("Reading 1 stream of 123")
+        assert not [line for line in lines if "MemoryMonitor" in line]
+
     def test_an_incomplete_read_is_one_and_keeps_its_progress(self, script: Script, api: ScriptedApi) -> None:
         api.divisions(123).on(JOURNALS, page([row("a")], more="1"), *[refusal(500)] * 6)
 

@@ -200,8 +200,10 @@ def watch_refreshes(progress: mmap.mmap) -> None:
     TokenStore.on_chunk = watched_on_chunk  # type: ignore[method-assign]
 
 
-def kill_at_random(base_url: str, token_store: str, kills: int, seed: int) -> list[tuple[bool, int]]:
-    """Forks a refreshing process again and again and kills it at a random moment.
+def kill_at_random(
+    base_url: str, token_store: str, kills: int, seed: int, within: tuple[float, float] = (0.02, 0.12)
+) -> list[tuple[bool, int]]:
+    """Forks a refreshing process again and again and kills it at a random moment, `within` seconds of its start.
 
     Returns:
         For each kill whether the login survived it, and how far the refresh had come.
@@ -220,7 +222,7 @@ def kill_at_random(base_url: str, token_store: str, kills: int, seed: int) -> li
                 refresh_without_end(base_url, token_store, refresh_token)
             finally:
                 os._exit(1)
-        time.sleep(rng.uniform(0.02, 0.12))
+        time.sleep(rng.uniform(*within))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         reached = progress[0]

@@ -21,7 +21,6 @@ from contextlib import contextmanager, suppress
 
 import psycopg
 from airbyte_cdk.models import FailureType
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -31,6 +30,7 @@ from source_exact_online.auth.token_store import (
     LOCK_HEARTBEAT_SECONDS,
     LOCK_HEARTBEATS,
     StorageError,
+    kept_locked,
     storage_failed,
 )
 from source_exact_online.config import config_error
@@ -91,7 +91,7 @@ SET LOCAL synchronous_commit = on; SET LOCAL statement_timeout = '{ANSWER_SECOND
 SET LOCAL lock_timeout = '{ANSWER_SECONDS}s'"""
 
 _DEFAULTS: dict[str, str | int] = {
-    "connect_timeout": 10,
+    "connect_timeout": 5,
     "keepalives_idle": 20,
     "keepalives_interval": 10,
     "keepalives_count": 3,
@@ -264,11 +264,7 @@ class TokenDatabase:
                     and connection.info.transaction_status != psycopg.pq.TransactionStatus.INTRANS
                 ):
                     _close(connection)
-        raise AirbyteTracedException(
-            message="Another process keeps the lock of the token store for more than ten minutes. "
-            "See whether a run hangs.",
-            failure_type=FailureType.transient_error,
-        )
+        raise kept_locked(self.place)
 
     @contextmanager
     def _writing(self) -> Iterator[psycopg.Connection]:

@@ -15,8 +15,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from airbyte_cdk.models import FailureType
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from filelock import FileLock, Timeout
 
 from source_exact_online.auth import private_files
@@ -25,6 +23,7 @@ from source_exact_online.auth.token_store import (
     LOCK_HEARTBEAT_SECONDS,
     LOCK_HEARTBEATS,
     StorageError,
+    kept_locked,
     storage_failed,
 )
 
@@ -88,11 +87,7 @@ class TokenFile:
             except OSError as error:
                 raise storage_failed(self.place, "written", _storage_error(error)) from error
         else:
-            raise AirbyteTracedException(
-                message=f"Another process keeps the lock of the token file {self._path} for more than ten minutes. "
-                "See whether a run hangs.",
-                failure_type=FailureType.transient_error,
-            )
+            raise kept_locked(self.place)
         try:
             yield
         finally:

@@ -15,6 +15,7 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.auth.tokens import Tokens, complete_fields, granted_tokens, parse_life, parse_moment
+from source_exact_online.failures import TokenStoreUnavailableError
 
 FORMAT = 1
 
@@ -281,5 +282,6 @@ def superseded_error(place: Place, user: User | None, site: str) -> AirbyteTrace
 
 
 def place_error(place: Place, what: str, failure: FailureType = FailureType.config_error) -> AirbyteTracedException:
-    """Return the error about a token file or token store."""
-    return AirbyteTracedException(message=f"{place.name} {what}", failure_type=failure)
+    """Return the error about a token file or token store; its type tells one that passes."""
+    kind = AirbyteTracedException if failure is FailureType.config_error else TokenStoreUnavailableError
+    return kind(message=f"{place.name} {what}", failure_type=failure)

@@ -256,6 +256,12 @@ class TokenStore:
         return refreshing.began_at + UNDER_WAY
 
 
+def kept_locked(place: Place) -> AirbyteTracedException:
+    """Return the error of a run that got no lock (a transient one)."""
+    what = "is kept locked by another process for more than ten minutes. See whether a run hangs."
+    return place_error(place, what, FailureType.transient_error)
+
+
 def storage_failed(place: Place, done: str, error: StorageError) -> AirbyteTracedException:
     """Return the error of a run that could not use a storage, before a token was spent.
 
