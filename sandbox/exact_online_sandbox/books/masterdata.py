@@ -13,7 +13,8 @@ from exact_online_sandbox.books.outbox import Row
 
 Rows = Callable[[str], Iterable[dict[str, Any]]]
 """Gives the rows of an entity."""
-Key, Value = TypeVar("Key"), TypeVar("Value")
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
 class MasterdataGoneError(Exception):
