@@ -94,7 +94,7 @@ def _pipeline(goal: Target, scratch: str) -> dlt.Pipeline:
 
 def _load(pipeline: dlt.Pipeline, goal: Target, parts: Sequence[Part], *, binary: bool) -> None:
     with _problems_of(goal):
-        pipeline.run(package(parts, binary=binary), **goal.options)
+        pipeline.run(package(parts, binary=binary))
 
 
 def _count(tally: Tally, parts: Sequence[Part]) -> None:
