@@ -130,7 +130,7 @@ fuzz: .venv/ready .venv/atheris ## odd bytes to everything that reads what other
 	@touch $@
 
 .PHONY: warehouses
-warehouses: .venv-warehouses/ready ## the same changes through PyAirbyte into DuckDB; WAREHOUSES_ARGS="--postgres postgresql://..." for both
+warehouses: .venv-warehouses/ready ## every stream through PyAirbyte into DuckDB; WAREHOUSES_ARGS="--postgres postgresql://..." for both
 	.venv-warehouses/bin/python -m integration_tests.warehouses $(WAREHOUSES_ARGS)
 
 .PHONY: load-test
