@@ -42,9 +42,11 @@ POSTGRES ?=
 ORCHESTRATE_ARGS ?=
 BENCH_ARGS ?=
 CLIENTS_ARGS ?=
+RECORD_ARGS ?=
 
 SOURCES := source_exact_online sandbox/exact_online_sandbox tools demo fuzz benchmarks examples unit_tests integration_tests setup.py sandbox/setup.py
 SOURCES := $(wildcard $(SOURCES))
+TEST_FILES = $(wildcard unit_tests/test_*.py unit_tests/*/test_*.py integration_tests/test_*.py)
 BIN := .venv/bin
 
 .PHONY: help
@@ -71,7 +73,12 @@ picture: .venv-demo/ready ## draw docs/demo.svg anew from a run of the demo
 
 .PHONY: test
 test: .venv/ready ## all tests that need no account, no container and no network (some minutes)
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile unit_tests integration_tests $(PYTEST_ARGS)
+	@echo "Unit tests, then the console script against sandboxes on this machine: $(words $(TEST_FILES)) files, $(WORKERS) at a time"
+	@echo "(WORKERS=4 where there are cores). Some minutes; a dot a test, and the share that is done."
+	@test ! -f .cache/test-minutes || echo "The last run here that passed took $$(cat .cache/test-minutes) minutes."
+	@mkdir -p .cache; began=$$(date +%s); \
+		$(BIN)/pytest -n $(WORKERS) --dist loadfile unit_tests integration_tests $(PYTEST_ARGS) && \
+		echo $$(( ($$(date +%s) - began + 59) / 60 )) > .cache/test-minutes
 
 .PHONY: unit
 unit: .venv/ready ## the unit tests alone, without the slow ones (seconds)
@@ -96,7 +103,8 @@ fast-image: .venv/ready ## those of them that run the image (after make image), 
 	@mkdir -p .tmp/docker
 	@printf '%s\n' "$$FAST_DOCKER" > .tmp/docker/docker && chmod +x .tmp/docker/docker
 	PATH="$(CURDIR)/.tmp/docker:$$PATH" $(BIN)/pytest -p airbyte_cdk.test.standard_tests.pytest_hooks \
-		-m image_tests --connector-image=$(IMAGE) integration_tests/standard_checks.py -rs $(PYTEST_ARGS)
+		-m image_tests --connector-image=$(IMAGE) --read-from-streams=default \
+		integration_tests/standard_checks.py $(PYTEST_ARGS)
 # The tests run a command called docker. The sandbox is on the host's loopback address, and the configuration that they
 # mount is readable for the user who runs them alone.
 define FAST_DOCKER
@@ -174,7 +182,11 @@ docs: .venv/ready ## write the tables of README.md and docs/ anew from the data 
 	$(BIN)/python -m tools.licences
 
 .PHONY: record
-record: .venv/ready ## record the cassettes of the tests anew
+record: .venv/ready ## record what Exact answers, without anything personal: RECORD_ARGS="--config config.json"; else a rehearsal
+	$(BIN)/python -m integration_tests.record $(RECORD_ARGS)
+
+.PHONY: cassettes
+cassettes: .venv/ready ## record the cassettes of the tests anew
 	$(BIN)/pytest -m vcr --record-mode=rewrite unit_tests integration_tests $(PYTEST_ARGS)
 
 .PHONY: lock
