@@ -1,0 +1,42 @@
+{#- Sums of the lines by account and period, where there are lines. What counts in which statement is decided here alone. -#}
+with lines as (
+
+    select
+        lines.division,
+        accounts.gl_account_id,
+        lines.fiscal_year,
+        lines.fiscal_period,
+        lines.amount_dc,
+        lines.is_processed,
+        lines.is_closing,
+        lines.is_carry_over,
+        {{ exact_online.is_counted_status('lines.is_processed') }} as is_counted_status,
+        -- The result is without the year's closing, else each closed year is zero. A balance includes it, but not the
+        -- pair of entries by which balances are carried over to the next year, else they count twice.
+        case when accounts.balance_type = 'W' then not lines.is_closing else not lines.is_carry_over end as is_counted_type
+    from {{ ref('stg_exact__transaction_lines') }} as lines
+    inner join {{ ref('int_exact__gl_accounts') }} as accounts
+        on accounts.division = lines.division
+        and accounts.gl_account_id = coalesce(lines.gl_account_id, {{ exact_online.no_account() }})
+    where lines.gl_account_id is not null or lines.amount_dc <> 0
+
+)
+
+select
+    division,
+    gl_account_id,
+    fiscal_year,
+    fiscal_period,
+    {{ exact_online.period_key('fiscal_year', 'fiscal_period') }} as period_key,
+    coalesce(sum(amount_dc) filter (where is_counted_status and is_counted_type and amount_dc > 0), 0) as debit_dc,
+    coalesce(-sum(amount_dc) filter (where is_counted_status and is_counted_type and amount_dc < 0), 0) as credit_dc,
+    coalesce(sum(amount_dc) filter (where is_counted_status and is_counted_type), 0) as net_dc,
+    coalesce(sum(amount_dc) filter (where is_counted_status and is_closing), 0) as year_end_entries_dc,
+    coalesce(sum(amount_dc) filter (where is_counted_status and not is_carry_over), 0) as net_with_closing_dc,
+    coalesce(sum(amount_dc) filter (where is_counted_type), 0) as after_entry_dc,
+    coalesce(sum(amount_dc) filter (where is_processed and is_counted_type), 0) as processed_dc,
+    sum(amount_dc) as all_entries_dc,
+    coalesce(sum(amount_dc) filter (where is_processed), 0) as all_processed_dc,
+    count(*) as line_count
+from lines
+group by division, gl_account_id, fiscal_year, fiscal_period
