@@ -1,4 +1,4 @@
-"""The console script: Airbyte's verbs, and the interactive login."""
+"""The console script: Airbyte's verbs, the interactive login, and loading into a database."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ def run() -> NoReturn:
     arguments = sys.argv[1:]
     if arguments[:1] == ["login"]:
         sys.exit(_login(arguments[1:]))
+    if arguments[:1] == ["load"]:
+        _end(_load(arguments[1:]))
     if arguments == ["--version"]:
         print(f"source-exact-online {VERSION}")
         sys.exit(0)
@@ -78,6 +80,15 @@ def _login(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="source-exact-online login", description=command.__doc__)
     command.add_arguments(parser)
     return command.run(parser.parse_args(arguments), _check)
+
+
+def _load(arguments: Sequence[str]) -> int:
+    """Load Exact Online into a database."""
+    from source_exact_online.load import command
+
+    parser = argparse.ArgumentParser(prog="source-exact-online load", description=command.__doc__)
+    command.add_arguments(parser)
+    return command.run(parser.parse_args(arguments))
 
 
 def _check(config: Path) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
@@ -23,6 +23,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_exact_online.api.client import ExactClient
 from source_exact_online.api.divisions import closed, current_user
 from source_exact_online.api.errors import LoginUnusableError
+from source_exact_online.api.rate_limits import Quotas
 from source_exact_online.auth.authenticator import ExactAuthenticator
 from source_exact_online.catalog.offer import offered
 from source_exact_online.catalog.stream import ExactStream
@@ -43,11 +44,20 @@ PROBED_DIVISIONS = 10
 
 
 class SourceExactOnline(AbstractSource):
-    """Exact Online as an Airbyte source."""
+    """Exact Online as an Airbyte source.
 
-    def __init__(self, clock: Clock | None = None) -> None:
+    Args:
+        clock: time source; None = the real time.
+        on_control: takes a configuration with new tokens; None = it goes to the platform, as a message on stdout.
+    """
+
+    def __init__(
+        self, clock: Clock | None = None, on_control: Callable[[MutableMapping[str, Any]], None] | None = None
+    ) -> None:
         self._clock = clock or SystemClock()
+        self._on_control = on_control
         self._authenticator: ExactAuthenticator | None = None
+        self._quotas: Quotas | None = None
 
     @property
     def name(self) -> str:
@@ -152,6 +162,7 @@ class SourceExactOnline(AbstractSource):
         streams = chosen_streams(catalog)
         states = load_states(state, [stream.stream.name for stream in streams], now)
         client = self._client(parsed, config)
+        self._quotas = client.quotas
         divisions = choose_divisions(client, parsed, known_divisions(states.values()))
         self._remember_user(client)
         for warning in divisions.warnings:
@@ -180,6 +191,10 @@ class SourceExactOnline(AbstractSource):
         )
         return scheduler.run()
 
+    def calls_left(self) -> tuple[int, int] | None:
+        """Return the calls that are left in this minute and on this day where the fewest are; None = not known yet."""
+        return self._quotas.fewest_left() if self._quotas is not None else None
+
     def shutdown(self) -> None:
         """Let a token refresh that is under way finish, so that its answer is not lost when the process ends.
 
@@ -192,7 +207,7 @@ class SourceExactOnline(AbstractSource):
 
     def _client(self, settings: Config, config: Mapping[str, Any]) -> ExactClient:
         raw = cast(MutableMapping[str, Any], config)
-        self._authenticator = ExactAuthenticator(settings, raw, clock=self._clock)
+        self._authenticator = ExactAuthenticator(settings, raw, clock=self._clock, on_control=self._on_control)
         return ExactClient(
             settings.base_url,
             self._authenticator,

@@ -35,7 +35,7 @@ Entry = dict[str, Any]
 _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z]|$)|[A-Z]?[a-z]+|\d+")
 _FIELDS = (
     "name", "title", "transport", "path", "bulk_path", "page_size", "scope", "key", "cursor", "rows", "entity_type",
-    "sync_timestamp", "group", "header_key", "header", "split_by_year", "partition", "division_from",
+    "sync_timestamp", "group", "core", "header_key", "header", "split_by_year", "partition", "division_from",
 )  # fmt: skip
 """Fields of an entry in the order in which they are written."""
 
@@ -152,6 +152,8 @@ class CatalogGenerator:
             "group": self.overlay.groups[_service(endpoint)],
             "header_key": self._header_key(endpoint, endpoints),
         }
+        if name in self.overlay.core:
+            derived["core"] = True
         if endpoint.kind == "sync" and endpoint.entity in self._sync_timestamps:
             derived["sync_timestamp"] = endpoint.entity
         if endpoint.path in self.overlay.mixed:

@@ -55,6 +55,7 @@ class StreamDefinition:
         scope: scope of the app registration, as Exact names it; None where the reference names none.
         group: area of Exact Online that it belongs to.
         key: properties that identify a row within its division, without ``Division``.
+        core: whether it is one of the streams that most people start with.
         cursor: property shown as cursor; None where the entity has neither ``Modified`` nor ``Timestamp``.
         rows: which rows of the endpoint belong to the stream.
         per_login: whether there is one listing for the login rather than one for each division.
@@ -76,6 +77,7 @@ class StreamDefinition:
     group: str
     key: tuple[str, ...]
     cursor: str | None
+    core: bool = False
     rows: Rows = Rows.ALL
     per_login: bool = False
     entity_type: int | None = None
@@ -128,6 +130,7 @@ def _definition(entry: Mapping[str, Any]) -> StreamDefinition:
         group=entry["group"],
         key=tuple(entry["key"]),
         cursor=entry.get("cursor"),
+        core=entry.get("core", False),
         rows=Rows(entry.get("rows", "all")),
         per_login=entry.get("partition") == "login",
         entity_type=entry.get("entity_type"),
