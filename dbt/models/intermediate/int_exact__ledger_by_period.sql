@@ -8,6 +8,7 @@ with lines as (
         lines.fiscal_period,
         lines.amount_dc,
         lines.is_processed,
+        lines.modified_at,
         lines.is_closing,
         lines.is_carry_over,
         {{ exact_online.is_counted_status('lines.is_processed') }} as is_counted_status,
@@ -37,6 +38,7 @@ select
     coalesce(sum(amount_dc) filter (where is_processed and is_counted_type), 0) as processed_dc,
     sum(amount_dc) as all_entries_dc,
     coalesce(sum(amount_dc) filter (where is_processed), 0) as all_processed_dc,
-    count(*) as line_count
+    count(*) as line_count,
+    max(modified_at) as last_modified_at
 from lines
 group by division, gl_account_id, fiscal_year, fiscal_period
