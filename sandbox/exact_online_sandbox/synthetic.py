@@ -37,11 +37,12 @@ def fill(store: Store, division: int, *, until: datetime, rows: int = ROWS) -> i
         The number of rows added.
     """
     reference, added = endpoints(), 0
+    has_ledger = store.count(division, LINES, limit=1) > 0
     for name, entity in entities().items():
         endpoint = reference[name]
         if name in _MADE_ON_THE_SPOT or not endpoint.readable or endpoint.status == "removed" or not entity.columns:
             continue
-        if name in FIGURES and store.count(division, LINES, limit=1):
+        if name in FIGURES and has_ledger:
             continue
         if store.count(division, name) == 0 and entity.key:
             added += store.insert_many(division, name, _rows(entity, endpoint, division, until, rows))

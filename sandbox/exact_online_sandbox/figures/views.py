@@ -42,7 +42,7 @@ _OTHERS = frozenset(
     }
 )
 FIGURES = frozenset({*_LISTS, *_AGES, *_OPENING, *_OTHERS})
-"""Entities whose rows are made from the books. Rows that were put there by hand show besides."""
+"""Entities whose rows are made from the books. Rows that were put there by hand show instead of them."""
 TERMS = frozenset({"cashflow/Receivables", "cashflow/Payments", "sync/Cashflow/PaymentTerms"})
 """Entities of payment terms; they are kept with what is owed positive, and with their size."""
 
@@ -76,8 +76,9 @@ class Figures:
         kept = self._rows.get((division, entity))
         if kept is None or kept[0] != stamp:
             codec, facts = self.store.codec(entity), entities()[entity]
-            made = [codec.encode(row) for row in self._make(division, entity, parameters)]
-            made += [codec.load(row.body) for row in self.store.select(division, entity)]
+            made = [codec.load(row.body) for row in self.store.select(division, entity)]
+            if not made:
+                made = [codec.encode(row) for row in self._make(division, entity, parameters)]
             made.sort(key=lambda values: _key(facts.key, codec, values))
             kept = self._rows[division, entity] = (stamp, made)
         return kept[1]
