@@ -130,11 +130,11 @@ record: .venv/ready ## record the cassettes of the tests anew
 lock: .venv/ready ## resolve requirements/*.txt anew from setup.py, sandbox/setup.py and requirements/*.in
 	$(LOCK) requirements/build.in --output-file requirements/build.txt
 	$(LOCK) setup.py --output-file requirements/runtime.txt
-	$(LOCK) setup.py sandbox/setup.py requirements/dev.in --extra tests --constraint requirements/runtime.txt \
+	$(LOCK) setup.py sandbox/setup.py requirements/dev.in --extra tests --extra load --constraint requirements/runtime.txt \
 		--output-file requirements/dev.txt
 	$(LOCK) setup.py sandbox/setup.py requirements/demo.in --output-file requirements/demo.txt
 	$(LOCK) requirements/fuzz.in --output-file requirements/fuzz.txt
-	$(LOCK) setup.py sandbox/setup.py requirements/mutate.in --extra tests --constraint requirements/dev.txt \
+	$(LOCK) setup.py sandbox/setup.py requirements/mutate.in --extra tests --extra load --constraint requirements/dev.txt \
 		--output-file requirements/mutate.txt
 	$(LOCK) setup.py sandbox/setup.py requirements/bench.in --constraint requirements/runtime.txt \
 		--output-file requirements/bench.txt

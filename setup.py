@@ -21,6 +21,12 @@ RUNTIME_REQUIREMENTS = [
     "urllib3>=2.6,<3",
 ]
 
+# `source-exact-online load` and source_exact_online.dlt_source.
+LOAD_REQUIREMENTS = [
+    "dlt[duckdb,postgres]>=1.31,<2",
+    "pyarrow>=18,<27",
+]
+
 TEST_REQUIREMENTS = [
     "hypothesis>=6.100,<7",
     "pytest>=8.2,<10",
@@ -53,6 +59,6 @@ setup(
     packages=find_packages(include=["source_exact_online", "source_exact_online.*"]),
     package_data={"source_exact_online": ["py.typed", "**/*.yaml", "**/*.json"]},
     install_requires=RUNTIME_REQUIREMENTS,
-    extras_require={"tests": TEST_REQUIREMENTS},
+    extras_require={"load": LOAD_REQUIREMENTS, "tests": TEST_REQUIREMENTS},
     entry_points={"console_scripts": ["source-exact-online=source_exact_online.run:run"]},
 )
