@@ -80,7 +80,7 @@ def _by_relation(lines: Rows, control: set[str], until: datetime) -> dict[str, i
     """Balances of a control account by relation."""
     sums: dict[str, int] = defaultdict(int)
     for line in lines:
-        if line["GLAccount"] in control and line["Date"] <= until:
+        if line["GLAccount"] in control and line["Date"] <= until and line["Type"] not in CARRIED_OVER:
             sums[line["Account"]] += cents(line["AmountDC"])
     return {account: amount for account, amount in sums.items() if amount}
 
