@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from exact_online_sandbox.api import data_view
+from exact_online_sandbox.books.activity import simulate
 from exact_online_sandbox.clock import Clock
 from exact_online_sandbox.reference import endpoints
 from exact_online_sandbox.sandbox import Sandbox
 from exact_online_sandbox.store import Store
 from exact_online_sandbox.views import Listing
-from unit_tests.sandbox.books_truth import LINES, UNTIL, Rows, by, cents, fill
+from unit_tests.sandbox.books_truth import LINES, UNTIL, Rows, by, cents, fill, grouped
 
 CLOSING, CARRIED_OVER = {310, *range(320, 329)}, {327, 328}
 DIVISIONS = 3
@@ -80,7 +81,7 @@ def _by_relation(lines: Rows, control: set[str], until: datetime) -> dict[str, i
     """Balances of a control account by relation."""
     sums: dict[str, int] = defaultdict(int)
     for line in lines:
-        if line["GLAccount"] in control and line["Date"] <= until:
+        if line["GLAccount"] in control and line["Date"] <= until and line["Type"] not in CARRIED_OVER:
             sums[line["Account"]] += cents(line["AmountDC"])
     return {account: amount for account, amount in sums.items() if amount}
 
@@ -301,3 +302,41 @@ def test_figures_follow_a_change_of_the_books(division: int) -> None:
     after = _served(box, division, "financial/ReportingBalance")
 
     assert sum(cents(row["Amount"]) for row in after) == sum(cents(row["Amount"]) for row in before) + 100
+
+
+def test_figures_agree_with_the_ledger_while_business_goes_on() -> None:
+    store = fill(size="300", divisions=DIVISIONS)
+    box, now = _sandbox(store), UNTIL
+    kinds: set[int] = set()
+    for round_ in range(4):
+        now += timedelta(days=9)
+        box.clock.set(now)
+        for division in store.division_codes():
+            simulate(store, seed=round_, division=division, at=now, steps=28)
+            accounts = by("ID", list(store.rows(division, "financial/GLAccounts")))
+            lines = list(store.rows(division, LINES))
+            periods = {(row["FinYear"], row["FinPeriod"]) for row in store.rows(division, "financial/FinancialPeriods")}
+            for entry in grouped("EntryID", lines).values():
+                assert sum(cents(line["AmountDC"]) for line in entry) == 0
+                assert len({line["Status"] for line in entry}) == 1
+            assert {(line["FinancialYear"], line["FinancialPeriod"]) for line in lines} <= periods
+            for kind, path in LISTS.items():
+                control = {key for key, row in accounts.items() if row["Type"] == kind}
+                sign = 1 if kind == 20 else -1
+                terms = grouped("TransactionID", list(store.rows(division, TERMS[kind])))
+                for line in lines:
+                    if line["GLAccount"] in control and line["Type"] not in CLOSING:
+                        own = terms.pop(line["ID"])
+                        kinds.add(line["Type"])
+                        assert sum(cents(term["AmountDC"]) for term in own) == sign * cents(line["AmountDC"])
+                        assert {term["TransactionStatus"] for term in own} == {line["Status"]}
+                assert not terms
+                found: dict[str, int] = defaultdict(int)
+                for row in _served(box, division, path):
+                    found[row["AccountId"]] += sign * cents(row["Amount"])
+                assert {account: amount for account, amount in found.items() if amount} == _by_relation(
+                    lines, control, now.replace(tzinfo=None)
+                )
+            count = sum(row["Count"] for row in _served(box, division, "financial/ReportingBalance"))
+            assert count == sum(1 for line in lines if line["GLAccount"])
+    assert {20, 30, 40, 82, 83} <= kinds
