@@ -11,8 +11,8 @@ first_python = $(shell for name in $(1); do \
 	"$$name" -c 'import ensurepip, sys, venv; sys.exit(not $(2) <= sys.version_info[:2] <= $(3))' >/dev/null 2>&1 \
 	&& "$$name" -c 'import sys; print(sys.executable)' && break; done)
 PYTHON ?= $(call first_python,python3 python3.12 python3.11 python3.13 python3.10,(3,10),(3,13))
-# PyAirbyte, which loads the demo's tables, refuses Python 3.13.
-DEMO_PYTHON ?= $(call first_python,python3 python3.12 python3.11 python3.10,(3,10),(3,12))
+# PyAirbyte refuses Python 3.13.
+PYAIRBYTE_PYTHON ?= $(call first_python,python3 python3.12 python3.11 python3.10,(3,10),(3,12))
 
 DOCKER ?= $(firstword $(foreach name,docker podman,$(if $(shell command -v $(name)),$(name))))
 # The one that the Dockerfile names by its digest, unless told otherwise.
@@ -25,6 +25,8 @@ BUILD_FLAGS ?=
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
 WAREHOUSES_ARGS ?=
+# A database in which `make load-test` may drop the schema exact_online.
+LOAD_TEST_POSTGRES ?=
 FUZZ_ARGS ?=
 FUZZ_SECONDS ?= 60
 SOAK_ARGS ?=
@@ -42,8 +44,15 @@ help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 .PHONY: demo
-demo: .venv-demo/ready ## load two administrations of the sandbox into DuckDB, then only what changed
+demo: demo-intro .venv-demo/ready ## load two administrations of the sandbox into DuckDB, then only what changed
 	.venv-demo/bin/python -m demo $(DEMO_ARGS)
+
+.PHONY: demo-intro
+demo-intro:
+	@test -e .venv-demo/ready || printf '%s\n' \
+		"The first time, this installs the connector, dlt and DuckDB into .venv-demo here:" \
+		"DEMO_DOWNLOAD to download, DEMO_DISK on disk. 'make clean' removes them." \
+		"Then it serves a stand-in for Exact Online on this machine. Nothing leaves it."
 
 .PHONY: picture
 picture: .venv-demo/ready ## draw docs/demo.svg anew from a run of the demo
@@ -88,8 +97,12 @@ fuzz: .venv/ready .venv/atheris ## odd bytes to everything that reads what other
 	@touch $@
 
 .PHONY: warehouses
-warehouses: .venv-demo/ready ## the same changes through PyAirbyte into DuckDB; WAREHOUSES_ARGS="--postgres postgresql://..." for both
-	.venv-demo/bin/python -m integration_tests.warehouses $(WAREHOUSES_ARGS)
+warehouses: .venv-warehouses/ready ## the same changes through PyAirbyte into DuckDB; WAREHOUSES_ARGS="--postgres postgresql://..." for both
+	.venv-warehouses/bin/python -m integration_tests.warehouses $(WAREHOUSES_ARGS)
+
+.PHONY: load-test
+load-test: .venv/ready ## `load` into Parquet files, all streams, and with LOAD_TEST_POSTGRES=postgresql://... into PostgreSQL
+	LOAD_TEST_POSTGRES="$(LOAD_TEST_POSTGRES)" $(BIN)/pytest -m "soak or not soak" integration_tests/test_load.py $(PYTEST_ARGS)
 
 .PHONY: mutate
 mutate: .venv-mutate/ready ## change the code where a mistake costs data or a login: do its tests notice? MUTATE_ARGS="page repair" for some of it
@@ -132,7 +145,9 @@ lock: .venv/ready ## resolve requirements/*.txt anew from setup.py, sandbox/setu
 	$(LOCK) setup.py --output-file requirements/runtime.txt
 	$(LOCK) setup.py sandbox/setup.py requirements/dev.in --extra tests --extra load --constraint requirements/runtime.txt \
 		--output-file requirements/dev.txt
-	$(LOCK) setup.py sandbox/setup.py requirements/demo.in --output-file requirements/demo.txt
+	$(LOCK) setup.py sandbox/setup.py requirements/demo.in --extra load --constraint requirements/dev.txt \
+		--output-file requirements/demo.txt
+	$(LOCK) setup.py sandbox/setup.py requirements/warehouses.in --output-file requirements/warehouses.txt
 	$(LOCK) requirements/fuzz.in --output-file requirements/fuzz.txt
 	$(LOCK) setup.py sandbox/setup.py requirements/mutate.in --extra tests --extra load --constraint requirements/dev.txt \
 		--output-file requirements/mutate.txt
@@ -166,7 +181,7 @@ browser-test: .venv/ready ## the login with a real browser: needs Chromium and c
 
 .PHONY: clean
 clean: ## remove the virtual environments, caches and what was built
-	rm -rf .venv .venv-demo .venv-mutate .venv-bench .tmp .cache .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist \
+	rm -rf .venv .venv-demo .venv-warehouses .venv-mutate .venv-bench .tmp .cache .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist \
 		demo/output ./*.egg-info sandbox/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -178,9 +193,16 @@ clean: ## remove the virtual environments, caches and what was built
 	@touch $@
 
 .venv-demo/dependencies: requirements/demo.txt
-	@test -n "$(DEMO_PYTHON)" || { echo "The demo needs Python 3.10, 3.11 or 3.12 with venv (PyAirbyte refuses 3.13): install one or say make demo DEMO_PYTHON=/path/to/python3.12."; exit 1; }
-	"$(DEMO_PYTHON)" -m venv --clear .venv-demo
-	.venv-demo/bin/pip install --quiet --no-deps --require-hashes -r requirements/demo.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.10 to 3.13 with venv found: install one (Debian: apt install python3-venv) or say PYTHON=/path/to/python3."; exit 1; }
+	@echo "Installing (about a minute) ..."
+	@"$(PYTHON)" -m venv --clear .venv-demo
+	@.venv-demo/bin/pip install --progress-bar on --quiet --no-deps --require-hashes -r requirements/demo.txt
+	@touch $@
+
+.venv-warehouses/dependencies: requirements/warehouses.txt
+	@test -n "$(PYAIRBYTE_PYTHON)" || { echo "PyAirbyte needs Python 3.10, 3.11 or 3.12 with venv: install one or say make warehouses PYAIRBYTE_PYTHON=/path/to/python3.12."; exit 1; }
+	"$(PYAIRBYTE_PYTHON)" -m venv --clear .venv-warehouses
+	.venv-warehouses/bin/pip install --quiet --no-deps --require-hashes -r requirements/warehouses.txt
 	@touch $@
 
 .venv-mutate/dependencies: requirements/mutate.txt
@@ -198,4 +220,4 @@ clean: ## remove the virtual environments, caches and what was built
 	$*/bin/pip install --quiet --no-deps --no-build-isolation -e . -e sandbox
 	$*/bin/pip check --quiet
 	@touch $@
-.PRECIOUS: .venv/dependencies .venv-demo/dependencies .venv-mutate/dependencies .venv-bench/dependencies
+.PRECIOUS: .venv/dependencies .venv-demo/dependencies .venv-warehouses/dependencies .venv-mutate/dependencies .venv-bench/dependencies

@@ -23,6 +23,8 @@ RUNTIME_REQUIREMENTS = [
 
 # `source-exact-online load` and source_exact_online.dlt_source.
 LOAD_REQUIREMENTS = [
+    "adbc-driver-manager>=1.6,<2",
+    "adbc-driver-postgresql>=1.6,<2",
     "dlt[duckdb,postgres]>=1.31,<2",
     "pyarrow>=18,<27",
 ]

@@ -1,13 +1,13 @@
 -- Revenue of the last six months
 with revenue as (
     select
-        t.FinancialYear || '-' || lpad(t.FinancialPeriod::varchar, 2, '0') as period,
-        -sum(t.AmountDC) filter (where trim(d.Country) = 'NL') as dutch,
-        -sum(t.AmountDC) filter (where trim(d.Country) = 'GB') as british
-    from exact.transaction_lines as t
-    join exact.gl_accounts as g on g.Division = t.Division and g.ID = t.GLAccount
-    join exact.divisions as d on d.Division = t.Division
-    where g.Type = 110 and t._ab_cdc_deleted_at is null  -- 110: revenue
+        t.financial_year || '-' || lpad(t.financial_period::varchar, 2, '0') as period,
+        -sum(t.amount_dc) filter (where trim(d.country) = 'NL') as dutch,
+        -sum(t.amount_dc) filter (where trim(d.country) = 'GB') as british
+    from exact_online.transaction_lines as t
+    join exact_online.gl_accounts as g on g.division = t.division and g.id = t.gl_account
+    join exact_online.divisions as d on d.division = t.division
+    where g.type = 110  -- revenue
     group by period
     order by period desc
     limit 6

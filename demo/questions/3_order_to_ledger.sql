@@ -1,23 +1,28 @@
 -- One sale, from the order to the invoice to the ledger
 with sale as (
-    select i.Division, i.InvoiceID, min(i.SalesOrder) as OrderID
-    from exact.sales_invoice_lines as i
-    where i.SalesOrder is not null and i._ab_cdc_deleted_at is null
+    select i.division, i.invoice_id, min(i.sales_order) as order_id
+    from exact_online.sales_invoice_lines as i
+    where i.sales_order is not null
     group by all
     having count(*) = 2
-    order by i.Division, max(i.InvoiceNumber) desc
+    order by i.division, max(i.invoice_number) desc
     limit 1
 )
 select document, line, text, amount from (
-    select 1 as step, 'order ' || o.OrderNumber as document, l.LineNumber as line, l.Description as text, l.AmountDC as amount
+    select
+        1 as step, 'order ' || o.order_number as document, l.line_number as line, l.description as text,
+        l.amount_dc as amount
     from sale
-    join exact.sales_orders as o using (Division, OrderID)
-    join exact.sales_order_lines as l using (Division, OrderID)
+    join exact_online.sales_orders as o using (division, order_id)
+    join exact_online.sales_order_lines as l using (division, order_id)
     union all
-    select 2, 'invoice ' || l.InvoiceNumber, l.LineNumber, l.Description, l.AmountDC
-    from sale join exact.sales_invoice_lines as l using (Division, InvoiceID)
+    select 2, 'invoice ' || l.invoice_number, l.line_number, l.description, l.amount_dc
+    from sale join exact_online.sales_invoice_lines as l using (division, invoice_id)
     union all
-    select 3, 'ledger entry ' || t.EntryNumber, t.LineNumber, t.GLAccountCode || ' ' || t.GLAccountDescription, t.AmountDC
-    from sale join exact.transaction_lines as t on t.Division = sale.Division and t.EntryID = sale.InvoiceID
+    select
+        3, 'entry ' || t.entry_number, t.line_number, t.gl_account_code || ' ' || t.gl_account_description,
+        t.amount_dc
+    from sale
+    join exact_online.transaction_lines as t on t.division = sale.division and t.entry_id = sale.invoice_id
 )
 order by step, line

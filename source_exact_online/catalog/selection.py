@@ -33,5 +33,6 @@ def selected(text: str, offered: Sequence[StreamDefinition]) -> list[StreamDefin
     return [
         definition
         for definition in catalog().values()
-        if definition.name in names or (definition in offered and ("all" in names or ("core" in names and definition.core)))
+        if definition.name in names
+        or (definition in offered and ("all" in names or ("core" in names and definition.core)))
     ]

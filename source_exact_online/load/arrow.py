@@ -123,5 +123,7 @@ class TableFormat:
             fits = -_INTEGER_BOUND <= value < _INTEGER_BOUND
         if not fits and name not in self._warned:
             self._warned.add(name)
-            logger.warning("%s of %s has a number that is too large for a table; it was left empty.", name, self._stream)
+            logger.warning(
+                "%s of %s has a number that is too large for a table; it was left empty.", name, self._stream
+            )
         return value if fits else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 
 import dlt
 from dlt.common.destination import Destination
+from dlt.destinations.impl.postgres.configuration import PostgresCredentials
 
 from source_exact_online.load.errors import LoadError
 
@@ -64,7 +66,9 @@ def _duckdb(file: Path) -> Target:
     if not file.parent.is_dir():
         raise LoadError(f"There is no folder {file.parent} for {file.name}.")
     if file.stem.lower() in (DATASET, f"{DATASET}_staging"):
-        raise LoadError(f"DuckDB could not tell a file named {file.name} from its schema {DATASET}: choose another name.")
+        raise LoadError(
+            f"DuckDB could not tell a file named {file.name} from its schema {DATASET}: choose another name."
+        )
     return Target(
         dlt.destinations.duckdb(str(file), replace_strategy="insert-from-staging"),
         str(file),
@@ -74,12 +78,18 @@ def _duckdb(file: Path) -> Target:
 
 
 def _postgres(url: str) -> Target:
-    if not urlsplit(url).path.strip("/"):
-        raise LoadError(f"{_without_password(url)} names no database: postgresql://user:password@host:5432/database.")
+    parts = urlsplit(url)
+    if not (parts.username and parts.hostname and parts.path.strip("/")):
+        raise LoadError(
+            f"{_without_password(url)} lacks user, host or database: postgresql://user:password@host:5432/database."
+        )
+    credentials = PostgresCredentials(url)
+    if credentials.password is None:
+        credentials.password = os.environ.get("PGPASSWORD", "")  # without one, libpq looks into ~/.pgpass
     return Target(
-        dlt.destinations.postgres(url, replace_strategy="insert-from-staging"),
+        dlt.destinations.postgres(credentials, replace_strategy="insert-from-staging"),
         _without_password(url),
-        {"loader_file_format": "csv"},  # copied into the staging tables; the default is a text of inserts
+        {"loader_file_format": "parquet"},  # by ADBC. dlt's CSV files, the default, make null of an empty text
         f'psql "{_without_password(url)}" -c "\n  {{sql}}"',
     )
 

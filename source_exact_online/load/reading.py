@@ -164,7 +164,8 @@ class Reading:
                 else:
                     self._take(message)
                 is_due = limits is not None and (
-                    self._unpacked >= limits.rows or (self._unpacked and self._monotonic() - closed_at >= limits.seconds)
+                    self._unpacked >= limits.rows
+                    or (self._unpacked and self._monotonic() - closed_at >= limits.seconds)
                 )
                 if is_due:
                     yield self._package()

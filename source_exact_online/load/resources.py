@@ -36,8 +36,12 @@ _DATA_TYPES: Mapping[ColumnType, Mapping[str, Any]] = {
 
 def states_in(pipeline_state: Mapping[str, Any]) -> dict[str, State]:
     """Return the states by stream that the state of a dlt pipeline holds."""
-    found: dict[str, State] = pipeline_state.get("sources", {}).get(SOURCE, {}).get(_STREAMS, {})
-    return dict(found)
+    return dict(pipeline_state.get("sources", {}).get(SOURCE, {}).get(_STREAMS, {}))
+
+
+def current_states() -> dict[str, State]:
+    """Return the states by stream, from within a resource that dlt runs."""
+    return dict(dlt.current.source_state().get(_STREAMS, {}))
 
 
 def package(parts: Sequence[Part], *, binary: bool) -> DltSource:
