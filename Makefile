@@ -29,6 +29,7 @@ WAREHOUSES_ARGS ?=
 LOAD_TEST_POSTGRES ?=
 FUZZ_ARGS ?=
 FUZZ_SECONDS ?= 60
+MARTS_ARGS ?=
 SOAK_ARGS ?=
 # Days of hourly syncs that make soak simulates.
 SOAK_DAYS ?= 3
@@ -104,6 +105,10 @@ warehouses: .venv-warehouses/ready ## the same changes through PyAirbyte into Du
 load-test: .venv/ready ## `load` into Parquet files, all streams, and with LOAD_TEST_POSTGRES=postgresql://... into PostgreSQL
 	LOAD_TEST_POSTGRES="$(LOAD_TEST_POSTGRES)" $(BIN)/pytest -m "soak or not soak" integration_tests/test_load.py $(PYTEST_ARGS)
 
+.PHONY: marts
+marts: .venv/ready .venv-marts/dependencies ## the dbt models on loads of the sandbox, tied out; MARTS_ARGS="--postgres postgresql://..." for both
+	$(BIN)/python -m integration_tests.marts --dbt .venv-marts/bin/dbt $(MARTS_ARGS)
+
 .PHONY: mutate
 mutate: .venv-mutate/ready ## change the code where a mistake costs data or a login: do its tests notice? MUTATE_ARGS="page repair" for some of it
 	.venv-mutate/bin/python -m tools.mutate $(MUTATE_ARGS)
@@ -149,6 +154,7 @@ lock: .venv/ready ## resolve requirements/*.txt anew from setup.py, sandbox/setu
 		--output-file requirements/demo.txt
 	$(LOCK) setup.py sandbox/setup.py requirements/warehouses.in --output-file requirements/warehouses.txt
 	$(LOCK) requirements/fuzz.in --output-file requirements/fuzz.txt
+	$(LOCK) requirements/marts.in --output-file requirements/marts.txt
 	$(LOCK) setup.py sandbox/setup.py requirements/mutate.in --extra tests --extra load --constraint requirements/dev.txt \
 		--output-file requirements/mutate.txt
 	$(LOCK) setup.py sandbox/setup.py requirements/bench.in --constraint requirements/runtime.txt \
@@ -203,6 +209,12 @@ clean: ## remove the virtual environments, caches and what was built
 	@test -n "$(PYAIRBYTE_PYTHON)" || { echo "PyAirbyte needs Python 3.10, 3.11 or 3.12 with venv: install one or say make warehouses PYAIRBYTE_PYTHON=/path/to/python3.12."; exit 1; }
 	"$(PYAIRBYTE_PYTHON)" -m venv --clear .venv-warehouses
 	.venv-warehouses/bin/pip install --quiet --no-deps --require-hashes -r requirements/warehouses.txt
+	@touch $@
+
+.venv-marts/dependencies: requirements/marts.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.10 to 3.13 with venv found: install one or say PYTHON=/path/to/python3."; exit 1; }
+	"$(PYTHON)" -m venv --clear .venv-marts
+	.venv-marts/bin/pip install --quiet --no-deps --require-hashes -r requirements/marts.txt
 	@touch $@
 
 .venv-mutate/dependencies: requirements/mutate.txt

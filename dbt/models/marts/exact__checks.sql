@@ -2,7 +2,7 @@
     'entries_balance', 'periods_balance', 'gl_accounts_known', 'periods_defined', 'types_known', 'entry_numbers_unique',
     'balance_sheet_balances', 'result_equals_equity', 'open_items_equal_control_accounts', 'open_items_equal_terms',
     'payment_term_amounts', 'ageing_adds_up', 'ageing_equals_exact', 'ledger_equals_reporting_balance',
-    'line_counts_equal_reporting_balance', 'reporting_balance_period_0', 'opening_balances_equal_exact',
+    'entry_types_equal_reporting_balance', 'line_counts_equal_reporting_balance', 'reporting_balance_period_0', 'opening_balances_equal_exact',
     'outstanding_equals_exact', 'profit_loss_equals_exact', 'classifications_unique',
 ] -%}
 with results as (
