@@ -87,7 +87,10 @@ class Run:
         digests = []
         for loader, warehouse in zip(loaders, self._warehouses, strict=True):
             yield from self._load(loader)
-            yield from self._build(f"{what}, {warehouse.name}", warehouse)
+            problems = list(self._build(f"{what}, {warehouse.name}", warehouse))
+            if problems:
+                yield from problems
+                return
             digests.append(warehouse.digests())
             for problem in differences(sandbox, warehouse):
                 yield f"{what}, {warehouse.name}: {problem}"

@@ -33,12 +33,12 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- When a row was loaded: what the loader noted, if it did. -#}
+{#- When a row was read, as the loader noted it: _read_at of `load`, _airbyte_extracted_at of Airbyte. -#}
 {% macro loaded_at(found) -%}
-    {%- if 'airbyteextractedat' in found -%}
+    {%- if 'readat' in found -%}
+        {{ exact_online.as_instant(found['readat']) }}
+    {%- elif 'airbyteextractedat' in found -%}
         {{ exact_online.as_instant(found['airbyteextractedat']) }}
-    {%- elif 'dltloadid' in found -%}
-        to_timestamp(cast({{ found['dltloadid'].quoted }} as double precision))
     {%- else -%}
         cast(null as timestamp with time zone)
     {%- endif -%}

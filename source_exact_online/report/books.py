@@ -223,7 +223,7 @@ def _columns(connection: duckdb.DuckDBPyConnection, schema: str) -> dict[str, se
 
 def _stream(connection: duckdb.DuckDBPyConnection, name: str, columns: Iterable[str]) -> Stream:
     deleted = "_ab_cdc_deleted_at is not null" if "_ab_cdc_deleted_at" in columns else "false"
-    loaded = "max(_dlt_load_id::double)" if "_dlt_load_id" in columns else "null"
+    loaded = "max(_read_at)" if "_read_at" in columns else "null"
     division = "division" if "division" in columns else "0"
     rows: Sequence[tuple[Any, ...]] = connection.execute(
         f'select {division}, count(*) filter (where not {deleted}), count(*) filter (where {deleted}), {loaded} '
@@ -234,5 +234,5 @@ def _stream(connection: duckdb.DuckDBPyConnection, name: str, columns: Iterable[
         name,
         {division: count for division, count, *_ in rows},
         sum(count for _, _, count, _ in rows),
-        datetime.fromtimestamp(max(moments), timezone.utc) if moments else None,
+        max(moments).astimezone(timezone.utc) if moments else None,
     )
