@@ -64,8 +64,8 @@ select
     items.newest_due_date as due_date,
     items.days_past,
     {{ exact_online.ageing_bucket('items.days_past') }} as bucket,
-    cast(items.open_dc as decimal(18, 2)) as open_dc,
-    cast(items.open_fc as decimal(18, 2)) as open_fc,
+    items.open_dc,
+    items.open_fc,
     items.currency,
     items.payment_condition,
     items.payment_method,
@@ -86,9 +86,9 @@ select
     max(relation_code) as relation_code,
     max(relation_name) as relation_name,
     {%- for bucket in ['not_due', 'bucket_1', 'bucket_2', 'bucket_3', 'bucket_4'] %}
-    cast(coalesce(sum(open_dc) filter (where bucket = '{{ bucket }}'), 0) as decimal(18, 2)) as {{ bucket }}_dc,
+    {{ exact_online.sum_where('open_dc', "bucket = '" ~ bucket ~ "'") }} as {{ bucket }}_dc,
     {%- endfor %}
-    cast(sum(open_dc) as decimal(18, 2)) as total_dc
+    {{ exact_online.cents('sum(open_dc)') }} as total_dc
 from {{ open_items }}
 group by division, relation_id, as_of_date, is_today
 {% endmacro %}

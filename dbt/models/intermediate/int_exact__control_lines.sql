@@ -11,8 +11,8 @@ select
     lines.due_date,
     lines.currency,
     lines.entry_type in (10, 20, 21, 30, 31, 90) as is_document,
-    lines.amount_dc * case when accounts.open_items = 'payable' then -1 else 1 end as owed_dc,
-    lines.amount_fc * case when accounts.open_items = 'payable' then -1 else 1 end as owed_fc
+    {{ exact_online.cents("lines.amount_dc * case when accounts.open_items = 'payable' then -1 else 1 end") }} as owed_dc,
+    {{ exact_online.cents("lines.amount_fc * case when accounts.open_items = 'payable' then -1 else 1 end") }} as owed_fc
 from {{ ref('stg_exact__transaction_lines') }} as lines
 inner join {{ ref('int_exact__gl_accounts') }} as accounts
     on accounts.division = lines.division and accounts.gl_account_id = lines.gl_account_id

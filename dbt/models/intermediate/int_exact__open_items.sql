@@ -60,8 +60,8 @@ select
     documents.invoice_date,
     documents.due_date,
     documents.currency,
-    balances.open_dc,
-    case when documents.currency is not null then balances.open_fc end as open_fc
+    {{ exact_online.cents('balances.open_dc') }} as open_dc,
+    {{ exact_online.cents('case when documents.currency is not null then balances.open_fc end') }} as open_fc
 from balances
 inner join {{ ref('int_exact__month_ends') }} as month_ends
     on month_ends.division = balances.division

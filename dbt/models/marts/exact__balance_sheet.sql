@@ -17,7 +17,7 @@ results as (
         period_key,
         min(period_start) as period_start,
         max(period_end) as period_end,
-        coalesce(sum(net_with_closing_dc) filter (where balance_type = 'W'), 0) as net_dc
+        {{ exact_online.sum_where('net_with_closing_dc', "balance_type = 'W'") }} as net_dc
     from ledger
     group by division, fiscal_year, fiscal_period, period_key
 
@@ -68,7 +68,7 @@ select
     331,
     null,
     null,
-    current_year_dc,
+    {{ exact_online.cents('current_year_dc') }},
     true
 from cumulative
 
@@ -88,6 +88,6 @@ select
     330,
     null,
     null,
-    all_years_dc - current_year_dc,
+    {{ exact_online.cents('all_years_dc - current_year_dc') }},
     true
 from cumulative

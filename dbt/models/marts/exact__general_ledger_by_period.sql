@@ -53,16 +53,16 @@ balances as (
         accounts.classification_code,
         accounts.classification_path,
         accounts.is_technical,
-        coalesce(ledger.debit_dc, 0) as debit_dc,
-        coalesce(ledger.credit_dc, 0) as credit_dc,
-        coalesce(ledger.net_dc, 0) as net_dc,
-        coalesce(ledger.year_end_entries_dc, 0) as year_end_entries_dc,
-        coalesce(ledger.net_with_closing_dc, 0) as net_with_closing_dc,
-        coalesce(ledger.after_entry_dc, 0) as after_entry_dc,
-        coalesce(ledger.processed_dc, 0) as processed_dc,
+        {{ exact_online.cents('coalesce(ledger.debit_dc, 0)') }} as debit_dc,
+        {{ exact_online.cents('coalesce(ledger.credit_dc, 0)') }} as credit_dc,
+        {{ exact_online.cents('coalesce(ledger.net_dc, 0)') }} as net_dc,
+        {{ exact_online.cents('coalesce(ledger.year_end_entries_dc, 0)') }} as year_end_entries_dc,
+        {{ exact_online.cents('coalesce(ledger.net_with_closing_dc, 0)') }} as net_with_closing_dc,
+        {{ exact_online.cents('coalesce(ledger.after_entry_dc, 0)') }} as after_entry_dc,
+        {{ exact_online.cents('coalesce(ledger.processed_dc, 0)') }} as processed_dc,
         coalesce(ledger.line_count, 0) as line_count,
         {%- for sum in ['net', 'after_entry', 'processed'] %}
-        sum(coalesce(ledger.{{ sum }}_dc, 0)) over balance as {{ sum }}_balance_dc{{ ',' if not loop.last }}
+        cast(sum(coalesce(ledger.{{ sum }}_dc, 0)) over balance as decimal(18, 2)) as {{ sum }}_balance_dc{{ ',' if not loop.last }}
         {%- endfor %}
     from spine
     inner join {{ ref('int_exact__gl_accounts') }} as accounts

@@ -31,10 +31,10 @@ select
     ledger.classification_path,
     -ledger.net_dc as amount_dc,
     -ledger.closing_balance_dc as year_to_date_dc,
-    -coalesce(last_year.net_dc, 0) as last_year_dc,
-    -coalesce(last_year.closing_balance_dc, 0) as last_year_to_date_dc,
+    {{ exact_online.cents('-coalesce(last_year.net_dc, 0)') }} as last_year_dc,
+    {{ exact_online.cents('-coalesce(last_year.closing_balance_dc, 0)') }} as last_year_to_date_dc,
     -- Exact's budgets have the sign of the ledger.
-    -budgets.budget_dc as budget_dc
+    {{ exact_online.cents('-budgets.budget_dc') }} as budget_dc
 from ledger
 left join ledger as last_year
     on last_year.division = ledger.division
