@@ -144,6 +144,16 @@ class Books:
     has_models: bool
 
     @property
+    def rows(self) -> int:
+        """Rows of all streams and divisions."""
+        return sum(stream.total for stream in self.streams)
+
+    @property
+    def loaded_at(self) -> datetime | None:
+        """When the newest row was loaded, UTC."""
+        return max((stream.loaded_at for stream in self.streams if stream.loaded_at), default=None)
+
+    @property
     def checks(self) -> list[Check]:
         """The checks of all divisions, one of each title."""
         found: dict[str, list[Check]] = {}

@@ -45,7 +45,7 @@ def result_by_month(months: Sequence[Month], *, width: float) -> str:
         markeredgecolor="white",
     )  # fmt: skip
     axes.axhline(0, color=INK, linewidth=0.8)
-    every = 3 if width == WIDE and len(shown) > NARROW_MONTHS else 2
+    every = 3 if width == NARROW or len(shown) > NARROW_MONTHS else 1
     axes.set_xticks(list(places)[::every], [month.name for month in shown][::every])
     axes.grid(axis="y", color=GRID, linewidth=0.8)
     _money(axes)

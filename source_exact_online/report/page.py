@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from source_exact_online.report import charts
-from source_exact_online.report.books import BUCKETS, Books, Division
+from source_exact_online.report.books import BUCKETS, Books, Division, Position
 from source_exact_online.version import VERSION
 
 TOP = 10
@@ -37,6 +38,7 @@ def page(books: Books, now: datetime) -> str:
         version=VERSION,
         buckets=BUCKETS,
         top=TOP,
+        by_section=_by_section,
         drawings={division.code: _drawings(division) for division in books.divisions},
     )
 
@@ -51,6 +53,14 @@ def _drawings(division: Division) -> dict[str, tuple[str, str]]:
     if division.debtors:
         wide, narrow = (charts.ageing(division.owed, width=width) for width in widths)
         found["ageing"] = wide, narrow
+    return found
+
+
+def _by_section(positions: Iterable[Position]) -> dict[str, list[Position]]:
+    """Positions by section, in the order in which they come."""
+    found: dict[str, list[Position]] = {}
+    for one in positions:
+        found.setdefault(one.section, []).append(one)
     return found
 
 

@@ -26,7 +26,7 @@ MODELS = {
             from {models}.exact__balance_sheet
             where (division, fiscal_year * 1000 + fiscal_period) in (
                 select (division, fiscal_year * 1000 + fiscal_period) from {models}.exact__general_ledger)
-            group by all
+            group by division, fiscal_year, fiscal_period
         )
         select sheet.division, now.period_end, sheet.section, sheet.subsection,
             sum(sheet.closing_balance_dc) filter (where sheet.fiscal_year = now.fiscal_year),
@@ -35,7 +35,7 @@ MODELS = {
         join periods as now on now.division = sheet.division and now.number = 1
             and sheet.fiscal_period = now.fiscal_period
             and sheet.fiscal_year in (now.fiscal_year, now.fiscal_year - 1)
-        group by all having sum(abs(sheet.closing_balance_dc)) <> 0
+        group by sheet.division, now.period_end, sheet.section, sheet.subsection having sum(abs(sheet.closing_balance_dc)) <> 0
         order by sheet.division, min(sheet.sort_order)
     """,
     "ageing": """
