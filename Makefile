@@ -13,6 +13,9 @@ first_python = $(shell for name in $(1); do \
 PYTHON ?= $(call first_python,python3 python3.12 python3.11 python3.13 python3.10,(3,10),(3,13))
 # PyAirbyte refuses Python 3.13.
 PYAIRBYTE_PYTHON ?= $(call first_python,python3 python3.12 python3.11 python3.10,(3,10),(3,12))
+# Meltano's wrapper of Airbyte sources refuses anything newer than 3.10, and is not on PyPI.
+MELTANO_PYTHON ?= $(call first_python,python3.10 python3,(3,10),(3,10))
+TAP_AIRBYTE ?= git+https://github.com/MeltanoLabs/tap-airbyte-wrapper.git
 
 DOCKER ?= $(firstword $(foreach name,docker podman,$(if $(shell command -v $(name)),$(name))))
 # The one that the Dockerfile names by its digest, unless told otherwise.
@@ -27,6 +30,7 @@ DEMO_ARGS ?=
 WAREHOUSES_ARGS ?=
 # A database in which `make load-test` may drop the schema exact_online.
 LOAD_TEST_POSTGRES ?=
+MELTANO_ARGS ?=
 FUZZ_ARGS ?=
 FUZZ_SECONDS ?= 60
 MARTS_ARGS ?=
@@ -34,7 +38,10 @@ SOAK_ARGS ?=
 # Days of hourly syncs that make soak simulates.
 SOAK_DAYS ?= 3
 MUTATE_ARGS ?=
+# A server whose role may make databases and roles.
+POSTGRES ?=
 BENCH_ARGS ?=
+CLIENTS_ARGS ?=
 
 SOURCES := source_exact_online sandbox/exact_online_sandbox tools demo fuzz benchmarks unit_tests integration_tests setup.py sandbox/setup.py
 SOURCES := $(wildcard $(SOURCES))
@@ -83,6 +90,23 @@ fast: .venv/ready ## Airbyte's standard connector tests (FAST) against the sandb
 	$(BIN)/pytest -p airbyte_cdk.test.standard_tests.pytest_hooks \
 		-m "not image_tests" integration_tests/standard_checks.py $(PYTEST_ARGS)
 
+.PHONY: fast-image
+fast-image: .venv/ready ## those of them that run the image (after make image), against the sandbox
+	@test -n "$(DOCKER)" || { echo "make fast-image needs docker or podman on the PATH, or DOCKER=/path/to/one."; exit 1; }
+	@mkdir -p .tmp/docker
+	@printf '%s\n' "$$FAST_DOCKER" > .tmp/docker/docker && chmod +x .tmp/docker/docker
+	PATH="$(CURDIR)/.tmp/docker:$$PATH" $(BIN)/pytest -p airbyte_cdk.test.standard_tests.pytest_hooks \
+		-m image_tests --connector-image=$(IMAGE) integration_tests/standard_checks.py -rs $(PYTEST_ARGS)
+# The tests run a command called docker. The sandbox is on the host's loopback address, and the configuration that they
+# mount is readable for the user who runs them alone.
+define FAST_DOCKER
+#!/bin/sh
+test "$$1" = run || exec $(DOCKER) "$$@"
+shift
+exec $(DOCKER) run --network=host --user "$$(id -u)" "$$@"
+endef
+export FAST_DOCKER
+
 .PHONY: soak
 soak: .venv/ready ## simulated days of hourly syncs (SOAK_DAYS, SOAK_ARGS), then the tests that take minutes each
 	$(BIN)/python -m integration_tests.soak --days $(SOAK_DAYS) $(SOAK_ARGS)
@@ -105,9 +129,19 @@ warehouses: .venv-warehouses/ready ## the same changes through PyAirbyte into Du
 load-test: .venv/ready ## `load` into Parquet files, all streams, and with LOAD_TEST_POSTGRES=postgresql://... into PostgreSQL
 	LOAD_TEST_POSTGRES="$(LOAD_TEST_POSTGRES)" $(BIN)/pytest -m "soak or not soak" integration_tests/test_load.py $(PYTEST_ARGS)
 
+<<<<<<< HEAD
 .PHONY: marts
 marts: .venv/ready .venv-marts/dependencies ## the dbt models on loads of the sandbox, tied out; MARTS_ARGS="--postgres postgresql://..." for both
 	$(BIN)/python -m integration_tests.marts --dbt .venv-marts/bin/dbt $(MARTS_ARGS)
+=======
+.PHONY: clients
+clients: .venv/ready ## clients that others wrote against the sandbox, and the table in docs/sandbox.md; CLIENTS_ARGS="exactpy"
+	$(BIN)/python -m integration_tests.clients $(CLIENTS_ARGS)
+
+.PHONY: meltano
+meltano: .venv-meltano/ready ## the core through Meltano into JSON lines and PostgreSQL; MELTANO_ARGS="--postgres postgresql://...", TAP_AIRBYTE=
+	.venv-meltano/bin/python -m integration_tests.meltano_runs --tap-airbyte "$(TAP_AIRBYTE)" $(MELTANO_ARGS)
+>>>>>>> main
 
 .PHONY: mutate
 mutate: .venv-mutate/ready ## change the code where a mistake costs data or a login: do its tests notice? MUTATE_ARGS="page repair" for some of it
@@ -138,6 +172,7 @@ schemas: .venv/ready ## write the catalogue and source_exact_online/schemas/ ane
 .PHONY: docs
 docs: .venv/ready ## write the tables of README.md and docs/ anew from the data files
 	$(BIN)/python -m tools.document_tables
+	$(BIN)/python -m tools.column_pages
 	$(BIN)/python -m tools.licences
 
 .PHONY: record
@@ -147,12 +182,14 @@ record: .venv/ready ## record the cassettes of the tests anew
 .PHONY: lock
 lock: .venv/ready ## resolve requirements/*.txt anew from setup.py, sandbox/setup.py and requirements/*.in
 	$(LOCK) requirements/build.in --output-file requirements/build.txt
-	$(LOCK) setup.py --output-file requirements/runtime.txt
+	$(LOCK) setup.py --extra postgres --output-file requirements/runtime.txt
 	$(LOCK) setup.py sandbox/setup.py requirements/dev.in --extra tests --extra load --constraint requirements/runtime.txt \
 		--output-file requirements/dev.txt
 	$(LOCK) setup.py sandbox/setup.py requirements/demo.in --extra load --constraint requirements/dev.txt \
 		--output-file requirements/demo.txt
 	$(LOCK) setup.py sandbox/setup.py requirements/warehouses.in --output-file requirements/warehouses.txt
+	$(LOCK) setup.py sandbox/setup.py requirements/meltano.in --constraint requirements/runtime.txt \
+		--output-file requirements/meltano.txt
 	$(LOCK) requirements/fuzz.in --output-file requirements/fuzz.txt
 	$(LOCK) requirements/marts.in --output-file requirements/marts.txt
 	$(LOCK) setup.py sandbox/setup.py requirements/mutate.in --extra tests --extra load --constraint requirements/dev.txt \
@@ -174,12 +211,17 @@ release: .venv/ready ## rehearse a release, offline: check, build, look into wha
 .PHONY: image
 image: ## build the connector's image (DOCKER, BASE_IMAGE, IMAGE, BUILD_FLAGS)
 	@test -n "$(DOCKER)" || { echo "make image needs docker or podman on the PATH, or DOCKER=/path/to/one."; exit 1; }
-	$(DOCKER) build $(BUILD_FLAGS) $(BASE_IMAGE:%=--build-arg BASE_IMAGE=%) -t $(IMAGE) .
+	$(DOCKER) build $(BUILD_FLAGS) $(BASE_IMAGE:%=--build-arg BASE_IMAGE=%) \
+		--build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null || echo unknown) -t $(IMAGE) .
 
 .PHONY: image-test
 image-test: .venv/ready ## run spec, check, discover and read of that image against the sandbox
 	@test -n "$(DOCKER)" || { echo "make image-test needs docker or podman on the PATH, or DOCKER=/path/to/one."; exit 1; }
 	DOCKER="$(DOCKER)" IMAGE="$(IMAGE)" $(BIN)/pytest integration_tests/image_checks.py $(PYTEST_ARGS)
+
+.PHONY: postgres-test
+postgres-test: .venv/ready ## the token store against PostgreSQL: a server of its own, or POSTGRES=postgresql://postgres:password@host/postgres
+	POSTGRES="$(POSTGRES)" $(BIN)/pytest integration_tests/postgres_checks.py $(PYTEST_ARGS)
 
 .PHONY: browser-test
 browser-test: .venv/ready ## the login with a real browser: needs Chromium and chromedriver
@@ -187,7 +229,7 @@ browser-test: .venv/ready ## the login with a real browser: needs Chromium and c
 
 .PHONY: clean
 clean: ## remove the virtual environments, caches and what was built
-	rm -rf .venv .venv-demo .venv-warehouses .venv-mutate .venv-bench .tmp .cache .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist \
+	rm -rf .venv .venv-demo .venv-warehouses .venv-meltano .venv-mutate .venv-bench .tmp .cache .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist \
 		demo/output ./*.egg-info sandbox/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -211,10 +253,17 @@ clean: ## remove the virtual environments, caches and what was built
 	.venv-warehouses/bin/pip install --quiet --no-deps --require-hashes -r requirements/warehouses.txt
 	@touch $@
 
+<<<<<<< HEAD
 .venv-marts/dependencies: requirements/marts.txt
 	@test -n "$(PYTHON)" || { echo "No Python 3.10 to 3.13 with venv found: install one or say PYTHON=/path/to/python3."; exit 1; }
 	"$(PYTHON)" -m venv --clear .venv-marts
 	.venv-marts/bin/pip install --quiet --no-deps --require-hashes -r requirements/marts.txt
+=======
+.venv-meltano/dependencies: requirements/meltano.txt
+	@test -n "$(MELTANO_PYTHON)" || { echo "Meltano's wrapper of Airbyte sources needs Python 3.10 with venv: install it (such as: uv python install 3.10) or say make meltano MELTANO_PYTHON=/path/to/python3.10."; exit 1; }
+	"$(MELTANO_PYTHON)" -m venv --clear .venv-meltano
+	.venv-meltano/bin/pip install --quiet --no-deps --require-hashes -r requirements/meltano.txt
+>>>>>>> main
 	@touch $@
 
 .venv-mutate/dependencies: requirements/mutate.txt
@@ -232,4 +281,5 @@ clean: ## remove the virtual environments, caches and what was built
 	$*/bin/pip install --quiet --no-deps --no-build-isolation -e . -e sandbox
 	$*/bin/pip check --quiet
 	@touch $@
-.PRECIOUS: .venv/dependencies .venv-demo/dependencies .venv-warehouses/dependencies .venv-mutate/dependencies .venv-bench/dependencies
+.PRECIOUS: .venv/dependencies .venv-demo/dependencies .venv-warehouses/dependencies .venv-meltano/dependencies \
+	.venv-mutate/dependencies .venv-bench/dependencies

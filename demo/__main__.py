@@ -48,7 +48,7 @@ def main() -> int:
 
 
 def _tell(terminal: Terminal, box: Sandbox, warehouse: Warehouse) -> None:
-    terminal.title("source-exact-online", f"an Exact Online stand-in at {box.url} → dlt → DuckDB")
+    terminal.title("source-exact-online", "a stand-in for Exact Online → load → DuckDB")
     seconds = _load(terminal, warehouse, "First load: everything")
     first_calls = box.calls()
     rows, administrations = warehouse.rows_by_division(), warehouse.administrations()

@@ -78,7 +78,8 @@ def calls(
 
 def farewell(terminal: Terminal, python: str, file: str) -> None:
     """Print where to go on."""
-    terminal.line(f"{python} -c \"import duckdb; db = duckdb.connect('{file}'); \\", YELLOW)
-    terminal.line("  db.sql('select name, city from exact_online.accounts limit 9').show()\"", YELLOW)
+    terminal.line(f'{python} -c "import duckdb; \\', YELLOW)
+    terminal.line(f"  duckdb.connect('{file}').sql(\\", YELLOW)
+    terminal.line("  'select name, city from exact_online.accounts limit 9').show()\"", YELLOW)
     terminal.line("The questions above are demo/questions/*.sql. The load was", DIM)
-    terminal.line("source-exact-online load --config demo/output/config.json", DIM)
+    terminal.line(f"source-exact-online load --config demo/output/config.json --to {file}", DIM)

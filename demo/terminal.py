@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import TextIO
 
 BOLD, DIM, GREEN, CYAN, YELLOW, RED = "1", "2", "32", "36", "33", "31"
-WIDTH = 88
+WIDTH = 80
 """Columns that the report fits in."""
 
 _MARGIN = "   "

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from integration_tests.conftest import MANY_CALLS, StartSandbox
-from integration_tests.entity_rows import ENTITIES, FAMILIES, LOGGED, NAMED_KEYS, change, key_of, rows_of
+from integration_tests.entity_rows import ENTITIES, FAMILIES, LOGGED, change, key_of, rows_of
 from integration_tests.loads import Loader
 from integration_tests.sandbox_client import Sandbox
 from integration_tests.test_every_stream import CATALOG
@@ -33,7 +33,9 @@ POSTGRES = os.environ.get("LOAD_TEST_POSTGRES")
 DESTINATIONS = [
     "duckdb",
     pytest.param("parquet", marks=pytest.mark.soak),
-    pytest.param("postgres", marks=[pytest.mark.soak, pytest.mark.skipif(not POSTGRES, reason="no LOAD_TEST_POSTGRES")]),
+    pytest.param(
+        "postgres", marks=[pytest.mark.soak, pytest.mark.skipif(not POSTGRES, reason="no LOAD_TEST_POSTGRES")]
+    ),
 ]
 """`make load-test` tries all, `make test` the first."""
 
@@ -100,7 +102,15 @@ def test_every_stream_equals_the_books(
     start_sandbox: StartSandbox, place: tuple[str, Tables, dict[str, str]], tmp_path: Path
 ) -> None:
     sandbox = start_sandbox(
-        "--divisions", "2", "--size", "tiny", "--all-endpoints", "--minute-limit", MANY_CALLS, "--daily-limit", MANY_CALLS
+        "--divisions",
+        "2",
+        "--size",
+        "tiny",
+        "--all-endpoints",
+        "--minute-limit",
+        MANY_CALLS,
+        "--daily-limit",
+        MANY_CALLS,
     )
     to, tables, variables = place
     loader = Loader.of(tmp_path, sandbox.config(), to, **variables)
@@ -208,11 +218,17 @@ def test_with_a_token_file_the_configuration_file_stays_as_it_is(sandbox: Sandbo
 
 
 MISTAKES = {
-    "a stream in capitals": (["--streams", "Accounts"], "There is no stream 'Accounts': did you mean accounts?"),
-    "a misspelt stream": (["--streams", "acounts,items"], "There is no stream 'acounts': did you mean accounts?"),
-    "no stream": (["--streams", ","], 'No stream is named: say "core", "all", or names such as accounts,items.'),
-    "a misspelt destination of dlt": (["--to", "dlt:bigqery"], "dlt has no destination 'bigqery': did you mean dlt:bigquery?"),
-    "a file of another kind": (["--to", "exact.csv"], "'exact.csv' is no destination: name a file that ends in .duckdb,"),
+    "a stream in capitals": (["--streams", "Accounts"], "There is no stream Accounts (did you mean accounts?)"),
+    "a misspelt stream": (["--streams", "acounts,items"], "There is no stream acounts (did you mean accounts?)"),
+    "no stream": (["--streams", ","], "There is no stream ','; say core, all, or names"),
+    "a misspelt destination of dlt": (
+        ["--to", "dlt:bigqery"],
+        "dlt has no destination 'bigqery': did you mean dlt:bigquery?",
+    ),
+    "a file of another kind": (
+        ["--to", "exact.csv"],
+        "'exact.csv' is no destination: name a file that ends in",
+    ),
     "a folder that is not there": (["--to", "nowhere/exact.duckdb"], "There is no folder nowhere for exact.duckdb."),
     "a file named as its schema": (["--to", "exact_online.duckdb"], "DuckDB could not tell"),
     "no database": (["--to", "postgresql://me:secret@127.0.0.1"], "postgresql://me:***@127.0.0.1 lacks user, host or"),

@@ -25,8 +25,7 @@ import dlt
 from dlt.extract import DltResource, DltSource
 
 from source_exact_online.catalog.definitions import StreamDefinition
-from source_exact_online.catalog.offer import offered
-from source_exact_online.catalog.selection import selected
+from source_exact_online.catalog.offer import named
 from source_exact_online.config import include_binary, stream_groups
 from source_exact_online.load.config_file import LoadConfig
 from source_exact_online.load.errors import LoadError
@@ -37,7 +36,7 @@ from source_exact_online.source import SourceExactOnline
 logger = logging.getLogger("airbyte.exact_online")
 
 
-class ExactOnlineSource(DltSource):
+class ExactOnlineSource(DltSource):  # type: ignore[misc]
     """The source, and how its last run went.
 
     Attributes:
@@ -67,14 +66,14 @@ def exact_online(
 
     Raises:
         AirbyteTracedException: the configuration cannot be used.
-        UnknownStreamError: a name is none of a stream.
+        ValueError: a name is none of a stream.
     """
     login = LoadConfig.of(config) if isinstance(config, MutableMapping) else LoadConfig.read(Path(config))
     names = streams if isinstance(streams, str) else ",".join(streams)
-    chosen = selected(names, offered(stream_groups(login.raw)))
+    chosen = named(names, stream_groups(login.raw))
     run = _Run(login, full=full)
 
-    @dlt.source(name=SOURCE, _impl_cls=ExactOnlineSource)
+    @dlt.source(name=SOURCE, _impl_cls=ExactOnlineSource)  # type: ignore[untyped-decorator]
     def source() -> list[DltResource]:
         return [
             resource(one, lambda name=one.name: run.part(name), binary=include_binary(login.raw))  # type: ignore[misc]

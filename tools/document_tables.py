@@ -61,9 +61,24 @@ def configuration() -> str:
     return table(("Field", "Default", "Meaning"), _fields(_load("spec.yaml")["connectionSpecification"], ""))
 
 
+def user_mistakes() -> str:
+    """Return a table of what people do wrong at first, and what they are told."""
+    rows = yaml.safe_load((REPOSITORY / "integration_tests" / "user_mistakes.yaml").read_text(encoding="utf-8"))
+    return table(
+        ("What was done", "Exit code", "What you are told"),
+        ((row["mistake"], str(row["exit"]), _told(row.get("says", ""))) for row in rows),
+    )
+
+
+def _told(words: str) -> str:
+    return words.replace("{folder}", "…").rstrip(": ") if words else "nothing: it is understood"
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "streams": stream_tables.core_streams,
     "all_streams": stream_tables.all_streams,
+    "more_columns": stream_tables.more_columns,
+    "withdrawn_columns": stream_tables.withdrawn_columns,
     "scopes": stream_tables.scopes,
     "left_out": stream_tables.left_out,
     "functions": stream_tables.functions,
@@ -73,6 +88,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "errors": errors,
     "token_errors": token_errors,
     "configuration": configuration,
+    "user_mistakes": user_mistakes,
 }
 
 

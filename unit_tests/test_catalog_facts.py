@@ -21,9 +21,10 @@ REFERENCE = load_reference()
 REQUIRED_FIELDS = {"name", "title", "transport", "path", "page_size", "scope", "key", "group"}
 OPTIONAL_FIELDS = {
     "cursor", "rows", "entity_type", "sync_timestamp", "header_key", "partition", "division_from", "split_by_year",
-    "bulk_path", "header", "core",
+    "bulk_path", "header", "core", "full",
 }  # fmt: skip
 GROUPS = {
+    "undocumented",
     "accounting",
     "crm",
     "sales",
@@ -141,7 +142,7 @@ def test_every_field_is_in_the_definition() -> None:
 
 def _defined(stream: Stream) -> StreamDefinition:
     """The definition that an entry has to become."""
-    facts = {field: value for field, value in stream.items() if field != "partition"}
+    facts = {field: value for field, value in stream.items() if field not in ("partition", "full")}
     return StreamDefinition(**{
         "cursor": None,
         **facts,

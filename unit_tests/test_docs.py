@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -10,14 +11,14 @@ import yaml
 
 from source_exact_online.catalog.definitions import catalog
 from source_exact_online.catalog.schemas import properties
-from tools import licences
+from tools import column_pages, licences
 from tools.document_tables import DOCUMENTS, TABLES, with_tables
 from tools.generate_catalog import load_overlay
 from tools.reference import REPOSITORY
 from tools.stream_tables import all_streams, composite_keys, core_joins, core_streams, diagram, key_maps, scopes
 
 README = REPOSITORY / "README.md"
-PAGES = [*sorted(REPOSITORY.glob("*.md")), *sorted((REPOSITORY / "docs").glob("*.md"))]
+PAGES = [*sorted(REPOSITORY.glob("*.md")), *sorted((REPOSITORY / "docs").rglob("*.md"))]
 # [text](target), ![text](target); a title after the target and an anchor are not part of the file's name.
 LINK = re.compile(r"\]\(([^)\s]+)[^)]*\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
@@ -56,7 +57,7 @@ def test_a_table_that_differs_from_its_data_is_written_anew() -> None:
 
 
 def test_the_first_stream_table_names_the_core() -> None:
-    assert re.findall(r"^\| `(\w+)` \|", core_streams(), re.MULTILINE) == list(load_overlay().core)
+    assert re.findall(r"^\| \[`(\w+)`\]", core_streams(), re.MULTILINE) == list(load_overlay().core)
 
 
 def test_the_readme_counts_the_streams() -> None:
@@ -64,15 +65,15 @@ def test_the_readme_counts_the_streams() -> None:
 
 
 def test_the_stream_tables_name_each_stream_of_the_catalogue_once() -> None:
-    assert sorted(re.findall(r"^\| `(\w+)` \|", all_streams(), re.MULTILINE)) == sorted(catalog())
+    assert sorted(re.findall(r"^\| \[`(\w+)`\]", all_streams(), re.MULTILINE)) == sorted(catalog())
 
 
 @pytest.mark.parametrize("tables", [core_streams(), all_streams()], ids=["core", "all"])
 def test_the_stream_tables_say_which_streams_get_deletions(tables: str) -> None:
     header = next(line for line in tables.splitlines() if line.startswith("| Stream"))
     column = header.strip("| ").split(" | ").index("Deletions")
-    rows = [row.strip("| ").split(" | ") for row in tables.splitlines() if row.startswith("| `")]
-    told = {row[0].strip("`"): row[column] == "yes" for row in rows}
+    rows = [row.strip("| ").split(" | ") for row in tables.splitlines() if row.startswith("| [`")]
+    told = {row[0].split("`")[1]: row[column] == "yes" for row in rows}
     assert told == {name: catalog()[name].tracks_deletions for name in told}
     assert True in told.values()
 
@@ -82,6 +83,20 @@ def test_the_scope_table_names_each_stream_at_its_scope() -> None:
     told = {stream: scope for scope, uses in rows.items() for stream in re.findall(r"`(\w+)`", uses)}
     scope_of = {name: definition.scope for name, definition in catalog().items()}
     assert told == {name: f"{scope}: Read" if scope else "not documented" for name, scope in scope_of.items()}
+
+
+def test_the_first_column_of_a_key_is_enough_where_it_is_a_guid_of_a_row_that_says_its_division() -> None:
+    raw = json.loads((REPOSITORY / "reference" / "endpoints.json").read_text(encoding="utf-8"))
+    types = {one["path"]: {prop["name"]: prop["type"] for prop in one["properties"]} for one in raw}
+    enough, not_enough = set(), set()
+    for name, definition in catalog().items():
+        first, *rest = definition.primary_key
+        own = types[definition.path.removeprefix("beta/")]
+        alone = (first, rest) == ("Division", []) or (rest == ["Division"] and own[first] == "Edm.Guid")
+        (enough if alone and (not rest or "Division" in own) else not_enough).add(name)
+    assert enough >= {"accounts", "sales_invoices", "sales_invoice_lines", "transaction_lines", "journals", "divisions"}
+    assert not_enough >= {"currencies", "journal_status_list", "reporting_balance", "receivables_list", "banks"}
+    assert composite_keys().keys() == not_enough
 
 
 def test_the_stream_maps_for_meltano_name_the_primary_keys() -> None:
@@ -107,6 +122,19 @@ def test_every_join_is_in_the_diagram() -> None:
     drawn = re.findall(r"(\w+) \|\|--o\{ (\w+) : \"(.+)\"", diagram())
     told = {(many, column, one) for one, many, columns in drawn for column in columns.split(", ")}
     assert told == {(stream, column, target.split(".")[0]) for stream, column, target in core_joins()}
+
+
+def test_the_pages_of_columns_say_what_the_schemas_say() -> None:
+    written = {file: file.read_text(encoding="utf-8") for file in column_pages.FOLDER.iterdir()}
+    assert written == column_pages.pages(), "make docs writes them anew"
+
+
+def test_they_name_each_column_of_each_stream_once() -> None:
+    sections = [part for text in column_pages.pages().values() for part in text.split("\n## ")[1:]]
+    told = {part.split("\n")[0]: re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE) for part in sections}
+    assert {name: sorted(columns) for name, columns in told.items()} == {
+        name: sorted(properties(name)) for name in catalog()
+    }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)

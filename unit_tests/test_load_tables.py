@@ -93,7 +93,10 @@ def test_a_number_that_is_too_large_is_empty_and_warned_of_once(caplog: pytest.L
 
 
 def test_an_object_is_text_that_holds_its_json() -> None:
-    (row,) = rows({"ID": "a", "Calculator": {"x": 0.5}}, columns={"ID": {"type": "string"}, "Calculator": {"type": ["null", "object"]}})
+    (row,) = rows(
+        {"ID": "a", "Calculator": {"x": 0.5}},
+        columns={"ID": {"type": "string"}, "Calculator": {"type": ["null", "object"]}},
+    )
     assert row["Calculator"] == '{"x":0.5}'
 
 

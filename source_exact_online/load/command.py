@@ -6,10 +6,10 @@ import argparse
 import os
 import signal
 import sys
-from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from source_exact_online.command_line import LOAD_EXTRA
 from source_exact_online.load.errors import LoadError
 
 DLT_SETTINGS = {
@@ -20,36 +20,12 @@ DLT_SETTINGS = {
 }
 """What dlt is told, unless the environment tells it otherwise."""
 
-_EXTRA = 'pip install "airbyte-source-exact-online[load]"'
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = (
-        "The state is kept in the destination, so that the next load, on any machine, reads what has changed since.\n"
-        f"Needs dlt: {_EXTRA}"
-    )
-    parser.add_argument("--config", type=Path, required=True, help="configuration file, as `login` writes it")
-    parser.add_argument(
-        "--to",
-        metavar="DESTINATION",
-        help="a DuckDB file (exact.duckdb), postgresql://user:password@host/database, or dlt:NAME for any other of dlt's "
-        "destinations, configured as dlt wants it (default: exact.duckdb beside the configuration)",
-    )
-    parser.add_argument(
-        "--streams", default="core", help="core, all, or names separated by commas (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--full", action="store_true", help="read everything anew and replace the tables, once each is complete"
-    )
-
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; return the exit code: 1 if anything could not be loaded.
 
     Args:
-        args: parsed options of `add_arguments`.
+        args: parsed options of the command line.
     """
     for name, value in DLT_SETTINGS.items():
         os.environ.setdefault(name, value)
@@ -71,7 +47,7 @@ def _load(args: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in ("dlt", "pyarrow"):
             raise
-        raise LoadError(f"`load` needs dlt and pyarrow, which are not installed: {_EXTRA}") from None
+        raise LoadError(f"`load` needs dlt and pyarrow, which are not installed: {LOAD_EXTRA}") from None
     from source_exact_online.load.screen import Screen
     from source_exact_online.load.summary import lines
 

@@ -14,7 +14,7 @@ import orjson
 from airbyte_cdk.utils.airbyte_secrets_utils import get_secrets, update_secrets
 
 from source_exact_online.auth import private_files
-from source_exact_online.config import check_shape, config_error, parse_config
+from source_exact_online.config import check_shape, config_error, config_warnings, parse_config
 from source_exact_online.source import SourceExactOnline
 
 logger = logging.getLogger("airbyte.exact_online")
@@ -77,7 +77,10 @@ def _keeps_tokens(raw: MutableMapping[str, Any]) -> bool:
     specification = SourceExactOnline().spec(logger).connectionSpecification
     update_secrets(get_secrets(specification, raw))
     check_shape(raw, specification)
-    return parse_config(raw, datetime.now(timezone.utc)).token_file is not None
+    for warning in config_warnings(raw, specification):
+        logger.warning(warning)
+    config = parse_config(raw, datetime.now(timezone.utc))
+    return config.token_file is not None or config.token_store is not None
 
 
 def _pretty(raw: MutableMapping[str, Any]) -> bytes:

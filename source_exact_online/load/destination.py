@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +14,7 @@ from dlt.common.destination import Destination
 from dlt.destinations.impl.postgres.configuration import PostgresCredentials
 
 from source_exact_online.load.errors import LoadError
+from source_exact_online.words import nearest
 
 DATASET = "exact_online"
 """Schema of the tables."""
@@ -58,7 +58,8 @@ def target(text: str | None, config: Path) -> Target:
     if "://" not in text and text.endswith(_DUCKDB_SUFFIXES):
         return _duckdb(Path(text).expanduser())
     raise LoadError(
-        f"{_without_password(text)!r} is no destination: name a file that ends in .duckdb, postgresql://..., or dlt:NAME."
+        f"{_without_password(text)!r} is no destination: name a file that ends in .duckdb, postgresql://..., "
+        "or dlt:NAME."
     )
 
 
@@ -97,8 +98,8 @@ def _postgres(url: str) -> Target:
 def _other(name: str) -> Target:
     known = [one for one in dlt.destinations.__all__ if one != "destination"]
     if name not in known:
-        near = get_close_matches(name.lower(), known, n=1)
-        hint = f"did you mean dlt:{near[0]}?" if near else f"dlt has {', '.join(known)}."
+        near = nearest(name, known)
+        hint = f"did you mean dlt:{near}?" if near else f"dlt has {', '.join(known)}."
         raise LoadError(f"dlt has no destination {name!r}: {hint}")
     return Target(Destination.from_reference(name), f"{name}, as dlt is configured", {}, "{sql}")
 

@@ -14,8 +14,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from dlt.common.configuration.exceptions import ConfigFieldMissingException
 from dlt.common.exceptions import DltException, MissingDependencyException
 
-from source_exact_online.catalog.offer import offered
-from source_exact_online.catalog.selection import UnknownStreamError, selected
+from source_exact_online.catalog.offer import named
 from source_exact_online.config import include_binary, stream_groups
 from source_exact_online.load.config_file import LoadConfig
 from source_exact_online.load.destination import DATASET, Target, target
@@ -51,8 +50,8 @@ def load(config: Path, to: str | None, streams: str, screen: Screen, *, full: bo
     """
     try:
         login = LoadConfig.read(config)
-        chosen = selected(streams, offered(stream_groups(login.raw)))
-    except (AirbyteTracedException, UnknownStreamError) as error:
+        chosen = named(streams, stream_groups(login.raw))
+    except (AirbyteTracedException, ValueError) as error:
         raise LoadError(str(error)) from None
     goal = target(to, config)
     _show_log(screen)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,7 +13,6 @@ from airbyte_cdk.models import (
     AirbyteStateBlob,
     AirbyteStateMessage,
     AirbyteStateType,
-    AirbyteStream,
     AirbyteStreamState,
     AirbyteStreamStatus,
     ConfiguredAirbyteCatalog,
@@ -147,7 +146,7 @@ class Reading:
         """Number of the streams."""
         return len(self._streams)
 
-    def packages(self, limits: Limits | None) -> Iterator[list[Part]]:
+    def packages(self, limits: Limits | None) -> Generator[list[Part], None, None]:
         """Read everything; yield what there is to load from time to time, and at the end.
 
         The run goes on where it was once a package has been taken. Errors of the connector are kept in `error` and, by

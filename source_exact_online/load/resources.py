@@ -52,7 +52,7 @@ def package(parts: Sequence[Part], *, binary: bool) -> DltSource:
         binary: whether pictures and files are columns.
     """
 
-    @dlt.source(name=SOURCE)
+    @dlt.source(name=SOURCE)  # type: ignore[untyped-decorator]
     def source() -> list[DltResource]:
         return [resource(part.stream, partial(_same, part), binary=binary) for part in parts]
 

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from source_exact_online.words import counted
+
 
 @dataclass(slots=True)
 class Tally:
@@ -39,7 +41,7 @@ def lines(tally: Tally, place: str, seconds: float, query: str, dataset: str, co
     """
     total, deleted = tally.rows.total(), tally.deleted.total()
     touched = [name for name in tally.streams if tally.rows[name] or tally.deleted[name]]
-    yield f"Loaded {_count(total, 'row')} of {_count(len(touched), 'stream')} into {place} in {seconds:,.0f} s."
+    yield f"Loaded {counted(total, 'row')} of {counted(len(touched), 'stream')} into {place} in {seconds:,.0f} s."
     if touched:
         width = max(len("stream"), *map(len, touched))
         yield ""
@@ -50,7 +52,7 @@ def lines(tally: Tally, place: str, seconds: float, query: str, dataset: str, co
         yield ""
     quiet = len(tally.streams) - len(touched) - sum(1 for name in tally.failures if name not in touched)
     if quiet:
-        yield f"Nothing new in {'the other ' if touched else ''}{_count(quiet, 'stream')}."
+        yield f"Nothing new in {'the other ' if touched else ''}{counted(quiet, 'stream')}."
     for name, why in tally.failures.items():
         yield f"INCOMPLETE {name}: {why}"
     if tally.error and not tally.failures:
@@ -65,7 +67,3 @@ def lines(tally: Tally, place: str, seconds: float, query: str, dataset: str, co
         yield query.format(sql=f"select {columns} from {dataset}.{table} limit 10")
         yield ""
         yield f"Load what changes from now on: {command}"
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
