@@ -129,11 +129,10 @@ warehouses: .venv-warehouses/ready ## the same changes through PyAirbyte into Du
 load-test: .venv/ready ## `load` into Parquet files, all streams, and with LOAD_TEST_POSTGRES=postgresql://... into PostgreSQL
 	LOAD_TEST_POSTGRES="$(LOAD_TEST_POSTGRES)" $(BIN)/pytest -m "soak or not soak" integration_tests/test_load.py $(PYTEST_ARGS)
 
-<<<<<<< HEAD
 .PHONY: marts
 marts: .venv/ready .venv-marts/dependencies ## the dbt models on loads of the sandbox, tied out; MARTS_ARGS="--postgres postgresql://..." for both
 	$(BIN)/python -m integration_tests.marts --dbt .venv-marts/bin/dbt $(MARTS_ARGS)
-=======
+
 .PHONY: clients
 clients: .venv/ready ## clients that others wrote against the sandbox, and the table in docs/sandbox.md; CLIENTS_ARGS="exactpy"
 	$(BIN)/python -m integration_tests.clients $(CLIENTS_ARGS)
@@ -141,7 +140,6 @@ clients: .venv/ready ## clients that others wrote against the sandbox, and the t
 .PHONY: meltano
 meltano: .venv-meltano/ready ## the core through Meltano into JSON lines and PostgreSQL; MELTANO_ARGS="--postgres postgresql://...", TAP_AIRBYTE=
 	.venv-meltano/bin/python -m integration_tests.meltano_runs --tap-airbyte "$(TAP_AIRBYTE)" $(MELTANO_ARGS)
->>>>>>> main
 
 .PHONY: mutate
 mutate: .venv-mutate/ready ## change the code where a mistake costs data or a login: do its tests notice? MUTATE_ARGS="page repair" for some of it
@@ -183,16 +181,16 @@ record: .venv/ready ## record the cassettes of the tests anew
 lock: .venv/ready ## resolve requirements/*.txt anew from setup.py, sandbox/setup.py and requirements/*.in
 	$(LOCK) requirements/build.in --output-file requirements/build.txt
 	$(LOCK) setup.py --extra postgres --output-file requirements/runtime.txt
-	$(LOCK) setup.py sandbox/setup.py requirements/dev.in --extra tests --extra load --constraint requirements/runtime.txt \
+	$(LOCK) setup.py sandbox/setup.py requirements/dev.in --extra tests --extra load --extra report --constraint requirements/runtime.txt \
 		--output-file requirements/dev.txt
-	$(LOCK) setup.py sandbox/setup.py requirements/demo.in --extra load --constraint requirements/dev.txt \
+	$(LOCK) setup.py sandbox/setup.py requirements/demo.in --extra load --extra report --constraint requirements/dev.txt \
 		--output-file requirements/demo.txt
 	$(LOCK) setup.py sandbox/setup.py requirements/warehouses.in --output-file requirements/warehouses.txt
 	$(LOCK) setup.py sandbox/setup.py requirements/meltano.in --constraint requirements/runtime.txt \
 		--output-file requirements/meltano.txt
 	$(LOCK) requirements/fuzz.in --output-file requirements/fuzz.txt
 	$(LOCK) requirements/marts.in --output-file requirements/marts.txt
-	$(LOCK) setup.py sandbox/setup.py requirements/mutate.in --extra tests --extra load --constraint requirements/dev.txt \
+	$(LOCK) setup.py sandbox/setup.py requirements/mutate.in --extra tests --extra load --extra report --constraint requirements/dev.txt \
 		--output-file requirements/mutate.txt
 	$(LOCK) setup.py sandbox/setup.py requirements/bench.in --constraint requirements/runtime.txt \
 		--output-file requirements/bench.txt
@@ -253,17 +251,16 @@ clean: ## remove the virtual environments, caches and what was built
 	.venv-warehouses/bin/pip install --quiet --no-deps --require-hashes -r requirements/warehouses.txt
 	@touch $@
 
-<<<<<<< HEAD
 .venv-marts/dependencies: requirements/marts.txt
 	@test -n "$(PYTHON)" || { echo "No Python 3.10 to 3.13 with venv found: install one or say PYTHON=/path/to/python3."; exit 1; }
 	"$(PYTHON)" -m venv --clear .venv-marts
 	.venv-marts/bin/pip install --quiet --no-deps --require-hashes -r requirements/marts.txt
-=======
+	@touch $@
+
 .venv-meltano/dependencies: requirements/meltano.txt
 	@test -n "$(MELTANO_PYTHON)" || { echo "Meltano's wrapper of Airbyte sources needs Python 3.10 with venv: install it (such as: uv python install 3.10) or say make meltano MELTANO_PYTHON=/path/to/python3.10."; exit 1; }
 	"$(MELTANO_PYTHON)" -m venv --clear .venv-meltano
 	.venv-meltano/bin/pip install --quiet --no-deps --require-hashes -r requirements/meltano.txt
->>>>>>> main
 	@touch $@
 
 .venv-mutate/dependencies: requirements/mutate.txt

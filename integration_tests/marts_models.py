@@ -150,7 +150,7 @@ def rename_as_pyairbyte(file: Path) -> None:
                 "select column_name, data_type from information_schema.columns "
                 f"where table_schema = '{TABLES}' and table_name = '{stream}' order by ordinal_position"
             ).fetchall()
-            columns = [(name, kind) for name, kind in found if not name.startswith("_dlt")]
+            columns = [(name, kind) for name, kind in found if not name.startswith("_dlt") and name != "_read_at"]
             if not columns:
                 continue
             now = ", ".join(

@@ -16,6 +16,8 @@ from source_exact_online.report.queries import DIVISIONS, MODELS, TABLES
 
 SCHEMA = "exact_online"
 """Schema of the loaded tables."""
+DELETED_AT = "_ab_cdc_deleted_at"
+"""Column that is filled in rows that were deleted in Exact."""
 BUCKETS = ("not due", "1 to 30 days", "31 to 60 days", "61 to 90 days", "over 90 days")
 ASSETS = ("Fixed assets", "Current assets")
 
@@ -200,8 +202,13 @@ def _books(connection: duckdb.DuckDBPyConnection, models: str) -> Books:
     has_models = "exact__checks" in _columns(connection, models)
     questions = MODELS if has_models else TABLES
 
+    live = {
+        f"live_{alias}": f"{alias}.{DELETED_AT} is null" if DELETED_AT in tables[table] else "true"
+        for alias, table in (("line", "transaction_lines"), ("account", "gl_accounts"))
+    }
+
     def ask(sql: str) -> list[tuple[Any, ...]]:
-        return connection.execute(sql.format(tables=SCHEMA, models=models)).fetchall()
+        return connection.execute(sql.format(tables=SCHEMA, models=models, **live)).fetchall()
 
     divisions = {code: Division(code, name or str(code), currency or "") for code, name, currency in ask(DIVISIONS)}
     for code, month, revenue, result in ask(questions["result"]):
@@ -232,7 +239,7 @@ def _columns(connection: duckdb.DuckDBPyConnection, schema: str) -> dict[str, se
 
 
 def _stream(connection: duckdb.DuckDBPyConnection, name: str, columns: Iterable[str]) -> Stream:
-    deleted = "_ab_cdc_deleted_at is not null" if "_ab_cdc_deleted_at" in columns else "false"
+    deleted = f"{DELETED_AT} is not null" if DELETED_AT in columns else "false"
     loaded = "max(_read_at)" if "_read_at" in columns else "null"
     division = "division" if "division" in columns else "0"
     rows: Sequence[tuple[Any, ...]] = connection.execute(

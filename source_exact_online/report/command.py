@@ -5,37 +5,18 @@ from __future__ import annotations
 import argparse
 import sys
 from datetime import datetime, timezone
-from pathlib import Path
 
+from source_exact_online.command_line import REPORT_EXTRA
 from source_exact_online.report.errors import ReportError
 
-_EXTRA = 'pip install "airbyte-source-exact-online[report]"'
 _MODULES = ("duckdb", "jinja2", "matplotlib", "numpy")
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = (
-        "Its figures come from the dbt models (docs/models.md) where they were built, else from the loaded tables.\n"
-        f"Needs DuckDB, matplotlib and Jinja2: {_EXTRA}"
-    )
-    parser.add_argument(
-        "--from", dest="source", type=Path, required=True, metavar="FILE", help="DuckDB file that `load` has filled"
-    )
-    parser.add_argument(
-        "--to", type=Path, default=Path("report.html"), metavar="FILE", help="page to write (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--models-schema", default="exact_models", metavar="NAME", help="schema of the models (default: %(default)s)"
-    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; return the exit code: 1 if the page could not be written.
 
     Args:
-        args: parsed options of `add_arguments`.
+        args: parsed options of the command line.
     """
     try:
         _write(args)
@@ -52,7 +33,7 @@ def _write(args: argparse.Namespace) -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in _MODULES:
             raise
-        raise ReportError(f"`report` needs DuckDB, matplotlib and Jinja2, which are not installed: {_EXTRA}") from None
+        raise ReportError(f"`report` needs DuckDB, matplotlib and Jinja2, which are not installed: {REPORT_EXTRA}") from None
     source, to = args.source.expanduser(), args.to.expanduser()
     if not source.is_file():
         raise ReportError(f"There is no file {source}: `source-exact-online load` makes one.")

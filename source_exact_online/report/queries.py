@@ -67,7 +67,7 @@ MODELS = {
 _LINES = """
     from {tables}.transaction_lines as line
     join {tables}.gl_accounts as account on account.division = line.division and account.id = line.gl_account
-    where line._ab_cdc_deleted_at is null and account._ab_cdc_deleted_at is null and coalesce(line.status, 50) in (20, 50)
+    where {live_line} and {live_account} and coalesce(line.status, 50) in (20, 50)
 """
 _AMOUNT = "round(line.amount_dc::decimal(28, 10), 2)"
 _RESULT = "account.balance_type = 'W' and line.type not in (310, 320, 321, 322, 323, 324, 325, 326, 327, 328)"
@@ -89,7 +89,7 @@ TABLES = {
     "balance_sheet": f"""
         with latest as (
             select division, max(financial_year * 1000 + financial_period) as period, max(date) as last_date
-            from {{tables}}.transaction_lines where _ab_cdc_deleted_at is null group by division
+            from {{tables}}.transaction_lines as line where {{live_line}} group by division
         )
         select line.division, any_value(latest.last_date)::date, {_SECTIONS},
             case when account.balance_type = 'W' then 'Result not yet appropriated'

@@ -10,13 +10,8 @@ from typing import Any
 from exact_online_sandbox.books import bank, order_to_cash
 from exact_online_sandbox.books.company import Company, User
 from exact_online_sandbox.books.dice import Dice
-<<<<<<< HEAD
 from exact_online_sandbox.books.ledger import OPEN, PROCESSED, TRANSACTION_LINES, Books, Numbers, PostedLine
-from exact_online_sandbox.books.masterdata import Masterdata
-=======
-from exact_online_sandbox.books.ledger import OPEN, Books, Numbers
 from exact_online_sandbox.books.masterdata import Masterdata, MasterdataGoneError
->>>>>>> main
 from exact_online_sandbox.books.outbox import Row
 from exact_online_sandbox.books.relation_rows import INVOICE
 from exact_online_sandbox.books.tables import BY_CURRENCY
@@ -72,12 +67,8 @@ def simulate(store: Store, *, seed: int, division: int, at: datetime, steps: int
     """Make plausible changes in a division that `generate` filled.
 
     In turn: a new order with its invoice and postings, a changed account, a payment received, a deleted address, a
-<<<<<<< HEAD
     changed item price, an open entry processed, a receipt matched with its invoice. What is not possible (no open
-    invoice left) is passed over.
-=======
-    changed item price. What is not possible (no open invoice left, a G/L account that is gone) is passed over.
->>>>>>> main
+    invoice left, a G/L account that is gone) is passed over.
 
     Args:
         store: the store.
@@ -132,27 +123,21 @@ class _Business:
         self._insert_documents()
 
     def put(self, entity: str, row: Row, at: datetime) -> None:
-<<<<<<< HEAD
-        """Insert a row, or change the one with its key."""
-        key = row[entities()[entity].record_id]
-        try:
-            self._store.row(self._division, entity, key)
-        except KeyError:
-            self._store.insert(self._division, entity, row, at=at)
-            self._note(entity, INSERTED, row)
-        else:
-            self._store.update(self._division, entity, key, row, at=at)
-            self._note(entity, UPDATED, row)
-=======
-        """Take a row of a document, to be inserted once all of it is there."""
+        """Take a row of a document, to be inserted, or changed if it is known, once all of it is there."""
         self._documents.append((entity, row, at))
 
     def _insert_documents(self) -> None:
         for entity, row, at in self._documents:
-            self._store.insert(self._division, entity, row, at=at)
-            self._note(entity, INSERTED, row)
+            key = row[entities()[entity].record_id]
+            try:
+                self._store.row(self._division, entity, key)
+            except KeyError:
+                self._store.insert(self._division, entity, row, at=at)
+                self._note(entity, INSERTED, row)
+            else:
+                self._store.update(self._division, entity, key, row, at=at)
+                self._note(entity, UPDATED, row)
         self._documents.clear()
->>>>>>> main
 
     def _note(self, entity: str, action: str, row: Row) -> None:
         self.changes.append(Change(entity, action, str(row[entities()[entity].record_id])))
