@@ -23,7 +23,8 @@ COPY source_exact_online source_exact_online
 RUN /build/tools/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist . \
  && /build/tools/bin/pip --python /opt/connector/bin/python install --quiet --no-deps --no-index dist/*.whl \
  && find /opt/connector/bin -type f ! -name source-exact-online -delete \
- && cd / && /opt/connector/bin/python -c 'from source_exact_online import entrypoint, offline, run; from source_exact_online.login import command'
+ && cd / && /opt/connector/bin/python -c 'from source_exact_online import command_line, entrypoint, offline, run; \
+      from source_exact_online.auth import token_database; from source_exact_online.login import command'
 
 FROM ${BASE_IMAGE}
 # Airbyte's platform runs connectors as this user and calls the command that AIRBYTE_ENTRYPOINT names.

@@ -40,11 +40,14 @@ SOAK_DAYS ?= 3
 MUTATE_ARGS ?=
 # A server whose role may make databases and roles.
 POSTGRES ?=
+ORCHESTRATE_ARGS ?=
 BENCH_ARGS ?=
 CLIENTS_ARGS ?=
+RECORD_ARGS ?=
 
-SOURCES := source_exact_online sandbox/exact_online_sandbox tools demo fuzz benchmarks unit_tests integration_tests setup.py sandbox/setup.py
+SOURCES := source_exact_online sandbox/exact_online_sandbox tools demo fuzz benchmarks examples unit_tests integration_tests setup.py sandbox/setup.py
 SOURCES := $(wildcard $(SOURCES))
+TEST_FILES = $(wildcard unit_tests/test_*.py unit_tests/*/test_*.py integration_tests/test_*.py)
 BIN := .venv/bin
 
 .PHONY: help
@@ -71,7 +74,12 @@ picture: .venv-demo/ready ## draw docs/demo.svg anew from a run of the demo
 
 .PHONY: test
 test: .venv/ready ## all tests that need no account, no container and no network (some minutes)
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile unit_tests integration_tests $(PYTEST_ARGS)
+	@echo "Unit tests, then the console script against sandboxes on this machine: $(words $(TEST_FILES)) files, $(WORKERS) at a time"
+	@echo "(WORKERS=4 where there are cores). Some minutes; a dot a test, and the share that is done."
+	@test ! -f .cache/test-minutes || echo "The last run here that passed took $$(cat .cache/test-minutes) minutes."
+	@mkdir -p .cache; began=$$(date +%s); \
+		$(BIN)/pytest -n $(WORKERS) --dist loadfile unit_tests integration_tests $(PYTEST_ARGS) && \
+		echo $$(( ($$(date +%s) - began + 59) / 60 )) > .cache/test-minutes
 
 .PHONY: unit
 unit: .venv/ready ## the unit tests alone, without the slow ones (seconds)
@@ -96,7 +104,8 @@ fast-image: .venv/ready ## those of them that run the image (after make image), 
 	@mkdir -p .tmp/docker
 	@printf '%s\n' "$$FAST_DOCKER" > .tmp/docker/docker && chmod +x .tmp/docker/docker
 	PATH="$(CURDIR)/.tmp/docker:$$PATH" $(BIN)/pytest -p airbyte_cdk.test.standard_tests.pytest_hooks \
-		-m image_tests --connector-image=$(IMAGE) integration_tests/standard_checks.py -rs $(PYTEST_ARGS)
+		-m image_tests --connector-image=$(IMAGE) --read-from-streams=default \
+		integration_tests/standard_checks.py $(PYTEST_ARGS)
 # The tests run a command called docker. The sandbox is on the host's loopback address, and the configuration that they
 # mount is readable for the user who runs them alone.
 define FAST_DOCKER
@@ -141,6 +150,10 @@ clients: .venv/ready ## clients that others wrote against the sandbox, and the t
 meltano: .venv-meltano/ready ## the core through Meltano into JSON lines and PostgreSQL; MELTANO_ARGS="--postgres postgresql://...", TAP_AIRBYTE=
 	.venv-meltano/bin/python -m integration_tests.meltano_runs --tap-airbyte "$(TAP_AIRBYTE)" $(MELTANO_ARGS)
 
+.PHONY: orchestrate
+orchestrate: .venv/ready .venv-orchestrate/dependencies ## examples/dagster: 40 divisions, four workers on one login, one killed; POSTGRES=postgresql://... or a server of its own
+	POSTGRES="$(POSTGRES)" $(BIN)/python -m integration_tests.orchestrate --dagster .venv-orchestrate/bin $(ORCHESTRATE_ARGS)
+
 .PHONY: mutate
 mutate: .venv-mutate/ready ## change the code where a mistake costs data or a login: do its tests notice? MUTATE_ARGS="page repair" for some of it
 	.venv-mutate/bin/python -m tools.mutate $(MUTATE_ARGS)
@@ -174,7 +187,11 @@ docs: .venv/ready ## write the tables of README.md and docs/ anew from the data 
 	$(BIN)/python -m tools.licences
 
 .PHONY: record
-record: .venv/ready ## record the cassettes of the tests anew
+record: .venv/ready ## record what Exact answers, without anything personal: RECORD_ARGS="--config config.json"; else a rehearsal
+	$(BIN)/python -m integration_tests.record $(RECORD_ARGS)
+
+.PHONY: cassettes
+cassettes: .venv/ready ## record the cassettes of the tests anew
 	$(BIN)/pytest -m vcr --record-mode=rewrite unit_tests integration_tests $(PYTEST_ARGS)
 
 .PHONY: lock
@@ -194,6 +211,7 @@ lock: .venv/ready ## resolve requirements/*.txt anew from setup.py, sandbox/setu
 		--output-file requirements/mutate.txt
 	$(LOCK) setup.py sandbox/setup.py requirements/bench.in --constraint requirements/runtime.txt \
 		--output-file requirements/bench.txt
+	$(LOCK) requirements/orchestrate.in --output-file requirements/orchestrate.txt
 # Exact versions with hashes, one file for every platform and Python >= 3.10. LOCK_ARGS=--upgrade takes the newest.
 LOCK_ARGS ?=
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-strip-extras \
@@ -227,7 +245,7 @@ browser-test: .venv/ready ## the login with a real browser: needs Chromium and c
 
 .PHONY: clean
 clean: ## remove the virtual environments, caches and what was built
-	rm -rf .venv .venv-demo .venv-warehouses .venv-meltano .venv-mutate .venv-bench .tmp .cache .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist \
+	rm -rf .venv .venv-demo .venv-warehouses .venv-meltano .venv-mutate .venv-bench .venv-orchestrate .tmp .cache .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist \
 		demo/output ./*.egg-info sandbox/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -263,6 +281,12 @@ clean: ## remove the virtual environments, caches and what was built
 	.venv-meltano/bin/pip install --quiet --no-deps --require-hashes -r requirements/meltano.txt
 	@touch $@
 
+.venv-orchestrate/dependencies: requirements/orchestrate.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.10 to 3.13 with venv found: install one or say PYTHON=/path/to/python3."; exit 1; }
+	"$(PYTHON)" -m venv --clear .venv-orchestrate
+	.venv-orchestrate/bin/pip install --quiet --no-deps --require-hashes -r requirements/orchestrate.txt
+	@touch $@
+
 .venv-mutate/dependencies: requirements/mutate.txt
 	@test -n "$(PYTHON)" || { echo "No Python 3.10 to 3.13 with venv found: install one (Debian: apt install python3-venv) or say PYTHON=/path/to/python3."; exit 1; }
 	"$(PYTHON)" -m venv --clear .venv-mutate
@@ -279,4 +303,4 @@ clean: ## remove the virtual environments, caches and what was built
 	$*/bin/pip check --quiet
 	@touch $@
 .PRECIOUS: .venv/dependencies .venv-demo/dependencies .venv-warehouses/dependencies .venv-meltano/dependencies \
-	.venv-mutate/dependencies .venv-bench/dependencies
+	.venv-mutate/dependencies .venv-bench/dependencies .venv-orchestrate/dependencies

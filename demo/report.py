@@ -27,8 +27,8 @@ def loaded(
     nothing = [None] * len(lines[0])
     names = ["stream", *map(str, codes)]
     terminal.table(
-        [*names, " ", *names],
-        [[*left, " ", *right] for left, right in zip_longest(lines[:half], lines[half:], fillvalue=nothing)],
+        [*names, "", *names],
+        [[*left, "", *right] for left, right in zip_longest(lines[:half], lines[half:], fillvalue=nothing)],
     )
 
 
@@ -83,4 +83,4 @@ def farewell(terminal: Terminal, python: str, file: str, page: str) -> None:
     terminal.line("  'select name, city from exact_online.accounts limit 9').show()\"", YELLOW)
     terminal.line(f"A page about all of it, for a browser: {page}")
     terminal.line("The questions above are demo/questions/*.sql. The load was", DIM)
-    terminal.line(f"source-exact-online load --config demo/output/config.json --to {file}", DIM)
+    terminal.line("source-exact-online load --config demo/output/config.json", DIM)

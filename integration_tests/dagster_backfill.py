@@ -58,7 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--backfill", required=True, help="id of the backfill")
     parser.add_argument("--kill", action="store_true", help="kill -9 a run worker once rows are coming in")
-    parser.add_argument("--timeout", type=float, default=900.0)
+    parser.add_argument("--timeout", type=float, default=1800.0)
     args = parser.parse_args()
     end = time.monotonic() + args.timeout
     killed: list[str] = []

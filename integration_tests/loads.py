@@ -8,8 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from integration_tests.connector import TIMEOUT, Config, command, environment
+from integration_tests.connector import Config, command, environment
 from integration_tests.outputs import OUTPUTS
+
+TIMEOUT = 900
+"""Seconds after which a load counts as hanging: all streams, on a machine that has much else to do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,6 +198,11 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tap-airbyte", default=WRAPPER, help="folder or pip specification of Meltano's wrapper")
-    parser.add_argument("--postgres", required=True, help=f"address of a database; its schema {SCHEMA} is dropped")
+    parser.add_argument("--postgres", help=f"address of a database; its schema {SCHEMA} is dropped")
     options = parser.parse_args()
+    if options.postgres is None:
+        sys.exit(
+            "A PostgreSQL database to load into is missing (Debian: apt install postgresql). Say "
+            'make meltano MELTANO_ARGS="--postgres postgresql://user:password@localhost/database".'
+        )
     sys.exit(1 if play(options.rounds, options.seed, options.tap_airbyte, options.postgres) else 0)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -119,8 +118,7 @@ def backfill(args: argparse.Namespace, folder: Path, url: str, *, kill: bool) ->
             os.killpg(daemon.pid, 15)
             daemon.wait(60)
     if done.returncode:
-        shutil.copy(folder / "daemon.log", ROOT / "daemon.log")
-        raise RuntimeError(f"{done.stdout}\n{done.stderr}")
+        raise RuntimeError(f"{done.stdout}\n{done.stderr}\n{(folder / 'daemon.log').read_text()[-5000:]}")
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 

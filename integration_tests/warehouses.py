@@ -87,6 +87,8 @@ def play(rounds: int, seed: int, postgres: str | None) -> int:
     exec(recommended_lines("numbers"), {})
     if postgres:
         exec(recommended_lines("postgres"), {})
+    else:
+        print('PostgreSQL is left out: WAREHOUSES_ARGS="--postgres postgresql://user:password@localhost/database".')
     books = FullBooks(seed)
     with books.server:
         return sum(load(airbyte, cache, books, rounds) for cache in caches(folder, postgres))

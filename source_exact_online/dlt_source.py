@@ -53,7 +53,7 @@ def exact_online(
     *,
     full: bool = False,
 ) -> ExactOnlineSource:
-    """Return the source: a resource for each stream, which dlt may select from and adjust.
+    """Return the source: a resource for each stream.
 
     Rows are merged by primary key, tombstones remove them; streams that are read whole each time replace their tables
     once they are complete. The state is dlt's, in the destination.
@@ -71,7 +71,7 @@ def exact_online(
     login = LoadConfig.of(config) if isinstance(config, MutableMapping) else LoadConfig.read(Path(config))
     names = streams if isinstance(streams, str) else ",".join(streams)
     chosen = named(names, stream_groups(login.raw))
-    run = _Run(login, full=full)
+    run = _Run(login, chosen, full=full)
 
     @dlt.source(name=SOURCE, _impl_cls=ExactOnlineSource)  # type: ignore[untyped-decorator]
     def source() -> list[DltResource]:
@@ -82,20 +82,19 @@ def exact_online(
 
     made: ExactOnlineSource = source()
     made.failures = run.failures
-    run.chosen = lambda: [one for one in chosen if one.name in made.selected_resources]
     return made
 
 
 class _Run:
     """Reads all streams when dlt asks for the first, as the connector reads them side by side; rows wait on disk."""
 
-    def __init__(self, login: LoadConfig, *, full: bool) -> None:
+    def __init__(self, login: LoadConfig, chosen: list[StreamDefinition], *, full: bool) -> None:
         self._login = login
+        self._chosen = chosen
         self._full = full
         self._waiting: dict[str, Part] | None = None
         self._asked: set[str] = set()
         self._folder: TemporaryDirectory[str] | None = None
-        self.chosen: Any = None
         self.failures: dict[str, str] = {}
 
     def part(self, name: str) -> Part | None:
@@ -109,11 +108,10 @@ class _Run:
         self._folder = TemporaryDirectory(prefix="exact-online-load-")
         self._asked = set()
         source = SourceExactOnline(on_control=self._login.keep)
-        chosen: list[StreamDefinition] = self.chosen()
         reading = Reading(
             source,
             self._login.raw,
-            chosen,
+            self._chosen,
             current_states(),
             Path(self._folder.name),
             binary=include_binary(self._login.raw),

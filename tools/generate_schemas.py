@@ -106,7 +106,9 @@ class SchemaGenerator:
         if unknown := [name for name in first if name not in offered]:
             raise ValueError(f"{stream['name']}: {stream['path']} has no property {', '.join(unknown)}")
         order = dict.fromkeys([*first, *columns])
-        schemas = {name: self._property(offered[name], nullable=name not in primary_key) for name in order}
+        schemas = {
+            name: self._property(offered[name], stream["name"], nullable=name not in primary_key) for name in order
+        }
         properties = {name: schema for name, schema in schemas.items() if not offered[name].is_binary}
         binary = {name: schema for name, schema in schemas.items() if offered[name].is_binary}
         if "entity_type" in stream:
@@ -137,7 +139,7 @@ class SchemaGenerator:
         name = prop.complex_type
         return name is not None and not self._entities.isdisjoint({name, f"{name}s", f"{name}es"})
 
-    def _property(self, prop: Property, *, nullable: bool) -> Schema:
+    def _property(self, prop: Property, stream: str, *, nullable: bool) -> Schema:
         extra: dict[str, str] = {}
         if prop.complex_type:
             json_type = "object"
@@ -151,7 +153,7 @@ class SchemaGenerator:
             json_type = _JSON_TYPES[prop.type]
         else:
             raise ValueError(f"{prop.name} has the unknown type {prop.type}")
-        description = self._describer.describe(prop)
+        description = self._describer.describe(prop, stream)
         if not prop.is_offered:
             description += ". Exact calls it obsolete or no longer shows it: it may go"
         return {"type": ["null", json_type] if nullable else json_type, **extra, "description": description}

@@ -159,6 +159,18 @@ def _emptied(stream: Stream, gained: Sequence[str]) -> str:
     return ", ".join(parts)
 
 
+def codes() -> str:
+    """Return a table of what the code numbers of statuses and types mean, as far as the reference says it."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for stream in _streams():
+        for prop in at_address(_reference(), stream["path"]).properties:
+            if prop.is_offered and prop.values and prop.name.endswith(("Status", "Type")):
+                meaning = ", ".join(f"{code} {text}" for code, text in prop.values.items())
+                found.setdefault((prop.name, meaning), []).append(f"`{stream['name']}`")
+    rows = [(f"`{column}`", ", ".join(names), meaning) for (column, meaning), names in sorted(found.items())]
+    return table(("Column", "Of", "Codes"), rows)
+
+
 def withdrawn_columns() -> str:
     """Return a table of the columns that Exact calls obsolete or no longer shows, by stream."""
     rows = []

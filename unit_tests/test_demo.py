@@ -26,16 +26,16 @@ def out() -> io.StringIO:
 def test_numbers_go_right_and_text_stays_left(out: io.StringIO) -> None:
     Terminal(out).table(["stream", "rows", "sum"], [["accounts", 7, Decimal("-1.5")], ["items", 1234, None]])
     assert out.getvalue().splitlines() == [
-        "   stream     rows    sum",
-        "   ────────  ─────  ─────",
-        "   accounts      7  -1.50",
-        "   items     1,234",
+        "  stream     rows    sum",
+        "  ────────  ─────  ─────",
+        "  accounts      7  -1.50",
+        "  items     1,234",
     ]
 
 
 def test_a_blank_column_has_no_rule(out: io.StringIO) -> None:
     Terminal(out).table(["a", " ", "b"], [["x", "EUR", "y"]])
-    assert out.getvalue().splitlines()[1] == "   ─       ─"
+    assert out.getvalue().splitlines()[1] == "  ─       ─"
 
 
 def test_a_remark_ends_at_the_right_margin(out: io.StringIO) -> None:
@@ -51,7 +51,7 @@ def test_what_is_not_a_terminal_gets_no_colours(out: io.StringIO, monkeypatch: p
     monkeypatch.setenv("CLICOLOR_FORCE", "1")
     Terminal(out).done("loaded")
     plain, coloured = out.getvalue().splitlines()
-    assert plain == "   ✓ loaded"
+    assert plain == "  ✓ loaded"
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain != coloured
 
 

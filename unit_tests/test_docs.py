@@ -61,7 +61,8 @@ def test_the_first_stream_table_names_the_core() -> None:
 
 
 def test_the_readme_counts_the_streams() -> None:
-    assert f"{len(catalog())} streams" in README.read_text(encoding="utf-8")
+    documented = [name for name, one in catalog().items() if one.group != "undocumented"]
+    assert f"{len(documented)} streams" in README.read_text(encoding="utf-8")
 
 
 def test_the_stream_tables_name_each_stream_of_the_catalogue_once() -> None:
@@ -86,7 +87,8 @@ def test_the_scope_table_names_each_stream_at_its_scope() -> None:
 
 
 def test_the_first_column_of_a_key_is_enough_where_it_is_a_guid_of_a_row_that_says_its_division() -> None:
-    raw = json.loads((REPOSITORY / "reference" / "endpoints.json").read_text(encoding="utf-8"))
+    files = ("endpoints.json", "undocumented.json")
+    raw = [one for name in files for one in json.loads((REPOSITORY / "reference" / name).read_text(encoding="utf-8"))]
     types = {one["path"]: {prop["name"]: prop["type"] for prop in one["properties"]} for one in raw}
     enough, not_enough = set(), set()
     for name, definition in catalog().items():
@@ -105,6 +107,16 @@ def test_the_stream_maps_for_meltano_name_the_primary_keys() -> None:
         name: catalog()[name].primary_key for name in composite_keys()
     }
     assert all(operators.keys() == {"__key_properties__"} for operators in maps.values())
+
+
+def test_the_lines_that_checks_of_runners_run_are_in_the_guide() -> None:
+    guide = (REPOSITORY / "docs" / "runners.md").read_text(encoding="utf-8")
+    recipes = dict(re.findall(r"<!-- run by make ([\w: ]+) -->\n```\w+\n(.*?)```", guide, re.DOTALL))
+    for name in ("warehouses: numbers", "warehouses: postgres"):
+        assert compile(recipes[name], name, "exec")
+    plugins = yaml.safe_load(recipes["meltano"])["plugins"]
+    assert [one["name"] for one in plugins["extractors"]] == ["tap-airbyte", "tap-exact-online"]
+    assert [one["name"] for one in plugins["loaders"]] == ["target-jsonl", "target-postgres"]
 
 
 def test_joins_lead_from_columns_to_keys_that_exist() -> None:

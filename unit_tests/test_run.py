@@ -183,6 +183,17 @@ class TestBadInput:
         assert error_of(messages)["message"].startswith("start_date")
         assert not of_type(messages, "RECORD") + of_type(messages, "STATE")
 
+    def test_a_field_without_effect_is_warned_of_and_the_run_goes_on(self, script: Script, api: ScriptedApi) -> None:
+        api.divisions(123).on(JOURNALS, page([row("a")]))
+
+        code, messages = script.verb("read", "--catalog", script.catalog("journals"), divison=[7])
+
+        warnings = [one["log"]["message"] for one in of_type(messages, "LOG") if one["log"]["level"] == "WARN"]
+        assert code == 0
+        assert of_type(messages, "RECORD")
+        assert len(warnings) == 1
+        assert "divison (did you mean divisions?)" in warnings[0]
+
     def test_an_unknown_stream(self, script: Script) -> None:
         code, messages = script.verb("read", "--catalog", script.catalog("unicorns"))
 

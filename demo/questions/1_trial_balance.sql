@@ -1,7 +1,6 @@
--- Do the books balance? Debits and credits of the general ledger
+-- Do the books balance? Debits and credits of the ledger
 select
     d.description as administration,
-    count(distinct t.entry_id) as entries,
     sum(t.amount_dc) filter (where t.amount_dc > 0) as debit,
     -sum(t.amount_dc) filter (where t.amount_dc < 0) as credit,
     sum(t.amount_dc) as difference,

@@ -101,7 +101,7 @@ def _other(name: str) -> Target:
         near = nearest(name, known)
         hint = f"did you mean dlt:{near}?" if near else f"dlt has {', '.join(known)}."
         raise LoadError(f"dlt has no destination {name!r}: {hint}")
-    return Target(Destination.from_reference(name), f"{name}, as dlt is configured", {}, "{sql}")
+    return Target(Destination.from_reference(name), f"{name}, as dlt is configured,", {}, "{sql}")
 
 
 def _without_password(url: str) -> str:
