@@ -8,6 +8,7 @@ import os
 import subprocess
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -181,4 +182,6 @@ def _flat(name: str) -> str:
 def _text(value: object) -> str:
     if isinstance(value, datetime):
         value = value.astimezone(timezone.utc).replace(tzinfo=None) if value.tzinfo else value
-    return "" if value is None else f"{value:f}".rstrip("0").rstrip(".") if hasattr(value, "as_tuple") else str(value)
+    if isinstance(value, Decimal):  # PostgreSQL knows 1.50, DuckDB 1.5
+        return f"{value.normalize() + 0:f}"
+    return "" if value is None else str(value)

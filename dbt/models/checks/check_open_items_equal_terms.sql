@@ -6,7 +6,8 @@ with terms as (
         terms.ledger,
         coalesce(terms.relation_id, 'none') as relation_id,
         month_ends.as_of_date,
-        sum(terms.owed_dc) as owed_dc
+        sum(terms.owed_dc) as owed_dc,
+        bool_and(terms.is_size_known) as is_known
     from {{ ref('int_exact__terms') }} as terms
     inner join {{ ref('int_exact__month_ends') }} as month_ends
         on month_ends.division = terms.division
@@ -32,7 +33,8 @@ compared as (
         coalesce(terms.ledger, items.ledger) as ledger,
         coalesce(terms.as_of_date, items.as_of_date) as as_of_date,
         coalesce(items.open_dc, 0) as open_dc,
-        coalesce(terms.owed_dc, 0) as owed_dc
+        coalesce(terms.owed_dc, 0) as owed_dc,
+        coalesce(terms.is_known, true) as is_known
     from terms
     full outer join items
         on items.division = terms.division
@@ -47,11 +49,11 @@ select
     cast(null as bigint) as fiscal_year,
     cast(null as bigint) as fiscal_period,
     as_of_date,
-    sum(open_dc) as expected,
-    sum(owed_dc) as found,
-    sum(abs(owed_dc - open_dc)) as difference,
+    coalesce(sum(open_dc) filter (where is_known), 0) as expected,
+    coalesce(sum(owed_dc) filter (where is_known), 0) as found,
+    coalesce(sum(abs(owed_dc - open_dc)) filter (where is_known), 0) as difference,
     true as is_comparable,
-    ledger || ': ' || cast(count(*) filter (where owed_dc <> open_dc) as text) || ' of ' || cast(count(*) as text)
+    ledger || ': ' || cast(count(*) filter (where owed_dc <> open_dc and is_known) as text) || ' of ' || cast(count(*) as text)
     || ' relations differ' as detail
 from compared
 where division in (select division from {{ ref('int_exact__terms') }})

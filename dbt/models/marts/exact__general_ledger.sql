@@ -43,7 +43,7 @@ select
     lines.amount_dc,
     case when lines.amount_dc > 0 then lines.amount_dc else 0 end as debit_dc,
     case when lines.amount_dc < 0 then -lines.amount_dc else 0 end as credit_dc,
-    sum(
+    cast(sum(
         case
             when accounts.balance_type = 'W' and lines.is_closing then 0
             when lines.is_carry_over then 0
@@ -55,7 +55,7 @@ select
         order by
             lines.fiscal_year, lines.fiscal_period, lines.posting_date, lines.entry_number, lines.line_number, lines.line_id
         rows between unbounded preceding and current row
-    ) as running_balance_dc,
+    ) as decimal(18, 2)) as running_balance_dc,
     lines.amount_fc,
     lines.currency,
     lines.exchange_rate,
