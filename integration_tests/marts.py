@@ -3,9 +3,9 @@
     python -m integration_tests.marts --dbt .venv-marts/bin/dbt --postgres postgresql://user:password@localhost/database
 
 Loads three administrations and builds the models with all their tests; both databases must give the same tables. Then
-business goes on, twice, and the same must hold after each load. The tables renamed as PyAirbyte would have them, with old
-versions and tombstones, must give the same models. So must a sandbox that answers the open questions about Exact the
-other way. Last, rows are spoilt one after the other, and the check that watches over each must fail.
+business goes on, twice, and the same must hold after each load. The tables renamed as PyAirbyte would have them, with
+old versions and tombstones, must give the same models. So must a sandbox that answers the open questions about Exact
+the other way. Last, rows are spoilt one after the other, and the check that watches over each must fail.
 
 Drops the schemas exact_online and exact_models of the PostgreSQL database. Exit code 0 when all is as it should be.
 """
@@ -52,7 +52,8 @@ def main() -> int:
         problems = list(run.problems())
     for problem in problems:
         print(f"WRONG  {problem}")
-    print(f"{'All is as it should be' if not problems else f'{len(problems)} problems'}, {time.monotonic() - begun:.0f} s")
+    outcome = f"{len(problems)} problems" if problems else "All is as it should be"
+    print(f"{outcome}, {time.monotonic() - begun:.0f} s")
     return 1 if problems else 0
 
 

@@ -58,7 +58,8 @@ BREAKS = (
     Break(
         "an account of the chart is missing",
         "gl_accounts_known",
-        "delete from exact_online.gl_accounts where id = (select min(gl_account) from exact_online.transaction_lines where type = 20)",
+        "delete from exact_online.gl_accounts "
+        "where id = (select min(gl_account) from exact_online.transaction_lines where type = 20)",
     ),
     Break(
         "an account belongs to no statement",

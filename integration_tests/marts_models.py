@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from decimal import Decimal
@@ -20,6 +21,7 @@ import yaml
 PROJECT = Path(__file__).parent.parent / "dbt"
 TABLES, MODELS = "exact_online", "exact_models"
 """Schemas of the loaded tables and of the models."""
+DELETED_AT = "_ab_cdc_deleted_at"
 
 
 def streams() -> list[str]:
@@ -75,7 +77,8 @@ class Warehouse:
 
     def drop_schemas(self) -> None:
         """Drop the loaded tables and the models."""
-        self.execute("".join(f"drop schema if exists {name} cascade;" for name in (TABLES, f"{TABLES}_staging", MODELS)))
+        schemas = (TABLES, f"{TABLES}_staging", MODELS)
+        self.execute("".join(f"drop schema if exists {name} cascade;" for name in schemas))
 
     def digests(self) -> dict[str, str]:
         """Return a digest of the rows of each mart, in any order."""
@@ -87,7 +90,9 @@ class Warehouse:
 
     def failed_checks(self) -> set[str]:
         """Return the names of the checks that did not pass."""
-        rows = self.execute(f"select distinct check_name from {MODELS}.exact__checks where outcome in ('failed', 'warning')")
+        rows = self.execute(
+            f"select distinct check_name from {MODELS}.exact__checks where outcome in ('failed', 'warning')"
+        )
         return {name for (name,) in rows}
 
     def _digest(self, table: str) -> str:
@@ -144,7 +149,7 @@ class Models:
 
 
 def rename_as_pyairbyte(file: Path) -> None:
-    """Rename the tables' columns as PyAirbyte does, and add an old version of each row and tombstones of rows long gone."""
+    """Rename columns as PyAirbyte does; add an old version of each row, and tombstones of rows long gone."""
     with duckdb.connect(str(file)) as connection:
         for stream in streams():
             found = connection.execute(
@@ -152,27 +157,28 @@ def rename_as_pyairbyte(file: Path) -> None:
                 f"where table_schema = '{TABLES}' and table_name = '{stream}' order by ordinal_position"
             ).fetchall()
             columns = [(name, kind) for name, kind in found if not name.startswith("_dlt") and name != "_read_at"]
-            if not columns:
-                continue
-            now = ", ".join(
-                f'"{name}"{" at time zone " + chr(39) + "UTC" + chr(39) if "TIME ZONE" in kind else ""} as {_flat(name)}'
-                for name, kind in columns
-            )
-            extracted = "timestamp '2026-10-01 00:00:00' + interval (day) day as _airbyte_extracted_at"
-            old = ", ".join(
-                f"{_flat(name)} * 3 as {_flat(name)}" if kind.startswith(("DECIMAL", "DOUBLE")) else _flat(name)
-                for name, kind in columns
-            )
-            connection.execute(f"create or replace table {TABLES}.renamed as select {now}, {extracted.replace('day)', '2)')} from {TABLES}.{stream}")
-            connection.execute(f"insert into {TABLES}.renamed select {old}, {extracted.replace('day)', '1)')} from {TABLES}.renamed")
-            if any(name == "_ab_cdc_deleted_at" for name, _ in columns) and any(name == "id" for name, _ in columns):
-                gone = ", ".join(
-                    "'gone ' || id as id" if name == "id"
-                    else "timestamp '2026-06-01' as _ab_cdc_deleted_at" if name == "_ab_cdc_deleted_at" else _flat(name)
-                    for name, _ in columns
-                )  # fmt: skip
-                connection.execute(f"insert into {TABLES}.renamed select {gone}, _airbyte_extracted_at from {TABLES}.renamed limit 50")
-            connection.execute(f"drop table {TABLES}.{stream}; alter table {TABLES}.renamed rename to {stream}")
+            if columns:
+                for statement in _renamings(stream, columns):
+                    connection.execute(statement.format(table=f"{TABLES}.{stream}", new=f"{TABLES}.renamed"))
+
+
+def _renamings(stream: str, columns: list[tuple[str, str]]) -> Iterator[str]:
+    """Statements that make a table `{new}` of a `{table}` and put it in its place."""
+    now, old, gone = [], [], []
+    for name, kind in columns:
+        utc = " at time zone 'UTC'" if "TIME ZONE" in kind else ""
+        now.append(f'"{name}"{utc} as {_flat(name)}')
+        other = " * 3" if kind.startswith("DECIMAL") else ""
+        old.append(f"{_flat(name)}{other} as {_flat(name)}")
+        gone.append(
+            {"id": "'gone ' || id as id", DELETED_AT: f"timestamp '2026-06-01' as {DELETED_AT}"}.get(name, _flat(name))
+        )
+    extracted = "timestamp '2026-10-{day}' as _airbyte_extracted_at"
+    yield f"create table {{new}} as select {', '.join(now)}, {extracted.replace('{day}', '03')} from {{table}}"
+    yield f"insert into {{new}} select {', '.join(old)}, {extracted.replace('{day}', '02')} from {{new}}"
+    if {"id", DELETED_AT} <= {name for name, _ in columns}:
+        yield f"insert into {{new}} select {', '.join(gone)}, _airbyte_extracted_at from {{new}} limit 50"
+    yield f"drop table {{table}}; alter table {{new}} rename to {stream}"
 
 
 def _flat(name: str) -> str:

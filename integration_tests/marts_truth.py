@@ -24,7 +24,7 @@ def differences(sandbox: Sandbox, warehouse: Warehouse) -> Iterator[str]:
         accounts = {row["ID"]: row for row in sandbox.truth("financial/GLAccounts", division)}
         lines = sandbox.truth("financialtransaction/TransactionLines", division)
         lines = [line for line in lines if line["GLAccount"] and line["Status"] in (20, 50)]
-        for what, expected, sql in _questions(division, accounts, lines):
+        for what, expected, sql in _questions(accounts, lines):
             rows = warehouse.execute(sql.format(models=MODELS, division=division))
             found = {tuple(map(str, row[:-1])): Decimal(row[-1]) for row in rows if row[-1]}
             expected = {key: amount for key, amount in expected.items() if amount}
@@ -35,7 +35,7 @@ def differences(sandbox: Sandbox, warehouse: Warehouse) -> Iterator[str]:
     print(f"       {compared} figures of {len(sandbox.divisions)} divisions compared with the books", flush=True)
 
 
-def _questions(division: int, accounts: dict[str, Row], lines: list[Row]) -> Iterator[tuple[str, Figures, str]]:
+def _questions(accounts: dict[str, Row], lines: list[Row]) -> Iterator[tuple[str, Figures, str]]:
     periods = sorted({(line["FinancialYear"], line["FinancialPeriod"]) for line in lines})
     last = periods[-MONTHS:]
     balances: Figures = defaultdict(Decimal)
@@ -48,21 +48,23 @@ def _questions(division: int, accounts: dict[str, Row], lines: list[Row]) -> Ite
                     balances[(account["ID"], *map(str, period))] += cents
             elif booked[0] == period[0] and booked <= period and line["Type"] not in CLOSING:
                 results[(account["ID"], *map(str, period))] -= cents
-    first = " and ".join(("division = {division}", f"fiscal_year * 1000 + fiscal_period >= {last[0][0] * 1000 + last[0][1]}"))
-    first += f" and fiscal_year * 1000 + fiscal_period <= {last[-1][0] * 1000 + last[-1][1]}"
-    posted = " and (fiscal_year, fiscal_period) in (" + ", ".join(f"({year}, {period})" for year, period in last) + ")"
-    yield "trial balance", _mirrored(balances, results), (
-        "select gl_account_id, fiscal_year, fiscal_period, after_entry_balance_dc from {models}.exact__trial_balance where "
-        + first + posted
-    )
-    yield "balance sheet", balances, (
-        "select gl_account_id, fiscal_year, fiscal_period, closing_balance_dc from {models}.exact__balance_sheet "
-        "where not is_computed and " + first + posted
-    )
-    yield "profit and loss", results, (
-        "select gl_account_id, fiscal_year, fiscal_period, year_to_date_dc from {models}.exact__profit_and_loss where "
-        + first + posted
-    )
+    posted = ", ".join(f"({year}, {period})" for year, period in last)
+    where = f"where division = {{division}} and (fiscal_year, fiscal_period) in ({posted})"
+    keys = "select gl_account_id, fiscal_year, fiscal_period"
+    for what, expected, rest in (
+        (
+            "trial balance",
+            _mirrored(balances, results),
+            f"after_entry_balance_dc from {{models}}.exact__trial_balance {where}",
+        ),
+        (
+            "balance sheet",
+            balances,
+            f"closing_balance_dc from {{models}}.exact__balance_sheet {where} and not is_computed",
+        ),
+        ("profit and loss", results, f"year_to_date_dc from {{models}}.exact__profit_and_loss {where}"),
+    ):
+        yield what, expected, f"{keys}, {rest}"
     for name, types, sign in (("receivables", RECEIVABLE, 1), ("payables", PAYABLE, -1)):
         owed: Figures = defaultdict(Decimal)
         for line in lines:
@@ -71,10 +73,8 @@ def _questions(division: int, accounts: dict[str, Row], lines: list[Row]) -> Ite
                     if line["Date"][:10] <= day:
                         owed[line["Account"], day] += sign * _cents(line)
         days = ", ".join(f"date '{day}'" for day in _month_ends())
-        yield name, owed, (
-            f"select relation_id, as_of_date, total_dc from {{models}}.exact__{name}_ageing "
-            f"where division = {{division}} and as_of_date in ({days})"
-        )
+        sql = f"select relation_id, as_of_date, total_dc from {{models}}.exact__{name}_ageing "
+        yield name, owed, sql + f"where division = {{division}} and as_of_date in ({days})"
 
 
 def _mirrored(balances: Figures, results: Figures) -> Figures:

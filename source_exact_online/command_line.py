@@ -175,12 +175,8 @@ def _add_report_options(parser: argparse.ArgumentParser) -> None:
         "Its figures come from the dbt models where they were built, else from the loaded tables. "
         f"Needs DuckDB, matplotlib and Jinja2: {REPORT_EXTRA}"
     )
-    _add_file(
-        parser, "--from", "DuckDB file that `load` has filled", dest="source", type=Path, required=True
-    )
-    _add_file(
-        parser, "--to", "page to write (default: %(default)s)", type=Path, default=Path("report.html")
-    )
+    _add_file(parser, "--from", "DuckDB file that `load` has filled", dest="source", type=Path, required=True)
+    _add_file(parser, "--to", "page to write (default: %(default)s)", type=Path, default=Path("report.html"))
     parser.add_argument(
         "--models-schema", default="exact_models", metavar="NAME", help="schema of the models (default: %(default)s)"
     )

@@ -243,7 +243,7 @@ def _stream(connection: duckdb.DuckDBPyConnection, name: str, columns: Iterable[
     loaded = "max(_read_at)" if "_read_at" in columns else "null"
     division = "division" if "division" in columns else "0"
     rows: Sequence[tuple[Any, ...]] = connection.execute(
-        f'select {division}, count(*) filter (where not {deleted}), count(*) filter (where {deleted}), {loaded} '
+        f"select {division}, count(*) filter (where not {deleted}), count(*) filter (where {deleted}), {loaded} "
         f'from {SCHEMA}."{name}" group by 1 order by 1'
     ).fetchall()
     moments = [moment for *_, moment in rows if moment is not None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -21,7 +22,7 @@ WIDE, NARROW = 9.0, 3.7
 """Widths in inches, for a desk and for a phone."""
 WIDE_MONTHS, NARROW_MONTHS = 24, 12
 
-_STYLE = {
+_STYLE: Any = {
     "svg.fonttype": "none",  # text stays text: sharp, searchable, in the reader's font
     "svg.hashsalt": "report",
     "font.family": "sans-serif",
@@ -41,8 +42,8 @@ def result_by_month(months: Sequence[Month], *, width: float) -> str:
     places = range(len(shown))
     axes.bar(places, [float(month.revenue) for month in shown], color=BLUE, width=0.7, label="Revenue")
     axes.plot(
-        places, [float(month.result) for month in shown], color=ORANGE, marker="o", markersize=5, linewidth=2, label="Result",
-        markeredgecolor="white",
+        places, [float(month.result) for month in shown], color=ORANGE, marker="o", markersize=5, linewidth=2,
+        label="Result", markeredgecolor="white",
     )  # fmt: skip
     axes.axhline(0, color=INK, linewidth=0.8)
     every = 3 if width == NARROW or len(shown) > NARROW_MONTHS else 1

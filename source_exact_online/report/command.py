@@ -33,7 +33,8 @@ def _write(args: argparse.Namespace) -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in _MODULES:
             raise
-        raise ReportError(f"`report` needs DuckDB, matplotlib and Jinja2, which are not installed: {REPORT_EXTRA}") from None
+        needs = "`report` needs DuckDB, matplotlib and Jinja2, which are not installed"
+        raise ReportError(f"{needs}: {REPORT_EXTRA}") from None
     source, to = args.source.expanduser(), args.to.expanduser()
     if not source.is_file():
         raise ReportError(f"There is no file {source}: `source-exact-online load` makes one.")

@@ -35,7 +35,8 @@ MODELS = {
         join periods as now on now.division = sheet.division and now.number = 1
             and sheet.fiscal_period = now.fiscal_period
             and sheet.fiscal_year in (now.fiscal_year, now.fiscal_year - 1)
-        group by sheet.division, now.period_end, sheet.section, sheet.subsection having sum(abs(sheet.closing_balance_dc)) <> 0
+        group by sheet.division, now.period_end, sheet.section, sheet.subsection
+        having sum(abs(sheet.closing_balance_dc)) <> 0
         order by sheet.division, min(sheet.sort_order)
     """,
     "ageing": """
@@ -50,7 +51,8 @@ MODELS = {
             coalesce(sum(amount_dc) filter (where account_type <> 110), 0)
         from {models}.exact__general_ledger as ledger
         where balance_type = 'W' and not is_closing and fiscal_year = (
-            select max(fiscal_year) from {models}.exact__general_ledger as latest where latest.division = ledger.division)
+            select max(fiscal_year) from {models}.exact__general_ledger as latest
+            where latest.division = ledger.division)
         group by all order by division, -sum(amount_dc) desc, 2
     """,
     "checks": """
@@ -120,11 +122,13 @@ TABLES = {
         from items group by division, account having sum(amount) <> 0 order by division, sum(amount) desc, 2
     """,
     "cost_centers": f"""
-        select line.division, coalesce(trim(line.cost_center) || ' ' || coalesce(line.cost_center_description, ''), 'none'),
+        select line.division,
+            coalesce(trim(line.cost_center) || ' ' || coalesce(line.cost_center_description, ''), 'none'),
             coalesce(-sum({_AMOUNT}) filter (where account.type = 110), 0),
             coalesce(sum({_AMOUNT}) filter (where account.type <> 110), 0)
         {_LINES} and {_RESULT} and line.financial_year = (
-            select max(financial_year) from {{tables}}.transaction_lines as latest where latest.division = line.division)
+            select max(financial_year) from {{tables}}.transaction_lines as latest
+            where latest.division = line.division)
         group by all order by line.division, -sum({_AMOUNT}) desc, 2
     """,
     "checks": f"""

@@ -30,35 +30,39 @@ LINES = (
 )
 
 
+TABLES = """
+    create schema exact_online;
+    create table exact_online.divisions (division bigint, description varchar, currency varchar);
+    create table exact_online.gl_accounts (
+        division bigint, id varchar, type bigint, type_description varchar, balance_type varchar,
+        _ab_cdc_deleted_at timestamptz
+    );
+    create table exact_online.transaction_lines (
+        division bigint, entry_id varchar, type bigint, financial_year bigint, financial_period bigint, date timestamp,
+        gl_account varchar, account varchar, invoice_number bigint, due_date timestamp, amount_dc decimal(28, 10),
+        cost_center varchar, account_name varchar, cost_center_description varchar, status bigint,
+        _ab_cdc_deleted_at timestamptz, _read_at timestamptz
+    );
+"""
+LINE = """
+    insert into exact_online.transaction_lines
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'North', 50, null, timestamptz '2026-02-01 12:00:00+00')
+"""
+
+
 def books_file(folder: Path, *, divisions: Sequence[int] = (1,), lines: Sequence[tuple[object, ...]] = LINES) -> Path:
     """Write tables as `load` would."""
     file = folder / "books.duckdb"
     with duckdb.connect(str(file)) as connection:
-        connection.execute("create schema exact_online")
-        connection.execute("create table exact_online.divisions (division bigint, description varchar, currency varchar)")
-        connection.execute(
-            "create table exact_online.gl_accounts (division bigint, id varchar, type bigint, type_description varchar, "
-            "balance_type varchar, _ab_cdc_deleted_at timestamptz)"
-        )
-        connection.execute(
-            "create table exact_online.transaction_lines (division bigint, entry_id varchar, type bigint, status bigint, "
-            "financial_year bigint, financial_period bigint, date timestamp, gl_account varchar, account varchar, "
-            "account_name varchar, invoice_number bigint, due_date timestamp, amount_dc decimal(28, 10), "
-            "cost_center varchar, cost_center_description varchar, _ab_cdc_deleted_at timestamptz, _read_at timestamptz)"
-        )
+        connection.execute(TABLES)
         for division in divisions:
-            connection.execute("insert into exact_online.divisions values (?, ?, 'EUR ')", [division, f"Mill & Son {division}"])
-            for name, (kind, statement) in ACCOUNTS.items():
-                connection.execute(
-                    "insert into exact_online.gl_accounts values (?, ?, ?, ?, ?, null)",
-                    [division, name, kind, name.title(), statement],
-                )
-            for entry, kind, year, period, day, account, customer, invoice, due, amount, center in lines:
-                connection.execute(
-                    "insert into exact_online.transaction_lines values "
-                    "(?, ?, ?, 50, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'North', null, timestamptz '2026-02-01 12:00:00+00')",
-                    [division, entry, kind, year, period, day, account, customer, customer, invoice, due, amount, center],
-                )
+            name = f"Mill & Son {division}"
+            connection.execute("insert into exact_online.divisions values (?, ?, 'EUR ')", [division, name])
+            for account, (kind, statement) in ACCOUNTS.items():
+                row = [division, account, kind, account.title(), statement]
+                connection.execute("insert into exact_online.gl_accounts values (?, ?, ?, ?, ?, null)", row)
+            for line in lines:
+                connection.execute(LINE, [division, *line, line[6]])
     return file
 
 
@@ -96,7 +100,8 @@ class TestFiguresOfTheTables:
     def test_deleted_rows_count_nowhere(self, tmp_path: Path) -> None:
         file = books_file(tmp_path)
         with duckdb.connect(str(file)) as connection:
-            connection.execute("update exact_online.transaction_lines set _ab_cdc_deleted_at = now() where entry_id = 'cost'")
+            gone = "update exact_online.transaction_lines set _ab_cdc_deleted_at = now() where entry_id = 'cost'"
+            connection.execute(gone)
         books = read(file, "models")
         assert [month.name for month in books.divisions[0].months] == ["2025-02"]
         (stream,) = [stream for stream in books.streams if stream.name == "transaction_lines"]
