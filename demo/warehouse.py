@@ -100,17 +100,19 @@ class Warehouse:
         with self.open() as connection:
             return {stream: {(row[0], row[1]) for row in _rows(connection, stream)} for stream in STREAMS}
 
-    def fetched_since(self, moment: datetime, known: Keys) -> list[Fetched]:
-        """Return what was fetched after a moment, by stream; streams with nothing included.
+    def fetched_since(self, begun: datetime, moment: datetime, known: Keys) -> list[Fetched]:
+        """Return what was fetched after a load had begun, by stream; streams with nothing included.
 
         Args:
-            moment: aware.
+            begun: aware, by this machine's clock.
+            moment: aware, by the sandbox's clock: rows of the same key are changed where their Modified is later.
             known: keys of the rows that were there before.
         """
-        utc = moment.astimezone(timezone.utc).replace(tzinfo=None)  # PyAirbyte's tables keep UTC without saying so
+        # PyAirbyte's tables keep UTC without saying so.
+        fetched, changed = (one.astimezone(timezone.utc).replace(tzinfo=None) for one in (begun, moment))
         with self.open() as connection:
             return [
-                Fetched.of(stream, _rows(connection, stream, fetched_after=utc), known[stream], utc)
+                Fetched.of(stream, _rows(connection, stream, fetched_after=fetched), known[stream], changed)
                 for stream in STREAMS
             ]
 

@@ -11,7 +11,8 @@ join exact.gl_accounts as g on g.Division = t.Division and g.ID = t.GLAccount
 join exact.cost_centers as c on c.Division = t.Division and c.Code = t.CostCenter
 join exact.divisions as d on d.Division = t.Division
 where t._ab_cdc_deleted_at is null
-    and t.FinancialYear = (select max(FinancialYear) from exact.transaction_lines)
+    and t.Type not between 310 and 328  -- not what closes a year
+    and t.FinancialYear = (select max(m.FinancialYear) from exact.transaction_lines as m where m.Division = t.Division)
 group by t.Division, d.Currency, c.Code, c.Description
 qualify row_number() over (partition by t.Division order by -sum(t.AmountDC) desc) <= 3
 order by t.Division, result desc
