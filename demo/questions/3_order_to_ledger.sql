@@ -14,7 +14,8 @@ select document, line, text, amount from (
     join exact.sales_orders as o using (Division, OrderID)
     join exact.sales_order_lines as l using (Division, OrderID)
     union all
-    select 2, 'invoice ' || l.InvoiceNumber, l.LineNumber, l.Description, l.AmountDC
+    -- The feed of invoices gives sales the sign they have in the ledger, the list does not.
+    select 2, 'invoice ' || l.InvoiceNumber, l.LineNumber, l.Description, abs(l.AmountDC)
     from sale join exact.sales_invoice_lines as l using (Division, InvoiceID)
     union all
     -- No key leads from an invoice to its entry: they have the journal and the number in common.
