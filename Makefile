@@ -11,8 +11,11 @@ first_python = $(shell for name in $(1); do \
 	"$$name" -c 'import ensurepip, sys, venv; sys.exit(not $(2) <= sys.version_info[:2] <= $(3))' >/dev/null 2>&1 \
 	&& "$$name" -c 'import sys; print(sys.executable)' && break; done)
 PYTHON ?= $(call first_python,python3 python3.12 python3.11 python3.13 python3.10,(3,10),(3,13))
-# PyAirbyte, which loads the demo's tables, refuses Python 3.13.
-DEMO_PYTHON ?= $(call first_python,python3 python3.12 python3.11 python3.10,(3,10),(3,12))
+# PyAirbyte refuses Python 3.13.
+PYAIRBYTE_PYTHON ?= $(call first_python,python3 python3.12 python3.11 python3.10,(3,10),(3,12))
+# Meltano's wrapper of Airbyte sources refuses anything newer than 3.10, and is not on PyPI.
+MELTANO_PYTHON ?= $(call first_python,python3.10 python3,(3,10),(3,10))
+TAP_AIRBYTE ?= git+https://github.com/MeltanoLabs/tap-airbyte-wrapper.git
 
 DOCKER ?= $(firstword $(foreach name,docker podman,$(if $(shell command -v $(name)),$(name))))
 # The one that the Dockerfile names by its digest, unless told otherwise.
@@ -25,16 +28,25 @@ BUILD_FLAGS ?=
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
 WAREHOUSES_ARGS ?=
+# A database in which `make load-test` may drop the schema exact_online.
+LOAD_TEST_POSTGRES ?=
+MELTANO_ARGS ?=
 FUZZ_ARGS ?=
 FUZZ_SECONDS ?= 60
 SOAK_ARGS ?=
 # Days of hourly syncs that make soak simulates.
 SOAK_DAYS ?= 3
 MUTATE_ARGS ?=
+# A server whose role may make databases and roles.
+POSTGRES ?=
+ORCHESTRATE_ARGS ?=
 BENCH_ARGS ?=
+CLIENTS_ARGS ?=
+RECORD_ARGS ?=
 
-SOURCES := source_exact_online sandbox/exact_online_sandbox tools demo fuzz benchmarks unit_tests integration_tests setup.py sandbox/setup.py
+SOURCES := source_exact_online sandbox/exact_online_sandbox tools demo fuzz benchmarks examples unit_tests integration_tests setup.py sandbox/setup.py
 SOURCES := $(wildcard $(SOURCES))
+TEST_FILES = $(wildcard unit_tests/test_*.py unit_tests/*/test_*.py integration_tests/test_*.py)
 BIN := .venv/bin
 
 .PHONY: help
@@ -42,8 +54,15 @@ help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 .PHONY: demo
-demo: .venv-demo/ready ## load two administrations of the sandbox into DuckDB, then only what changed
+demo: demo-intro .venv-demo/ready ## load two administrations of the sandbox into DuckDB, then only what changed
 	.venv-demo/bin/python -m demo $(DEMO_ARGS)
+
+.PHONY: demo-intro
+demo-intro:
+	@test -e .venv-demo/ready || printf '%s\n' \
+		"The first time, this installs the connector, dlt and DuckDB into .venv-demo here:" \
+		"DEMO_DOWNLOAD to download, DEMO_DISK on disk. 'make clean' removes them." \
+		"Then it serves a stand-in for Exact Online on this machine. Nothing leaves it."
 
 .PHONY: picture
 picture: .venv-demo/ready ## draw docs/demo.svg anew from a run of the demo
@@ -54,7 +73,12 @@ picture: .venv-demo/ready ## draw docs/demo.svg anew from a run of the demo
 
 .PHONY: test
 test: .venv/ready ## all tests that need no account, no container and no network (some minutes)
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile unit_tests integration_tests $(PYTEST_ARGS)
+	@echo "Unit tests, then the console script against sandboxes on this machine: $(words $(TEST_FILES)) files, $(WORKERS) at a time"
+	@echo "(WORKERS=4 where there are cores). Some minutes; a dot a test, and the share that is done."
+	@test ! -f .cache/test-minutes || echo "The last run here that passed took $$(cat .cache/test-minutes) minutes."
+	@mkdir -p .cache; began=$$(date +%s); \
+		$(BIN)/pytest -n $(WORKERS) --dist loadfile unit_tests integration_tests $(PYTEST_ARGS) && \
+		echo $$(( ($$(date +%s) - began + 59) / 60 )) > .cache/test-minutes
 
 .PHONY: unit
 unit: .venv/ready ## the unit tests alone, without the slow ones (seconds)
@@ -73,6 +97,24 @@ fast: .venv/ready ## Airbyte's standard connector tests (FAST) against the sandb
 	$(BIN)/pytest -p airbyte_cdk.test.standard_tests.pytest_hooks \
 		-m "not image_tests" integration_tests/standard_checks.py $(PYTEST_ARGS)
 
+.PHONY: fast-image
+fast-image: .venv/ready ## those of them that run the image (after make image), against the sandbox
+	@test -n "$(DOCKER)" || { echo "make fast-image needs docker or podman on the PATH, or DOCKER=/path/to/one."; exit 1; }
+	@mkdir -p .tmp/docker
+	@printf '%s\n' "$$FAST_DOCKER" > .tmp/docker/docker && chmod +x .tmp/docker/docker
+	PATH="$(CURDIR)/.tmp/docker:$$PATH" $(BIN)/pytest -p airbyte_cdk.test.standard_tests.pytest_hooks \
+		-m image_tests --connector-image=$(IMAGE) --read-from-streams=default \
+		integration_tests/standard_checks.py $(PYTEST_ARGS)
+# The tests run a command called docker. The sandbox is on the host's loopback address, and the configuration that they
+# mount is readable for the user who runs them alone.
+define FAST_DOCKER
+#!/bin/sh
+test "$$1" = run || exec $(DOCKER) "$$@"
+shift
+exec $(DOCKER) run --network=host --user "$$(id -u)" "$$@"
+endef
+export FAST_DOCKER
+
 .PHONY: soak
 soak: .venv/ready ## simulated days of hourly syncs (SOAK_DAYS, SOAK_ARGS), then the tests that take minutes each
 	$(BIN)/python -m integration_tests.soak --days $(SOAK_DAYS) $(SOAK_ARGS)
@@ -88,8 +130,24 @@ fuzz: .venv/ready .venv/atheris ## odd bytes to everything that reads what other
 	@touch $@
 
 .PHONY: warehouses
-warehouses: .venv-demo/ready ## the same changes through PyAirbyte into DuckDB; WAREHOUSES_ARGS="--postgres postgresql://..." for both
-	.venv-demo/bin/python -m integration_tests.warehouses $(WAREHOUSES_ARGS)
+warehouses: .venv-warehouses/ready ## the same changes through PyAirbyte into DuckDB; WAREHOUSES_ARGS="--postgres postgresql://..." for both
+	.venv-warehouses/bin/python -m integration_tests.warehouses $(WAREHOUSES_ARGS)
+
+.PHONY: load-test
+load-test: .venv/ready ## `load` into Parquet files, all streams, and with LOAD_TEST_POSTGRES=postgresql://... into PostgreSQL
+	LOAD_TEST_POSTGRES="$(LOAD_TEST_POSTGRES)" $(BIN)/pytest -m "soak or not soak" integration_tests/test_load.py $(PYTEST_ARGS)
+
+.PHONY: clients
+clients: .venv/ready ## clients that others wrote against the sandbox, and the table in docs/sandbox.md; CLIENTS_ARGS="exactpy"
+	$(BIN)/python -m integration_tests.clients $(CLIENTS_ARGS)
+
+.PHONY: meltano
+meltano: .venv-meltano/ready ## the core through Meltano into JSON lines and PostgreSQL; MELTANO_ARGS="--postgres postgresql://...", TAP_AIRBYTE=
+	.venv-meltano/bin/python -m integration_tests.meltano_runs --tap-airbyte "$(TAP_AIRBYTE)" $(MELTANO_ARGS)
+
+.PHONY: orchestrate
+orchestrate: .venv/ready .venv-orchestrate/dependencies ## examples/dagster: 40 divisions, four workers on one login, one killed; POSTGRES=postgresql://... or a server of its own
+	POSTGRES="$(POSTGRES)" $(BIN)/python -m integration_tests.orchestrate --dagster .venv-orchestrate/bin $(ORCHESTRATE_ARGS)
 
 .PHONY: mutate
 mutate: .venv-mutate/ready ## change the code where a mistake costs data or a login: do its tests notice? MUTATE_ARGS="page repair" for some of it
@@ -120,24 +178,34 @@ schemas: .venv/ready ## write the catalogue and source_exact_online/schemas/ ane
 .PHONY: docs
 docs: .venv/ready ## write the tables of README.md and docs/ anew from the data files
 	$(BIN)/python -m tools.document_tables
+	$(BIN)/python -m tools.column_pages
 	$(BIN)/python -m tools.licences
 
 .PHONY: record
-record: .venv/ready ## record the cassettes of the tests anew
+record: .venv/ready ## record what Exact answers, without anything personal: RECORD_ARGS="--config config.json"; else a rehearsal
+	$(BIN)/python -m integration_tests.record $(RECORD_ARGS)
+
+.PHONY: cassettes
+cassettes: .venv/ready ## record the cassettes of the tests anew
 	$(BIN)/pytest -m vcr --record-mode=rewrite unit_tests integration_tests $(PYTEST_ARGS)
 
 .PHONY: lock
 lock: .venv/ready ## resolve requirements/*.txt anew from setup.py, sandbox/setup.py and requirements/*.in
 	$(LOCK) requirements/build.in --output-file requirements/build.txt
-	$(LOCK) setup.py --output-file requirements/runtime.txt
-	$(LOCK) setup.py sandbox/setup.py requirements/dev.in --extra tests --constraint requirements/runtime.txt \
+	$(LOCK) setup.py --extra postgres --output-file requirements/runtime.txt
+	$(LOCK) setup.py sandbox/setup.py requirements/dev.in --extra tests --extra load --constraint requirements/runtime.txt \
 		--output-file requirements/dev.txt
-	$(LOCK) setup.py sandbox/setup.py requirements/demo.in --output-file requirements/demo.txt
+	$(LOCK) setup.py sandbox/setup.py requirements/demo.in --extra load --constraint requirements/dev.txt \
+		--output-file requirements/demo.txt
+	$(LOCK) setup.py sandbox/setup.py requirements/warehouses.in --output-file requirements/warehouses.txt
+	$(LOCK) setup.py sandbox/setup.py requirements/meltano.in --constraint requirements/runtime.txt \
+		--output-file requirements/meltano.txt
 	$(LOCK) requirements/fuzz.in --output-file requirements/fuzz.txt
-	$(LOCK) setup.py sandbox/setup.py requirements/mutate.in --extra tests --constraint requirements/dev.txt \
+	$(LOCK) setup.py sandbox/setup.py requirements/mutate.in --extra tests --extra load --constraint requirements/dev.txt \
 		--output-file requirements/mutate.txt
 	$(LOCK) setup.py sandbox/setup.py requirements/bench.in --constraint requirements/runtime.txt \
 		--output-file requirements/bench.txt
+	$(LOCK) requirements/orchestrate.in --output-file requirements/orchestrate.txt
 # Exact versions with hashes, one file for every platform and Python >= 3.10. LOCK_ARGS=--upgrade takes the newest.
 LOCK_ARGS ?=
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-strip-extras \
@@ -153,12 +221,17 @@ release: .venv/ready ## rehearse a release, offline: check, build, look into wha
 .PHONY: image
 image: ## build the connector's image (DOCKER, BASE_IMAGE, IMAGE, BUILD_FLAGS)
 	@test -n "$(DOCKER)" || { echo "make image needs docker or podman on the PATH, or DOCKER=/path/to/one."; exit 1; }
-	$(DOCKER) build $(BUILD_FLAGS) $(BASE_IMAGE:%=--build-arg BASE_IMAGE=%) -t $(IMAGE) .
+	$(DOCKER) build $(BUILD_FLAGS) $(BASE_IMAGE:%=--build-arg BASE_IMAGE=%) \
+		--build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null || echo unknown) -t $(IMAGE) .
 
 .PHONY: image-test
 image-test: .venv/ready ## run spec, check, discover and read of that image against the sandbox
 	@test -n "$(DOCKER)" || { echo "make image-test needs docker or podman on the PATH, or DOCKER=/path/to/one."; exit 1; }
 	DOCKER="$(DOCKER)" IMAGE="$(IMAGE)" $(BIN)/pytest integration_tests/image_checks.py $(PYTEST_ARGS)
+
+.PHONY: postgres-test
+postgres-test: .venv/ready ## the token store against PostgreSQL: a server of its own, or POSTGRES=postgresql://postgres:password@host/postgres
+	POSTGRES="$(POSTGRES)" $(BIN)/pytest integration_tests/postgres_checks.py $(PYTEST_ARGS)
 
 .PHONY: browser-test
 browser-test: .venv/ready ## the login with a real browser: needs Chromium and chromedriver
@@ -166,7 +239,7 @@ browser-test: .venv/ready ## the login with a real browser: needs Chromium and c
 
 .PHONY: clean
 clean: ## remove the virtual environments, caches and what was built
-	rm -rf .venv .venv-demo .venv-mutate .venv-bench .tmp .cache .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist \
+	rm -rf .venv .venv-demo .venv-warehouses .venv-meltano .venv-mutate .venv-bench .venv-orchestrate .tmp .cache .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist \
 		demo/output ./*.egg-info sandbox/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -178,9 +251,28 @@ clean: ## remove the virtual environments, caches and what was built
 	@touch $@
 
 .venv-demo/dependencies: requirements/demo.txt
-	@test -n "$(DEMO_PYTHON)" || { echo "The demo needs Python 3.10, 3.11 or 3.12 with venv (PyAirbyte refuses 3.13): install one or say make demo DEMO_PYTHON=/path/to/python3.12."; exit 1; }
-	"$(DEMO_PYTHON)" -m venv --clear .venv-demo
-	.venv-demo/bin/pip install --quiet --no-deps --require-hashes -r requirements/demo.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.10 to 3.13 with venv found: install one (Debian: apt install python3-venv) or say PYTHON=/path/to/python3."; exit 1; }
+	@echo "Installing (about a minute) ..."
+	@"$(PYTHON)" -m venv --clear .venv-demo
+	@.venv-demo/bin/pip install --progress-bar on --quiet --no-deps --require-hashes -r requirements/demo.txt
+	@touch $@
+
+.venv-warehouses/dependencies: requirements/warehouses.txt
+	@test -n "$(PYAIRBYTE_PYTHON)" || { echo "PyAirbyte needs Python 3.10, 3.11 or 3.12 with venv: install one or say make warehouses PYAIRBYTE_PYTHON=/path/to/python3.12."; exit 1; }
+	"$(PYAIRBYTE_PYTHON)" -m venv --clear .venv-warehouses
+	.venv-warehouses/bin/pip install --quiet --no-deps --require-hashes -r requirements/warehouses.txt
+	@touch $@
+
+.venv-meltano/dependencies: requirements/meltano.txt
+	@test -n "$(MELTANO_PYTHON)" || { echo "Meltano's wrapper of Airbyte sources needs Python 3.10 with venv: install it (such as: uv python install 3.10) or say make meltano MELTANO_PYTHON=/path/to/python3.10."; exit 1; }
+	"$(MELTANO_PYTHON)" -m venv --clear .venv-meltano
+	.venv-meltano/bin/pip install --quiet --no-deps --require-hashes -r requirements/meltano.txt
+	@touch $@
+
+.venv-orchestrate/dependencies: requirements/orchestrate.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.10 to 3.13 with venv found: install one or say PYTHON=/path/to/python3."; exit 1; }
+	"$(PYTHON)" -m venv --clear .venv-orchestrate
+	.venv-orchestrate/bin/pip install --quiet --no-deps --require-hashes -r requirements/orchestrate.txt
 	@touch $@
 
 .venv-mutate/dependencies: requirements/mutate.txt
@@ -198,4 +290,5 @@ clean: ## remove the virtual environments, caches and what was built
 	$*/bin/pip install --quiet --no-deps --no-build-isolation -e . -e sandbox
 	$*/bin/pip check --quiet
 	@touch $@
-.PRECIOUS: .venv/dependencies .venv-demo/dependencies .venv-mutate/dependencies .venv-bench/dependencies
+.PRECIOUS: .venv/dependencies .venv-demo/dependencies .venv-warehouses/dependencies .venv-meltano/dependencies \
+	.venv-mutate/dependencies .venv-bench/dependencies .venv-orchestrate/dependencies

@@ -18,10 +18,23 @@ RUNTIME_REQUIREMENTS = [
     "pendulum>=3.0,<4",
     "PyYAML>=6.0.1,<7",
     "requests>=2.32,<3",
+    "shtab>=1.7,<2",
     "urllib3>=2.6,<3",
 ]
 
+# `source-exact-online load` and source_exact_online.dlt_source.
+LOAD_REQUIREMENTS = [
+    "adbc-driver-manager>=1.6,<2",
+    "adbc-driver-postgresql>=1.6,<2",
+    "dlt[duckdb,postgres]>=1.31,<2",
+    "pyarrow>=18,<27",
+]
+
+# credentials.token_store. The binary package brings libpq with it.
+POSTGRES_REQUIREMENTS = ["psycopg[binary]>=3.2,<4"]
+
 TEST_REQUIREMENTS = [
+    *POSTGRES_REQUIREMENTS,
     "hypothesis>=6.100,<7",
     "pytest>=8.2,<10",
     "pytest-recording>=0.13.2,<1",
@@ -53,6 +66,6 @@ setup(
     packages=find_packages(include=["source_exact_online", "source_exact_online.*"]),
     package_data={"source_exact_online": ["py.typed", "**/*.yaml", "**/*.json"]},
     install_requires=RUNTIME_REQUIREMENTS,
-    extras_require={"tests": TEST_REQUIREMENTS},
+    extras_require={"load": LOAD_REQUIREMENTS, "postgres": POSTGRES_REQUIREMENTS, "tests": TEST_REQUIREMENTS},
     entry_points={"console_scripts": ["source-exact-online=source_exact_online.run:run"]},
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import signal
 import sys
 import time
@@ -54,7 +53,7 @@ def main() -> int:
 
 
 def _tell(terminal: Terminal, box: Sandbox, warehouse: Warehouse) -> None:
-    terminal.title("source-exact-online", f"an Exact Online stand-in at {box.url} → PyAirbyte → DuckDB")
+    terminal.title("source-exact-online", "a stand-in for Exact Online → load → DuckDB")
     seconds = _load(terminal, warehouse, "First load: everything")
     first_calls = box.calls()
     rows, administrations = warehouse.rows_by_division(), warehouse.administrations()
@@ -97,12 +96,9 @@ def _load(terminal: Terminal, warehouse: Warehouse, text: str) -> float:
 def _empty_warehouse() -> Warehouse:
     """Return a warehouse without anything of an earlier run: that run's sandbox is gone, and its login with it."""
     OUTPUT.mkdir(exist_ok=True)
-    warehouse = Warehouse(
-        OUTPUT / "exact_online.duckdb", OUTPUT / "config.json", OUTPUT / "pyairbyte", OUTPUT / "pyairbyte.log"
-    )
+    warehouse = Warehouse(OUTPUT / "exact.duckdb", OUTPUT / "config.json", OUTPUT / "load.log")
     for file in (warehouse.file, warehouse.file.with_suffix(".duckdb.wal"), warehouse.config, warehouse.log):
         file.unlink(missing_ok=True)
-    shutil.rmtree(warehouse.scratch, ignore_errors=True)
     return warehouse
 
 

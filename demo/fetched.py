@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +16,7 @@ Keys = dict[str, set[Key]]
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """Rows of one stream that a run fetched, by what had happened to them."""
+    """Rows of one stream that a load fetched, by what had happened to them."""
 
     stream: str
     new: int
@@ -31,13 +30,19 @@ class Fetched:
         return self.new + self.changed + self.deleted + self.unchanged
 
     @classmethod
-    def of(cls, stream: str, rows: Sequence[Row], known: Container[Key], moment: datetime) -> Fetched:
-        """Sort the fetched rows (key, division, Modified, deletion) by what happened to them after a moment."""
-        kinds = Counter(
-            "deleted" if deleted_at
-            else "new" if (key, division) not in known
-            else "changed" if modified >= moment
-            else "unchanged"
-            for key, division, modified, deleted_at in rows
-        )  # fmt: skip
-        return cls(stream, kinds["new"], kinds["changed"], kinds["deleted"], kinds["unchanged"])
+    def of(
+        cls, stream: str, rows: Sequence[Row], before: Collection[Key], after: Collection[Key], moment: datetime
+    ) -> Fetched:
+        """Sort rows by what happened to them after a moment.
+
+        Args:
+            stream: name of the stream.
+            rows: what was fetched: key, division, Modified.
+            before: keys that the table had before the load.
+            after: keys that it has now.
+            moment: aware.
+        """
+        known = [row for row in rows if row[:2] in before]
+        changed = sum(1 for row in known if row[2] >= moment)
+        deleted = len(set(before) - set(after))
+        return cls(stream, len(rows) - len(known), changed, deleted, len(known) - changed)

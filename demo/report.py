@@ -27,8 +27,8 @@ def loaded(
     nothing = [None] * len(lines[0])
     names = ["stream", *map(str, codes)]
     terminal.table(
-        [*names, " ", *names],
-        [[*left, " ", *right] for left, right in zip_longest(lines[:half], lines[half:], fillvalue=nothing)],
+        [*names, "", *names],
+        [[*left, "", *right] for left, right in zip_longest(lines[:half], lines[half:], fillvalue=nothing)],
     )
 
 
@@ -78,9 +78,8 @@ def calls(
 
 def farewell(terminal: Terminal, python: str, file: str) -> None:
     """Print where to go on."""
-    terminal.line(f"{python} -c \"import duckdb; db = duckdb.connect('{file}'); \\", YELLOW)
-    terminal.line(
-        "  db.sql('select Name, City from exact.accounts where _ab_cdc_deleted_at is null limit 9').show()\"", YELLOW
-    )
-    terminal.line("Deleted rows stay as records that hold only their key and _ab_cdc_deleted_at.", DIM)
-    terminal.line("The questions above are demo/questions/*.sql, the load is demo/load.py.", DIM)
+    terminal.line(f'{python} -c "import duckdb; \\', YELLOW)
+    terminal.line(f"  duckdb.connect('{file}').sql(\\", YELLOW)
+    terminal.line("  'select name, city from exact_online.accounts limit 9').show()\"", YELLOW)
+    terminal.line("The questions above are demo/questions/*.sql. The load was", DIM)
+    terminal.line("source-exact-online load --config demo/output/config.json", DIM)

@@ -13,10 +13,10 @@ from decimal import Decimal
 from typing import TextIO
 
 BOLD, DIM, GREEN, CYAN, YELLOW, RED = "1", "2", "32", "36", "33", "31"
-WIDTH = 88
+WIDTH = 80
 """Columns that the report fits in."""
 
-_MARGIN = "   "
+_MARGIN = "  "
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _BAR = re.compile("[█▉▊▋▌▍▎▏]+")
 

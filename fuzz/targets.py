@@ -44,7 +44,8 @@ from source_exact_online.api.repair import DamagedPageError
 from source_exact_online.api.site_health import SiteHealth
 from source_exact_online.auth.config_message import check_serialisable
 from source_exact_online.auth.token_errors import LONGEST_DETAIL, read_refusal
-from source_exact_online.auth.token_file_format import (
+from source_exact_online.auth.token_file import TokenFile
+from source_exact_online.auth.token_record import (
     Owner,
     RefreshJournal,
     journal_head,
@@ -65,7 +66,7 @@ URL = f"{BASE}/api/v1/{DIVISION}/crm/Accounts?$select=ID,Name"
 CONTEXT = RequestContext("accounts", "CRM accounts", DIVISION)
 OWNER = Owner("client", "nl", "start.exactonline.nl")
 JOURNAL = RefreshJournal(NOW, "00ff", "configured", "spent")
-SOME_PATH = Path("tokens.json")
+SOME_PLACE = TokenFile(Path("tokens.json")).place
 STATE = "st4te"
 
 ResultT = TypeVar("ResultT")
@@ -136,18 +137,18 @@ def token_answers(body: bytes) -> None:
         assert tokens.access_token.isascii()
         requests.Request("GET", BASE, headers={"Authorization": f"Bearer {tokens.access_token}"}).prepare()
         record = JOURNAL.succeeded(None, tokens)
-        assert parse_record(SOME_PATH, record_bytes(record, OWNER), OWNER).tokens.same_pair(tokens)
+        assert parse_record(SOME_PLACE, record_bytes(record, OWNER), OWNER).tokens.same_pair(tokens)
     answer = _json(body)
     if isinstance(answer, dict) and isinstance(answer.get("refresh_token"), str) and answer["refresh_token"].isalnum():
         assert tokens is not None
         assert tokens.refresh_token == answer["refresh_token"]
     head = journal_head(JOURNAL, OWNER)
-    begun, found = parse_journal(SOME_PATH, head + NOW.isoformat().encode() + b"\n" + body, OWNER)
+    begun, found = parse_journal(SOME_PLACE, head + NOW.isoformat().encode() + b"\n" + body, OWNER)
     assert begun == JOURNAL
     assert found is None or isinstance(found, Tokens)
     for text in (body, head + body):
-        _traced(lambda text=text: parse_journal(SOME_PATH, text, OWNER))  # type: ignore[misc]
-    _traced(lambda: parse_record(SOME_PATH, body, OWNER))
+        _traced(lambda text=text: parse_journal(SOME_PLACE, text, OWNER))  # type: ignore[misc]
+    _traced(lambda: parse_record(SOME_PLACE, body, OWNER))
 
 
 def refusals(data: bytes) -> None:

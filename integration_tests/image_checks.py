@@ -7,16 +7,20 @@ shares the host's network, since the sandbox and `base_url` are on the loopback 
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import yaml
 
+from integration_tests.connector import configured_catalog
+from integration_tests.full_books import FullBooks
 from integration_tests.protocol import Message, latest_config, members, parse_output
 from integration_tests.sandbox_client import Sandbox
 
@@ -24,6 +28,8 @@ ROOT = Path(__file__).parent.parent
 CORE = yaml.safe_load((ROOT / "metadata.yaml").read_text(encoding="utf-8"))["data"]["suggestedStreams"]["streams"]
 LOCKED_DOWN = ["--read-only", "--tmpfs", "/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
 RUN_SECONDS = 300
+LEDGER_LINES = 200_000
+LARGE_RUN_SECONDS = 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +39,18 @@ class Engine:
     command: str
     image: str
 
-    def run(self, *arguments: str, options: tuple[str, ...] = ("--network=host",)) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, options: tuple[str, ...] = ("--network=host",), seconds: float = RUN_SECONDS
+    ) -> subprocess.CompletedProcess[str]:
         """Returns a finished run of the image.
 
         Args:
             arguments: Arguments of the image's entry point.
             options: Options of the engine's `run` beside those that lock the container down.
+            seconds: Longest time that it may take.
         """
         command = [self.command, "run", "--rm", *LOCKED_DOWN, *options, self.image, *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=RUN_SECONDS, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +192,62 @@ def test_the_dependencies_bring_no_commands_of_their_own(engine: Engine) -> None
     assert [name for name in run.stdout.split() if not name.startswith("python")] == ["source-exact-online"]
 
 
+def test_only_the_connector_is_added_to_the_path(engine: Engine) -> None:
+    """A package's command would be found by whoever opens a shell in the container, and by scanners."""
+    script = "for folder in $(echo $PATH | tr : ' '); do ls $folder; done"
+    ours = engine.run("-c", script, options=("--entrypoint=/bin/sh",)).stdout.split()
+    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    base = engine.run("-c", script, options=("--entrypoint=/bin/sh", f"--env=PATH={path}")).stdout.split()
+
+    added = {name for name in set(ours) - set(base) if not name.startswith("python")}
+    assert added == {"source-exact-online"}
+
+
 def test_airbytes_variable_names_the_entry_point(engine: Engine) -> None:
+    image = inspected(engine)
+
+    assert image["Entrypoint"] == ["/opt/connector/bin/source-exact-online"]
+    assert "AIRBYTE_ENTRYPOINT=/opt/connector/bin/source-exact-online" in image["Env"]
+
+
+def test_labels_say_version_source_and_licence(engine: Engine) -> None:
+    labels = inspected(engine)["Labels"]
+    metadata = yaml.safe_load((ROOT / "metadata.yaml").read_text(encoding="utf-8"))["data"]
+
+    assert labels["io.airbyte.name"] == metadata["dockerRepository"]
+    assert labels["io.airbyte.version"] == metadata["dockerImageTag"]
+    assert labels["org.opencontainers.image.version"] == metadata["dockerImageTag"]
+    assert labels["org.opencontainers.image.licenses"] == metadata["license"]
+    assert labels["org.opencontainers.image.documentation"] == metadata["documentationUrl"]
+    assert metadata["remoteRegistries"]["pypi"]["packageName"] in labels["org.opencontainers.image.source"]
+    assert labels["org.opencontainers.image.revision"]
+
+
+@pytest.mark.timeout(LARGE_RUN_SECONDS * 2)
+def test_a_large_ledger_needs_no_more_than_256_megabytes(engine: Engine, tmp_path: Path) -> None:
+    books = FullBooks(seed=1, token_life=600)
+    division, ledger = books.divisions[0], "financialtransaction/TransactionLines"
+    lines = itertools.islice(itertools.cycle(list(books.store.rows(division, ledger))), LEDGER_LINES)
+    books.store.insert_many(division, ledger, ({**line, "ID": str(uuid4())} for line in lines))
+    tmp_path.chmod(0o755)
+    limits = ("--memory=256m", "--memory-swap=256m", "--network=host", "--volume", f"{tmp_path}:/secrets:ro")
+    with books.server:
+        for name, content in {"config": books.config(), "catalog": configured_catalog(["transaction_lines"])}.items():
+            (tmp_path / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+            (tmp_path / f"{name}.json").chmod(0o644)
+        run = engine.run(
+            *("read", "--config", "/secrets/config.json", "--catalog", "/secrets/catalog.json"),
+            options=limits,
+            seconds=LARGE_RUN_SECONDS,
+        )
+
+    assert run.returncode == 0, run.stdout[-4000:]
+    assert run.stdout.count('"type":"RECORD"') == sum(books.store.count(one, ledger) for one in books.divisions)
+
+
+def inspected(engine: Engine) -> dict[str, Any]:
+    """The configuration of the image."""
     command = [engine.command, "image", "inspect", engine.image]
     (image,) = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-
-    assert image["Config"]["Entrypoint"] == ["/opt/connector/bin/source-exact-online"]
-    assert "AIRBYTE_ENTRYPOINT=/opt/connector/bin/source-exact-online" in image["Config"]["Env"]
+    config: dict[str, Any] = image["Config"]
+    return config

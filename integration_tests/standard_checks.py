@@ -1,6 +1,7 @@
-"""Airbyte's standard connector tests (FAST) on the connector, with the sandbox as Exact Online (`make fast`).
+"""Airbyte's standard connector tests (FAST) on the connector, with the sandbox as Exact Online.
 
-Not collected by `make test`: they bring pytest options of their own. The scenarios stand in acceptance-test-config.yml.
+`make fast` runs them, `make fast-image` those that need the image. Not collected by `make test`: they bring pytest
+options of their own. The scenarios stand in acceptance-test-config.yml.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def config_of_the_sandbox(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 class TestStandard(SourceTestSuiteBase):
-    """Airbyte's tests; the image tests among them are in image_checks.py."""
+    """Airbyte's tests; `make fast-image` runs those among them that need the image."""
 
     connector = SourceExactOnline
     connector_name = "source-exact-online"

@@ -1,4 +1,4 @@
-"""The connector against recorded answers, with the network blocked (`make record` records them anew).
+"""The connector against recorded answers, with the network blocked (`make cassettes` records them anew).
 
 The recordings in cassettes/ were made against the sandbox; each answer in them says so. With a configuration of a
 trial company in the file that EXACT_ONLINE_RECORD_CONFIG names they are made against Exact Online instead. Everything

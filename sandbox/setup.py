@@ -19,7 +19,7 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["exact_online_sandbox", "exact_online_sandbox.*"]),
     package_data={
-        "exact_online_sandbox": ["reference/endpoints.json", "real_payloads/*", "py.typed"],
+        "exact_online_sandbox": ["reference/*.json", "real_payloads/*", "py.typed"],
     },
     install_requires=[
         "orjson>=3.9",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,26 +22,19 @@ from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.memory_monitor import MemoryMonitor
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_exact_online.config import check_shape
+from source_exact_online.config import check_shape, config_warnings
 from source_exact_online.source import SourceExactOnline
 from source_exact_online.stdout import StdoutError
 
 logger = logging.getLogger("airbyte.exact_online")
 
+# The CDK's memory monitor would begin each log with its own settings, which nobody can change.
+logging.getLogger("airbyte").addFilter(
+    lambda record: not (record.module == "memory_monitor" and record.funcName == "__init__")
+)
+
 MEMORY_CHECK_INTERVAL = 5
 """Messages between two looks at the container's memory; a message holds a page of records."""
-
-
-def messages(source: SourceExactOnline, arguments: Sequence[str]) -> Iterator[str | bytes | bytearray]:
-    """Return the messages of one of Airbyte's verbs.
-
-    Raises:
-        SystemExit: the command line cannot be used.
-    """
-    parsed = AirbyteEntrypoint.parse_args(list(arguments))
-    if not parsed.command:
-        AirbyteEntrypoint.parse_args(["--help"])
-    return _messages(source, parsed)
 
 
 class Entrypoint(AirbyteEntrypoint):
@@ -49,16 +42,22 @@ class Entrypoint(AirbyteEntrypoint):
 
     @staticmethod
     def validate_connection(source_spec: ConnectorSpecification, config: Mapping[str, Any]) -> None:
-        """Hold a configuration to the spec.
+        """Hold a configuration to the spec; warn of what is in it and has no effect.
 
         Raises:
             AirbyteTracedException: it does not fit.
         """
         check_shape(config, source_spec.connectionSpecification)
+        for warning in config_warnings(config, source_spec.connectionSpecification):
+            logger.warning(warning)
 
 
-def _messages(source: SourceExactOnline, parsed: argparse.Namespace) -> Iterator[str | bytes | bytearray]:
-    """Yield the messages of a run; an error becomes a log line and a trace message in place of a stack trace."""
+def messages(source: SourceExactOnline, parsed: argparse.Namespace) -> Iterator[str | bytes | bytearray]:
+    """Yield the messages of one of Airbyte's verbs; an error becomes a log line and a trace message, no stack trace.
+
+    Raises:
+        SystemExit: the verb has failed.
+    """
     try:
         entrypoint = Entrypoint(source)
         if parsed.command == "read":

@@ -1,33 +1,38 @@
-"""The console script: Airbyte's verbs, and the interactive login."""
+"""The console script: Airbyte's verbs, the interactive login, and what helps with both."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import gc
+import io
 import os
 import signal
 import sys
-from collections.abc import Iterable, Sequence
+from argparse import Namespace
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NoReturn
 
 from source_exact_online import offline
+from source_exact_online.command_line import command_parser
 from source_exact_online.stdout import MessageBuffer, StdoutError
-from source_exact_online.version import VERSION
 
 
 def run() -> NoReturn:
     """Run `source-exact-online`. The CDK takes a second of CPU to import: only what needs it does."""
     arguments = sys.argv[1:]
-    if arguments[:1] == ["login"]:
-        sys.exit(_login(arguments[1:]))
-    if arguments == ["--version"]:
-        print(f"source-exact-online {VERSION}")
-        sys.exit(0)
     answer = offline.answer(arguments)
     if answer is not None:
         _end(speak([answer]))
+    parsed = _parsed(arguments or ["--help"])
+    if isinstance(parsed, int):
+        _end(parsed)
+    if parsed.command == "login":
+        _end(_login(parsed))
+    if parsed.command == "catalog":
+        _end(_catalog(parsed))
+    if parsed.command == "load":
+        _end(_load(parsed))
     gc.disable()  # what is imported stays: looking for garbage among it costs a fifth of the start
     from source_exact_online import entrypoint
     from source_exact_online.source import SourceExactOnline
@@ -35,27 +40,52 @@ def run() -> NoReturn:
     gc.enable()
     gc.freeze()
     source = SourceExactOnline()
-    code = speak(entrypoint.messages(source, arguments))
+    code = speak(entrypoint.messages(source, parsed))
     source.shutdown()
     _end(code)
 
 
 def speak(messages: Iterable[str | bytes | bytearray]) -> int:
     """Print the messages of one of Airbyte's verbs; return the exit code."""
-    stdout = MessageBuffer()
-    try:
+
+    def print_all(stdout: MessageBuffer) -> int:
         stdout.take_over()
         with stdout:
             code = stdout.print_all(messages)
+        return code if stdout.ending is None else stdout.ending
+
+    return _to_stdout(print_all)
+
+
+def _to_stdout(act: Callable[[MessageBuffer], int]) -> int:
+    """Do something that writes to stdout; return its exit code, 1 where stdout takes nothing more."""
+    try:
+        return act(MessageBuffer())
     except (BrokenPipeError, StdoutError) as error:
         # Python would complain about stdout once more when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         if isinstance(error, StdoutError):
-            print(error, file=sys.stderr)
+            _complain(error)
         return 1
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 1
-    return code if stdout.ending is None else stdout.ending
+
+
+def _complain(error: object) -> None:
+    """Say on stderr what is wrong, if anybody reads it."""
+    with contextlib.suppress(OSError):
+        print(error, file=sys.stderr)
+
+
+def _parsed(arguments: list[str]) -> Namespace | int:
+    """Return the parsed command line; the exit code where it only asked for help, or is wrong."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        try:
+            return command_parser().parse_args(arguments)
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else 1
+    text = printed.getvalue().removesuffix("\n")
+    return speak([text]) if text else code
 
 
 def _end(code: int) -> NoReturn:
@@ -71,13 +101,36 @@ def _end(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _login(arguments: Sequence[str]) -> int:
+def _login(parsed: Namespace) -> int:
     """Log in to Exact Online in a browser; ends by checking the configuration that it wrote."""
     from source_exact_online.login import command
 
-    parser = argparse.ArgumentParser(prog="source-exact-online login", description=command.__doc__)
-    command.add_arguments(parser)
-    return command.run(parser.parse_args(arguments), _check)
+    def log_in(stdout: MessageBuffer) -> int:
+        with stdout:
+            return command.run(parsed, _check)
+
+    return _to_stdout(log_in)
+
+
+def _catalog(parsed: Namespace) -> int:
+    """Print a configured catalogue, or say on stderr why not."""
+    try:
+        text = offline.catalog_text(parsed.streams, parsed.mode, parsed.config)
+    except Exception as error:
+        _complain(f"{parsed.config} cannot be read: {error.strerror}." if isinstance(error, OSError) else error)
+        return 1
+    return speak([text])
+
+
+def _load(parsed: Namespace) -> int:
+    """Load Exact Online into a database."""
+    from source_exact_online.load import command
+
+    def fill(stdout: MessageBuffer) -> int:
+        with stdout:
+            return command.run(parsed)
+
+    return _to_stdout(fill)
 
 
 def _check(config: Path) -> int:

@@ -18,19 +18,26 @@ _ENDINGS = (("FullName", "Full name"), ("Name", "Name"), ("Code", "Code"), ("Des
 
 @dataclass(frozen=True, slots=True)
 class Describer:
-    """Writes descriptions; `properties`, `words` and `verbs` are the tables of descriptions.yaml."""
+    """Writes descriptions; its attributes are the tables of descriptions.yaml."""
 
     properties: dict[str, str]
     words: dict[str, str]
     verbs: frozenset[str]
+    notes: dict[str, dict[str, str]]
+    dutch: dict[str, str]
 
-    def describe(self, prop: Property) -> str:
-        """Return the description of a property in one line, with the meanings of its codes in brackets."""
+    def describe(self, prop: Property, stream: str = "") -> str:
+        """Return the description of a property in one line.
+
+        After it come the meanings of its codes in brackets, what has to be known of it in a stream, and the Dutch word
+        for it, under which it is looked for.
+        """
         text = prop.description or self.properties.get(prop.name) or self._from_name(prop)
-        if not prop.values:
-            return text
-        codes = ", ".join(f"{code} = {meaning}" for code, meaning in prop.values.items())
-        return f"{text} ({codes})"
+        if prop.values:
+            text += f" ({', '.join(f'{code} = {meaning}' for code, meaning in prop.values.items())})"
+        if (note := self.notes.get(stream, {}).get(prop.name)) is not None:
+            text += f". {note}"
+        return f"{text} [Dutch: {self.dutch[prop.name]}]" if prop.name in self.dutch else text
 
     def _from_name(self, prop: Property) -> str:
         parts = _NAME_PARTS.findall(prop.name)
@@ -66,4 +73,5 @@ class Describer:
 def load_describer(file: Path = DESCRIPTIONS_FILE) -> Describer:
     """Return the describer with the tables of descriptions.yaml."""
     tables = yaml.safe_load(file.read_text(encoding="utf-8"))
-    return Describer(tables["properties"], tables["words"], frozenset(tables["verbs"]))
+    verbs = frozenset(tables["verbs"])
+    return Describer(tables["properties"], tables["words"], verbs, tables["notes"], tables["dutch"])

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from source_exact_online.catalog.definitions import catalog
+from source_exact_online.catalog.definitions import UNDOCUMENTED, catalog
 from tools import stream_tables
 from tools.reference import REPOSITORY
 from tools.stream_tables import table
@@ -20,7 +20,14 @@ Document: TypeAlias = Any
 """What a YAML file holds."""
 
 PACKAGE = REPOSITORY / "source_exact_online"
-DOCUMENTS = ("README.md", "docs/errors-and-limits.md", "docs/streams.md", "docs/erd.md", "docs/runners.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/errors-and-limits.md",
+    "docs/streams.md",
+    "docs/meaning.md",
+    "docs/erd.md",
+    "docs/runners.md",
+)
 
 ERROR_ACTIONS = {
     "retry": "asked again with exponential back-off, then the stream ends incomplete",
@@ -61,9 +68,25 @@ def configuration() -> str:
     return table(("Field", "Default", "Meaning"), _fields(_load("spec.yaml")["connectionSpecification"], ""))
 
 
+def user_mistakes() -> str:
+    """Return a table of what people do wrong at first, and what they are told."""
+    rows = yaml.safe_load((REPOSITORY / "integration_tests" / "user_mistakes.yaml").read_text(encoding="utf-8"))
+    return table(
+        ("What was done", "Exit code", "What you are told"),
+        ((row["mistake"], str(row["exit"]), _told(row.get("says", ""))) for row in rows),
+    )
+
+
+def _told(words: str) -> str:
+    return words.replace("{folder}", "…").rstrip(": ") if words else "nothing: it is understood"
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "streams": stream_tables.core_streams,
     "all_streams": stream_tables.all_streams,
+    "more_columns": stream_tables.more_columns,
+    "withdrawn_columns": stream_tables.withdrawn_columns,
+    "codes": stream_tables.codes,
     "scopes": stream_tables.scopes,
     "left_out": stream_tables.left_out,
     "functions": stream_tables.functions,
@@ -73,12 +96,14 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "errors": errors,
     "token_errors": token_errors,
     "configuration": configuration,
+    "user_mistakes": user_mistakes,
 }
 
 
 def with_tables(document: str) -> str:
     """Return a document with its tables, and the number of streams, as they should be."""
-    document = _COUNT.sub(f"{len(catalog())} streams in all", document)
+    documented = sum(one.group != UNDOCUMENTED for one in catalog().values())
+    document = _COUNT.sub(f"{documented} streams in all", document)
     return _BLOCK.sub(lambda block: f"{block[1]}{TABLES[block[2]]()}{block[3]}", document)
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from tools.reference import REPOSITORY, Endpoint, load_reference
+from tools.reference import REPOSITORY, UNDOCUMENTED, Endpoint, load_reference
 from tools.relations import dated_headers, header_keys
 
 CATALOG_FILE = REPOSITORY / "source_exact_online" / "catalog" / "catalog.yaml"
@@ -35,7 +35,8 @@ Entry = dict[str, Any]
 _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z]|$)|[A-Z]?[a-z]+|\d+")
 _FIELDS = (
     "name", "title", "transport", "path", "bulk_path", "page_size", "scope", "key", "cursor", "rows", "entity_type",
-    "sync_timestamp", "group", "header_key", "header", "split_by_year", "partition", "division_from",
+    "sync_timestamp", "group", "core", "header_key", "header", "split_by_year", "partition", "division_from",
+    "demands_filter", "full",
 )  # fmt: skip
 """Fields of an entry in the order in which they are written."""
 
@@ -50,15 +51,17 @@ class Overlay:
     names: Mapping[str, str]
     endpoints: Mapping[str, str]
     mixed: Mapping[str, Sequence[str]]
+    dated_bulk: Sequence[str]
     left_out: Mapping[str, str]
     functions: Mapping[str, str]
     joins: Mapping[str, str]
+    elsewhere: Mapping[str, str]
     streams: Mapping[str, Mapping[str, Any]]
 
     @property
     def group_order(self) -> list[str]:
         """Groups in the order in which the catalogue lists them."""
-        return list(dict.fromkeys(self.groups.values()))
+        return [*dict.fromkeys(self.groups.values()), UNDOCUMENTED]
 
 
 class CatalogGenerator:
@@ -149,9 +152,11 @@ class CatalogGenerator:
             "key": [prop for prop in endpoint.stable_key if prop not in ("Division", decided.get("division_from"))],
             "cursor": next((prop for prop in ("Modified", "Timestamp") if prop in endpoint.offered), None),
             "entity_type": self._entity_types.get(endpoint.path),
-            "group": self.overlay.groups[_service(endpoint)],
+            "group": UNDOCUMENTED if endpoint.status == UNDOCUMENTED else self.overlay.groups[_service(endpoint)],
             "header_key": self._header_key(endpoint, endpoints),
         }
+        if name in self.overlay.core:
+            derived["core"] = True
         if endpoint.kind == "sync" and endpoint.entity in self._sync_timestamps:
             derived["sync_timestamp"] = endpoint.entity
         if endpoint.path in self.overlay.mixed:
@@ -163,6 +168,9 @@ class CatalogGenerator:
         if endpoint.demands_filter:
             raise ValueError(f"{name}: {endpoint.path} wants a filter, but a first sync reads it whole")
         entry = derived | decided
+        full = self._full(entry, endpoint, endpoints)
+        if full is not None:
+            entry["full"] = full
         return {field: entry[field] for field in _FIELDS if field == "scope" or entry.get(field) is not None}
 
     def _serving(self, name: str, endpoints: Sequence[Endpoint]) -> Endpoint:
@@ -181,6 +189,40 @@ class CatalogGenerator:
             raise ValueError(f"{name}: {endpoint.path} or {', '.join(other.path for other in others)}?")
         return endpoint
 
+    def _full(self, entry: Entry, served: Endpoint, endpoints: Sequence[Endpoint]) -> Entry | None:
+        """Return what is other where a stream is read with all its columns; None where it has no more anywhere."""
+        columns = served.offered | _navigation(served)
+        others = [one for one in endpoints if one.kind in ("standard", "bulk") and self._is_dated(one)]
+        lacking = frozenset[str]().union(*(one.offered - _navigation(one) - columns for one in others))
+        if entry["transport"] != "feed" or not lacking:
+            return {} if served.withdrawn - {"Division", *entry["key"]} else None
+        younger = {prop.name for one in others for prop in one.properties if prop.since}
+        bulk = (one for one in others if one.kind == "bulk" and lacking - younger <= one.offered & lacking)
+        endpoint = next((one for one in bulk if one.offered & lacking), None)
+        endpoint = endpoint or next(one for one in others if one.kind == "standard")
+        header, navigation = self._dated_headers.get(endpoint.path, (None, ""))
+        header_key = entry.get("header_key")
+        full: Entry = {
+            "transport": "list",
+            "path": endpoint.address,
+            "page_size": endpoint.page_size,
+            "scope": endpoint.scope,
+            "key": [prop for prop in endpoint.stable_key if prop != "Division"],
+            "cursor": "Modified",
+            "rows": "all",
+            "header_key": header_key if header_key in endpoint.offered - {*endpoint.stable_key} else None,
+            "header": header and {"path": header.address, "navigation": navigation},
+            "demands_filter": endpoint.demands_filter,
+        }
+        known = {"rows": "all", "header_key": None, "header": None, "demands_filter": False} | entry
+        return {field: value for field, value in full.items() if value != known[field]}
+
+    def _is_dated(self, endpoint: Endpoint) -> bool:
+        """Whether changed rows can be asked for: by their own ``Modified``, or by that of their headers."""
+        if endpoint.kind == "bulk":
+            return endpoint.path in self.overlay.dated_bulk
+        return "Modified" in endpoint.offered or (endpoint.path in self._dated_headers and not endpoint.demands_filter)
+
     def _header_key(self, endpoint: Endpoint, views: Sequence[Endpoint]) -> str | None:
         """Return the property besides the key that joins headers and lines, as the standard endpoint has it."""
         for view in views:
@@ -196,7 +238,7 @@ class CatalogGenerator:
             ValueError: there is one.
         """
         overlay = self.overlay
-        paths = [*overlay.names, *overlay.endpoints.values(), *overlay.mixed, *overlay.left_out]
+        paths = [*overlay.names, *overlay.endpoints.values(), *overlay.mixed, *overlay.dated_bulk, *overlay.left_out]
         wrong = [path for path in paths if path not in self.reference]
         wrong += [name for name in (*overlay.core, *overlay.endpoints, *overlay.streams) if name not in entities]
         wrong += [word for word in overlay.words if all(word != one.entity for one in self.reference.values())]
@@ -205,6 +247,10 @@ class CatalogGenerator:
 
 
 _NOT_READ = frozenset({"Timestamp"})
+
+
+def _navigation(endpoint: Endpoint) -> frozenset[str]:
+    return frozenset(prop.name for prop in endpoint.properties if prop.is_navigation)
 
 
 def _transport(endpoint: Endpoint) -> str:

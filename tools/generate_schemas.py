@@ -49,6 +49,8 @@ _BUSINESS = {"format": "date-time", "airbyte_type": "timestamp_without_timezone"
 _BINARY = {"contentEncoding": "base64"}
 BINARY_PROPERTIES = "binaryProperties"
 """Member of a schema with the properties that are offered only where the configuration asks for pictures and files."""
+ABSENT_PROPERTIES = "absentProperties"
+"""Member of a schema with all columns: those that only the endpoint has from which the stream is usually read."""
 
 Schema = dict[str, Any]
 
@@ -71,15 +73,42 @@ class SchemaGenerator:
             ValueError: the key or cursor is not a property, or a property has a type or date name not seen before.
         """
         endpoint = at_address(self._reference, stream["path"])
-        offered = {DIVISION.name: DIVISION} | {prop.name: prop for prop in endpoint.properties if self._offered(prop)}
+        return self._schema(stream, {prop.name: prop for prop in endpoint.properties if self._offered(prop)})
+
+    def full_schema(self, stream: Mapping[str, Any]) -> Schema:
+        """Return the JSON schema of an entry as `full_columns` has it read.
+
+        It has the columns of that endpoint, those that the reference calls obsolete or no longer shows included, and in
+        a member of their own those of the usual endpoint that this one lacks.
+
+        Raises:
+            KeyError: the reference has no such path.
+            ValueError: as `schema` does.
+        """
+        full = {**stream, **stream["full"]}
+        endpoint = at_address(self._reference, full["path"])
+        columns = {prop.name: prop for prop in endpoint.properties if self._is_value(prop) and prop.name != "Division"}
+        found = self._schema(full, columns)
+        usual = self.schema(stream)["properties"]
+        absent = {name: schema for name, schema in usual.items() if name not in found["properties"]}
+        for name, schema in absent.items():
+            json_type = schema["type"] if isinstance(schema["type"], list) else ["null", schema["type"]]
+            described = f"{schema['description']}. Empty with full_columns: {full['path']} does not have it"
+            absent[name] = {**schema, "type": json_type, "description": described}
+        return {**found, **({ABSENT_PROPERTIES: absent} if absent else {})}
+
+    def _schema(self, stream: Mapping[str, Any], columns: Mapping[str, Property]) -> Schema:
+        offered = {DIVISION.name: DIVISION} | dict(columns)
         if "header" in stream:
             offered.setdefault(HEADERS_MODIFIED.name, HEADERS_MODIFIED)
         primary_key = [DIVISION.name, *stream["key"]]
         first = [*primary_key, *([stream["cursor"]] if "cursor" in stream else [])]
         if unknown := [name for name in first if name not in offered]:
-            raise ValueError(f"{stream['name']}: {endpoint.path} has no property {', '.join(unknown)}")
-        order = dict.fromkeys([*first, *(prop.name for prop in endpoint.properties if prop.name in offered)])
-        schemas = {name: self._property(offered[name], nullable=name not in primary_key) for name in order}
+            raise ValueError(f"{stream['name']}: {stream['path']} has no property {', '.join(unknown)}")
+        order = dict.fromkeys([*first, *columns])
+        schemas = {
+            name: self._property(offered[name], stream["name"], nullable=name not in primary_key) for name in order
+        }
         properties = {name: schema for name, schema in schemas.items() if not offered[name].is_binary}
         binary = {name: schema for name, schema in schemas.items() if offered[name].is_binary}
         if "entity_type" in stream:
@@ -100,14 +129,17 @@ class SchemaGenerator:
 
     def _offered(self, prop: Property) -> bool:
         """Whether a property is a column: still in the reference, and a value of its own."""
-        return prop.is_offered and not (prop.is_navigation or self._has_own_endpoint(prop))
+        return prop.is_offered and self._is_value(prop)
+
+    def _is_value(self, prop: Property) -> bool:
+        return not (prop.is_navigation or self._has_own_endpoint(prop))
 
     def _has_own_endpoint(self, prop: Property) -> bool:
         """Whether the rows of an embedded object can be read elsewhere (DivisionClass: hrm/DivisionClasses)."""
         name = prop.complex_type
         return name is not None and not self._entities.isdisjoint({name, f"{name}s", f"{name}es"})
 
-    def _property(self, prop: Property, *, nullable: bool) -> Schema:
+    def _property(self, prop: Property, stream: str, *, nullable: bool) -> Schema:
         extra: dict[str, str] = {}
         if prop.complex_type:
             json_type = "object"
@@ -121,11 +153,10 @@ class SchemaGenerator:
             json_type = _JSON_TYPES[prop.type]
         else:
             raise ValueError(f"{prop.name} has the unknown type {prop.type}")
-        return {
-            "type": ["null", json_type] if nullable else json_type,
-            **extra,
-            "description": self._describer.describe(prop),
-        }
+        description = self._describer.describe(prop, stream)
+        if not prop.is_offered:
+            description += ". Exact calls it obsolete or no longer shows it: it may go"
+        return {"type": ["null", json_type] if nullable else json_type, **extra, "description": description}
 
 
 def load_generator() -> SchemaGenerator:
@@ -142,9 +173,11 @@ def load_catalog(file: Path = CATALOG_FILE) -> list[dict[str, Any]]:
 
 
 def generate() -> dict[str, Schema]:
-    """Return the schema of every stream of the catalogue, by stream name."""
-    generator = load_generator()
-    return {stream["name"]: generator.schema(stream) for stream in load_catalog()}
+    """Return the schema of every stream of the catalogue by name, that with all columns as `<name>.full`."""
+    generator, streams = load_generator(), load_catalog()
+    schemas = {stream["name"]: generator.schema(stream) for stream in streams}
+    full = {f"{stream['name']}.full": generator.full_schema(stream) for stream in streams if "full" in stream}
+    return schemas | full
 
 
 def render(schema: Schema) -> str:

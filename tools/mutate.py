@@ -48,6 +48,12 @@ TESTS: Mapping[str, Sequence[str]] = {
         "test_token_file_safety.py",
         "test_token_store_file.py",
     ],
+    "auth/token_store.py": [
+        "test_token_file_journal.py",
+        "test_token_file_of_two_logins.py",
+        "test_token_store_file.py",
+        "test_token_store_rules.py",
+    ],
     "auth/precedence.py": ["test_auth_state.py"],
     "auth/refresh_transitions.py": ["test_auth_refresh_rules.py", "test_auth_state.py"],
 }

@@ -10,15 +10,19 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 REFERENCE_FILE = REPOSITORY / "reference" / "endpoints.json"
+UNDOCUMENTED_FILE = REPOSITORY / "reference" / "undocumented.json"
 READABLE_KINDS = frozenset({"standard", "bulk", "sync", "read"})
-ANSWERING_STATUSES = frozenset({"current", "new"})
+UNDOCUMENTED = "undocumented"
+"""Status of endpoints that the reference does not have (any more) and that Exact's ``$metadata`` has."""
+ANSWERING_STATUSES = frozenset({"current", "new", UNDOCUMENTED})
 
 
 @dataclass(frozen=True, slots=True)
 class Property:
     """One property of an entity.
 
-    `type` is `Edm.*`, `Collection(X)` or `Complex(X)`; `filterable` is None where the reference does not say.
+    `type` is `Edm.*`, `Collection(X)` or `Complex(X)`; `filterable` is None where the reference does not say; `since`
+    is the year in which it was added after July 2025.
     """
 
     name: str
@@ -28,6 +32,7 @@ class Property:
     obsolete: bool
     hidden: bool
     filterable: bool | None = None
+    since: str | None = None
 
     @property
     def is_offered(self) -> bool:
@@ -85,6 +90,11 @@ class Endpoint:
         return frozenset(prop.name for prop in self.properties if prop.is_offered)
 
     @property
+    def withdrawn(self) -> frozenset[str]:
+        """Names of the values that the reference calls obsolete or no longer shows."""
+        return frozenset(prop.name for prop in self.properties if not prop.is_offered and not prop.is_navigation)
+
+    @property
     def demands_filter(self) -> bool:
         """Whether a listing needs a filter: so do the endpoints with a filter column, feeds aside."""
         return self.kind != "sync" and any(prop.filterable for prop in self.properties)
@@ -109,10 +119,13 @@ def at_address(reference: Mapping[str, Endpoint], address: str) -> Endpoint:
     return reference[address.removeprefix("beta/")]
 
 
-def load_reference(file: Path = REFERENCE_FILE) -> dict[str, Endpoint]:
-    """Return all endpoints by path, in the order of the file."""
-    endpoints: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
-    return {raw["path"]: _endpoint(raw) for raw in endpoints}
+def load_reference(*files: Path) -> dict[str, Endpoint]:
+    """Return all endpoints by path, in the order of the files; what a later one says of a path counts."""
+    found: dict[str, Endpoint] = {}
+    for file in files or (REFERENCE_FILE, UNDOCUMENTED_FILE):
+        endpoints: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
+        found |= {raw["path"]: _endpoint(raw) for raw in endpoints}
+    return found
 
 
 def _endpoint(raw: dict[str, Any]) -> Endpoint:
@@ -143,4 +156,5 @@ def _property(raw: dict[str, Any]) -> Property:
         obsolete=bool(raw.get("obsolete")),
         hidden=bool(raw.get("hidden")),
         filterable=raw["filterable"],
+        since=raw.get("since"),
     )

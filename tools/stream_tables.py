@@ -25,6 +25,7 @@ GROUP_TITLES = {
     "payroll": "Payroll",
     "manufacturing": "Manufacturing",
     "documents": "Documents",
+    "undocumented": "Undocumented",
 }
 _FOR_ALL = (("deleted", "deleted rows of all streams"), ("sync_timestamp", "where feeds start (SyncTimestamp)"))
 """Services of endpoints.yaml that need a scope, and what for."""
@@ -65,7 +66,7 @@ def core_streams() -> str:
     reference, core = _reference(), _generator().overlay.core
     rows = [
         (
-            f"`{stream['name']}`",
+            _columns(stream, "docs/"),
             stream["title"],
             at_address(reference, stream["path"]).kind,
             f"`{stream['cursor']}`" if _is_incremental(stream) else "none: read whole",
@@ -75,6 +76,11 @@ def core_streams() -> str:
         if stream["name"] in core
     ]
     return table(("Stream", "Its rows", "Endpoint", "Cursor", "Deletions"), rows)
+
+
+def _columns(stream: Stream, folder: str) -> str:
+    """Return a stream's name, linked to its columns on the page that tools/column_pages.py writes."""
+    return f"[`{stream['name']}`]({folder}columns/{stream['group']}.md#{stream['name']})"
 
 
 def all_streams() -> str:
@@ -91,7 +97,7 @@ def _row(stream: Stream) -> tuple[str, ...]:
     key = ", ".join(f"`{name}`" for name in stream["key"])
     pages = f"{stream['page_size']:,}"
     return (
-        f"`{stream['name']}`",
+        _columns(stream, ""),
         stream["title"],
         _endpoint(stream),
         key or "`Division`",
@@ -107,6 +113,81 @@ def _endpoint(stream: Stream) -> str:
     if "header" in stream:
         return f"{path}; changed ones with `{stream['header']['path']}`"
     return path + {"headers": " (headers)", "lines": " (lines)"}.get(stream.get("rows", ""), "")
+
+
+def more_columns() -> str:
+    """Return a table of the columns that the usual endpoint of a stream lacks, and of where they are."""
+    columns = ("Stream", "Lacks", "`full_columns` reads", "Rows a call", "Key then", "Empty then", "Or join")
+    return table(columns, filter(None, map(_more_columns, _streams())))
+
+
+def _more_columns(stream: Stream) -> tuple[str, ...] | None:
+    others = [one for one in _generator().entities()[stream["name"]] if one.kind in ("standard", "bulk")]
+    lacking = {
+        name: [one.address for one in others if name in one.offered]
+        for one in others
+        for name in _values(one)
+        if name not in _values(at_address(_reference(), stream["path"]))
+    }
+    if not lacking or stream["transport"] != "feed":
+        return None
+    joins = _generator().overlay.elsewhere
+    elsewhere = dict.fromkeys(f"`{joins[key]}`" for name in lacking if (key := f"{stream['name']}.{name}") in joins)
+    full = {**stream, **stream.get("full", {})}
+    if full["path"] == stream["path"]:
+        paths = dict.fromkeys(path for found in lacking.values() for path in found)
+        read, pages, key, empty = f"no endpoint by `Modified`; they are in {_code(paths)}", "", "", ""
+    else:
+        gained = _values(at_address(_reference(), full["path"]))
+        rest = [name for name in lacking if name not in gained]
+        read = f"`{full['path']}`" + (f", without {_code(rest)}" if rest else "")
+        pages = f"{full['page_size']:,}"
+        key = _code(full["key"]) if full["key"] != stream["key"] else "the same"
+        empty = _emptied(stream, [*gained, "Timestamp", "Modified"])
+    return f"`{stream['name']}`", _code(lacking), read, pages, key, empty, ", ".join(elsewhere)
+
+
+def _emptied(stream: Stream, gained: Sequence[str]) -> str:
+    """Return which columns are empty where a stream is read from the endpoint with some others."""
+    lost = [name for name in _values(at_address(_reference(), stream["path"])) if name not in gained]
+    partners = [one for one in _generator().overlay.mixed.get(stream["path"], ()) if one != stream["name"]]
+    shared = {name for one in partners for path in _generator().entities()[one] for name in path.offered}
+    own = [name for name in lost if name not in shared]
+    parts = [_code(own)] if own else []
+    if len(own) < len(lost):
+        parts.append(f"columns of `{partners[0]}`")
+    return ", ".join(parts)
+
+
+def codes() -> str:
+    """Return a table of what the code numbers of statuses and types mean, as far as the reference says it."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for stream in _streams():
+        for prop in at_address(_reference(), stream["path"]).properties:
+            if prop.is_offered and prop.values and prop.name.endswith(("Status", "Type")):
+                meaning = ", ".join(f"{code} {text}" for code, text in prop.values.items())
+                found.setdefault((prop.name, meaning), []).append(f"`{stream['name']}`")
+    rows = [(f"`{column}`", ", ".join(names), meaning) for (column, meaning), names in sorted(found.items())]
+    return table(("Column", "Of", "Codes"), rows)
+
+
+def withdrawn_columns() -> str:
+    """Return a table of the columns that Exact calls obsolete or no longer shows, by stream."""
+    rows = []
+    for stream in (one for one in _streams() if "full" in one):
+        endpoint = at_address(_reference(), stream["full"].get("path", stream["path"]))
+        names = [prop.name for prop in endpoint.properties if prop.name in endpoint.withdrawn - {"Division"}]
+        if names:
+            rows.append((f"`{stream['name']}`", _code(names)))
+    return table(("Stream", "Columns"), rows)
+
+
+def _values(endpoint: Endpoint) -> list[str]:
+    return [prop.name for prop in endpoint.properties if prop.is_offered and not prop.is_navigation]
+
+
+def _code(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def left_out() -> str:
@@ -147,14 +228,16 @@ def _deletions(stream: Stream) -> str:
 
 
 def composite_keys() -> dict[str, list[str]]:
-    """Return the primary keys, by stream, whose first column alone does not identify a row among all divisions.
+    """Return the primary keys, by stream, whose first column alone is not known to be one row's among all divisions.
 
-    A GUID is one row's in all of Exact Online; codes and numbers are given out anew in each division.
+    A GUID of a row that says its division is. Codes and numbers are given out anew in each division, and a row without
+    a division of its own (banks, roles of users) may be shown in several.
     """
     found: dict[str, list[str]] = {}
     for stream in _streams():
         types = {prop.name: prop.type for prop in at_address(_reference(), stream["path"]).properties}
-        if stream["key"] and [types[name] for name in stream["key"]] != ["Edm.Guid"]:
+        is_one_rows = [types[name] for name in stream["key"]] == ["Edm.Guid"] and "Division" in types
+        if stream["key"] and not is_one_rows:
             found[str(stream["name"])] = [*stream["key"], "Division"]
     return dict(sorted(found.items()))
 

@@ -133,12 +133,14 @@ def response(
     return answer
 
 
-def config_for(raw: Mapping[str, Any], token_file: Path | None = None) -> Config:
-    """The typed configuration of a raw one that may lack its tokens."""
+def config_for(
+    raw: Mapping[str, Any], token_store: Path | str | None = None, environment: Mapping[str, str] | None = None
+) -> Config:
+    """The typed configuration of a raw one that may lack its tokens; a path is a token file, a text a URL."""
     credentials = {**raw["credentials"], "refresh_token": raw["credentials"].get("refresh_token") or "any"}
-    if token_file is not None:
-        credentials["token_file"] = str(token_file)
-    return parse_config({**raw, "credentials": credentials}, FakeClock().now(), {})
+    if token_store is not None:
+        credentials["token_file" if isinstance(token_store, Path) else "token_store"] = str(token_store)
+    return parse_config({**raw, "credentials": credentials}, FakeClock().now(), environment or {})
 
 
 class Login:
@@ -146,22 +148,23 @@ class Login:
 
     def __init__(
         self,
-        token_file: Path | None = None,
+        token_store: Path | str | None = None,
         *,
         server: FakeTokenServer | None = None,
         config: MutableMapping[str, Any] | None = None,
         clock: FakeClock | None = None,
         capture: bool = True,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.clock = clock or (server.clock if server else FakeClock())
         self.server = server or FakeTokenServer(self.clock)
         self.config = config if config is not None else configuration()
         self.messages: list[dict[str, Any]] = []
-        self.token_file = token_file
+        self.token_store = token_store
         self.session = requests.Session()
         self.session.mount("https://", self.server)
         self.auth = ExactAuthenticator(
-            config_for(self.config, token_file),
+            config_for(self.config, token_store, environment),
             self.config,
             clock=self.clock,
             session=self.session,
@@ -169,9 +172,9 @@ class Login:
         )
 
     def again(self, config: MutableMapping[str, Any] | None = None) -> Login:
-        """The next process: same server, same file, and the configuration as given or as left by this one."""
+        """The next process: same server, same store, and the configuration as given or as left by this one."""
         next_config = config if config is not None else deepcopy(self.config)
-        return Login(self.token_file, server=self.server, config=next_config, clock=self.clock)
+        return Login(self.token_store, server=self.server, config=next_config, clock=self.clock)
 
 
 def configuration(refresh_token: str = "refresh!0", **credentials: str) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def test_login_outlives_a_kill_at_any_moment_once_the_answer_has_arrived(tmp_pat
 
 def test_process_that_comes_later_goes_on_with_the_token_of_the_first(tmp_path: Path) -> None:
     with token_server(life=600.0) as (base_url, rules):
-        tokens = {authenticator(base_url, tmp_path / "tokens.json").get_access_token() for _ in range(3)}
+        tokens = {authenticator(base_url, str(tmp_path / "tokens.json")).get_access_token() for _ in range(3)}
         assert len(tokens) == 1
         assert rules.issued == 1
         assert rules.refresh_token != FIRST_REFRESH_TOKEN

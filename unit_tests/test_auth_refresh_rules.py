@@ -8,6 +8,7 @@ import signal
 import threading
 from copy import deepcopy
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -147,6 +148,26 @@ def test_configuration_message_goes_to_stdout_as_one_flushed_line(capsys: pytest
     control = json.loads(lines[0])["control"]
     assert control["type"] == "CONNECTOR_CONFIG"
     assert control["connectorConfig"]["config"]["credentials"]["refresh_token"] == "refresh!1"
+
+
+@pytest.mark.parametrize("keeper", ["nobody", "token file", "Airbyte's platform", "a program that takes the changes"])
+def test_new_tokens_that_nobody_seems_to_keep_are_told_once_with_the_remedy(
+    keeper: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    login = Login(
+        tmp_path / "tokens.json" if keeper == "token file" else None,
+        capture=keeper == "a program that takes the changes",
+        environment={"WORKER_JOB_ID": "42"} if keeper == "Airbyte's platform" else {},
+    )
+
+    login.auth.get_access_token()
+    login.clock.advance(600)
+    login.auth.get_access_token()
+
+    told = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+    assert login.server.calls == 2
+    assert len(told) == (keeper == "nobody"), told
+    assert all("credentials.token_file" in text and "EXACT_ONLINE_TOKEN_FILE" in text for text in told)
 
 
 def test_token_is_not_spent_when_nobody_reads_the_output(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from source_exact_online.auth import refresh_transitions as transitions
 from source_exact_online.auth.precedence import Source, which_tokens_win
 from source_exact_online.auth.refresh_state import Dead, Grace, Held, Lost, NoTokens, RefreshState, Refused, Waiting
 from source_exact_online.auth.refresh_transitions import EARLY_PAUSES, Ask, Decision, Fail, Instant, Use, Wait, decide
-from source_exact_online.auth.token_file_format import TokenRecord, fingerprint
+from source_exact_online.auth.token_record import TokenRecord, fingerprint
 from source_exact_online.auth.tokens import Tokens
 
 NOW = datetime(2025, 3, 3, 9, 0, tzinfo=timezone.utc)
@@ -36,19 +36,19 @@ class TestWhichTokensWin:
             ("configured!", None, None, None, Source.CONFIGURED, "configured!"),
             ("configured!", None, OWN, None, Source.OWN, "configured!"),
             ("other!", None, OWN, None, Source.CONFIGURED, "other!"),
-            ("configured!", None, None, chain("configured!"), Source.FILE, "newest!"),
-            ("configured!", None, None, chain("first!", "configured!"), Source.FILE, "newest!"),
-            ("newest!", None, None, chain(), Source.FILE, "newest!"),
-            ("configured!", None, OWN, chain("configured!"), Source.FILE, "newest!"),
+            ("configured!", None, None, chain("configured!"), Source.STORE, "newest!"),
+            ("configured!", None, None, chain("first!", "configured!"), Source.STORE, "newest!"),
+            ("newest!", None, None, chain(), Source.STORE, "newest!"),
+            ("configured!", None, OWN, chain("configured!"), Source.STORE, "newest!"),
             ("configured!", None, None, chain(), Source.CONFIGURED, "configured!"),
             ("configured!", None, OWN, chain(), Source.OWN, "configured!"),
             ("", None, None, chain(), Source.CONFIGURED, ""),
             ("configured!", UNSAVED, OWN, None, Source.UNSAVED, "unsaved!"),
             ("configured!", UNSAVED, OWN, chain(), Source.UNSAVED, "unsaved!"),
-            ("configured!", UNSAVED, OWN, chain("configured!"), Source.FILE, "newest!"),
+            ("configured!", UNSAVED, OWN, chain("configured!"), Source.STORE, "newest!"),
             ("configured!", None, None, chain(superseded="configured!"), Source.SUPERSEDED, "configured!"),
             ("configured!", UNSAVED, OWN, chain(superseded="configured!"), Source.SUPERSEDED, "configured!"),
-            ("newest!", None, None, chain(superseded="newest!"), Source.FILE, "newest!"),
+            ("newest!", None, None, chain(superseded="newest!"), Source.STORE, "newest!"),
         ],
     )
     def test_table(

@@ -21,9 +21,10 @@ REFERENCE = load_reference()
 REQUIRED_FIELDS = {"name", "title", "transport", "path", "page_size", "scope", "key", "group"}
 OPTIONAL_FIELDS = {
     "cursor", "rows", "entity_type", "sync_timestamp", "header_key", "partition", "division_from", "split_by_year",
-    "bulk_path", "header",
+    "bulk_path", "header", "core", "full",
 }  # fmt: skip
 GROUPS = {
+    "undocumented",
     "accounting",
     "crm",
     "sales",
@@ -107,6 +108,7 @@ def test_sync_facts_are_about_feeds_of_the_reference() -> None:
 
 def test_core_streams_come_first_and_in_order() -> None:
     assert [stream["name"] for stream in CATALOG][: len(CORE)] == CORE
+    assert [stream["name"] for stream in CATALOG if stream.get("core")] == CORE
 
 
 def test_stream_names_are_unique_snake_case() -> None:
@@ -140,7 +142,7 @@ def test_every_field_is_in_the_definition() -> None:
 
 def _defined(stream: Stream) -> StreamDefinition:
     """The definition that an entry has to become."""
-    facts = {field: value for field, value in stream.items() if field != "partition"}
+    facts = {field: value for field, value in stream.items() if field not in ("partition", "full")}
     return StreamDefinition(**{
         "cursor": None,
         **facts,

@@ -11,6 +11,7 @@ import pytest
 import requests
 import urllib3
 from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.api import client as client_module
 from source_exact_online.api.client import ANSWER_DEADLINE, ExactClient
@@ -35,6 +36,8 @@ from source_exact_online.api.request import (
     fetch,
     fetch_all,
 )
+from source_exact_online.api.site_health import SiteDown
+from source_exact_online.failures import TokenStoreUnavailableError
 from unit_tests.exact_fakes import (
     BASE_URL,
     SECRETS,
@@ -479,3 +482,21 @@ def test_the_cost_of_a_run_is_told_by_stream_and_division(api: ScriptedApi, clie
     assert head.split() == ["stream", "division", "calls", "rows", "429s", "faults", "waited"]
     assert own.split()[:6] == ["cost_centers", "123", "3", "3", "0", "1"]
     assert total.split()[2:4] == ["3", "3"]
+
+
+@pytest.mark.parametrize("kind", [TokenStoreUnavailableError, AirbyteTracedException])
+def test_a_token_store_that_is_away_is_no_outage_of_exact(
+    api: ScriptedApi, kind: type[AirbyteTracedException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_token(_: FakeTokens) -> str:
+        raise kind(message="It is away.", failure_type=FailureType.transient_error)
+
+    monkeypatch.setattr(FakeTokens, "get_access_token", no_token)
+    client = client_of(api)
+
+    if kind is TokenStoreUnavailableError:
+        with pytest.raises(TokenStoreUnavailableError, match="It is away"):
+            client.send(URL, CONTEXT)
+    else:
+        assert isinstance(client.send(URL, CONTEXT), SiteDown)
+    assert api.sent == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_exact_online.config import Config, check_shape, parse_config
+from source_exact_online.auth.authenticator import ExactAuthenticator
+from source_exact_online.config import Config, check_shape, config_warnings, fits, parse_config
 from source_exact_online.source import SourceExactOnline
 from unit_tests.exact_fakes import SECRETS, raw_config
 from unit_tests.fake_clock import START
@@ -61,6 +63,39 @@ class TestDefaults:
         assert config.maintenance_wait == timedelta(minutes=45)
         assert config.token_file is None
 
+    @pytest.mark.parametrize(
+        "field",
+        ["divisions", "exclude_divisions", "start_date", "lookback_window_minutes", "read_deletions", "num_workers",
+         "daily_calls_reserve", "quota_wait_minutes", "maintenance_wait_minutes", "stream_groups", "include_binary",
+         "base_url"],
+    )  # fmt: skip
+    def test_null_is_the_default(self, field: str) -> None:
+        raw = {name: value for name, value in raw_config().items() if name != field}
+
+        check_shape({**raw, field: None}, specification())
+
+        assert parse_config({**raw, field: None}, START, {}) == parse_config(raw, START, {})
+
+    @pytest.mark.parametrize("field", ["access_token", "token_expiry_date", "token_file"])
+    def test_so_it_is_in_the_credentials(self, field: str) -> None:
+        assert parse(credentials=credentials(**{field: None})) == parse()
+
+    @pytest.mark.parametrize("field", ["client_id", "client_secret", "refresh_token"])
+    def test_null_is_missing_where_a_value_is_required(self, field: str) -> None:
+        assert refused(credentials=credentials(**{field: None})).startswith(f"credentials.{field} is missing")
+
+    def test_the_sites_name_may_be_in_capitals(self) -> None:
+        assert parse(site="CO.UK") == parse(site="co.uk")
+
+    def test_what_is_forgiven_stays_as_it_is_in_what_is_handed_back(self) -> None:
+        raw = raw_config(site="NL", start_date=None)
+        parse_config(raw, START, {})
+        assert raw == raw_config(site="NL", start_date=None)
+
+    def test_airbytes_platform_is_told_by_the_job_that_it_names(self) -> None:
+        assert parse({"WORKER_JOB_ID": "42"}).on_platform
+        assert not parse({}).on_platform
+
     def test_unknown_fields_are_ignored_as_airbyte_adds_its_own(self) -> None:
         assert parse(something={"new": 1}, credentials=credentials(auth_type="oauth")).site == "nl"
 
@@ -78,6 +113,95 @@ class TestDefaults:
 
     def test_no_secret_shows_when_the_settings_are_printed(self) -> None:
         assert not [secret for secret in SECRETS if secret in repr(parse())]
+
+
+class TestWarnings:
+    @pytest.mark.parametrize(
+        ("fields", "words"),
+        [
+            ({"divison": [1]}, "divison (did you mean divisions?)"),
+            ({"Start-Date": "2024-01-01"}, "Start-Date (did you mean start_date?)"),
+            ({"client_id": "x"}, "client_id (did you mean credentials.client_id?)"),
+            (
+                {"credentials": credentials(tokenfile="x")},
+                "credentials.tokenfile (did you mean credentials.token_file?)",
+            ),
+            ({"credentials": credentials(auth_type="x")}, "credentials.auth_type:"),
+            ({"unicorns": 7}, "unicorns:"),
+        ],
+        ids=str,
+    )
+    def test_a_field_without_effect_is_named_with_the_one_that_was_meant(
+        self, fields: dict[str, Any], words: str
+    ) -> None:
+        (warning,) = config_warnings(raw_config(**fields), specification(), {})
+
+        assert words in warning
+        assert not [secret for secret in SECRETS if secret in warning]
+        assert not fits(raw_config(**fields), specification())
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {},
+            {"__injected_declarative_manifest": {}, "airbyte_workspace": "x"},
+            {"credentials": credentials(__oauth=1, airbyteThing=2, token_file="x", access_token="y")},
+            {"start_date": None, "site": "NL"},
+        ],
+        ids=str,
+    )
+    def test_fields_of_airbyte_are_passed_over(self, fields: dict[str, Any]) -> None:
+        assert config_warnings(raw_config(**fields), specification(), {}) == []
+        assert fits(raw_config(**fields), specification())
+
+    @pytest.mark.parametrize("value", ["", " "])
+    def test_an_empty_variable_for_the_token_file_is_named(self, value: str) -> None:
+        environment = {"EXACT_ONLINE_TOKEN_FILE": value}
+        own = raw_config(credentials=credentials(token_file="t.json"))
+
+        assert "EXACT_ONLINE_TOKEN_FILE is empty" in config_warnings(raw_config(), specification(), environment)[0]
+        assert config_warnings(own, specification(), environment) == [], "it is not needed"
+
+
+STORE = "postgresql://exact:gehe%40im@db.example/tokens"
+
+
+class TestTokenStore:
+    def test_is_taken_before_a_token_file_of_the_environment(self) -> None:
+        config = parse({"EXACT_ONLINE_TOKEN_FILE": "/tokens/env.json"}, credentials=credentials(token_store=STORE))
+        assert config.token_store == STORE
+
+    def test_is_a_secret(self) -> None:
+        assert "gehe" not in repr(parse(credentials=credentials(token_store=STORE)))
+
+    def test_and_a_token_file_are_one_place_too_many(self) -> None:
+        message = refused(credentials=credentials(token_store=STORE, token_file="/tokens/own.json"))
+        assert "Remove one" in message
+
+    @pytest.mark.parametrize(
+        "url", ["/tokens.json", "mysql://u:gehe@h/d", "postgresql://u:gehe@h/d ", "postgresql://u:ge he@h"]
+    )
+    def test_that_is_none_is_refused_without_a_word_of_it(self, url: str) -> None:
+        message = refused(credentials=credentials(token_store=url))
+        assert "credentials.token_store" in message
+        assert url not in message
+        assert "gehe" not in message
+
+    @pytest.mark.parametrize("url", ["postgresql://u:gehe%zz@h/d", "postgresql://h/d?gehe=1"])
+    def test_that_its_client_cannot_read_is_refused_without_a_word_of_it(self, url: str) -> None:
+        raw = {"site": "nl", "credentials": credentials(token_store=url)}
+        with pytest.raises(AirbyteTracedException) as caught:
+            ExactAuthenticator(parse(credentials=raw["credentials"]), raw)
+        assert caught.value.failure_type is FailureType.config_error
+        assert "credentials.token_store" in str(caught.value)
+        assert "gehe" not in str(caught.value)
+
+    def test_without_its_client_says_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delitem(sys.modules, "source_exact_online.auth.token_database", raising=False)
+        monkeypatch.setitem(sys.modules, "psycopg", None)
+        raw = {"site": "nl", "credentials": credentials(token_store=STORE)}
+        with pytest.raises(AirbyteTracedException, match=r"pip install 'airbyte-source-exact-online\[postgres\]'"):
+            ExactAuthenticator(parse(credentials=raw["credentials"]), raw)
 
 
 class TestTokenFile:
@@ -177,6 +301,17 @@ class TestRefusals:
 
         assert f"credentials.{field}" in message
         assert "white space" in message
+
+    @pytest.mark.parametrize("field", ["client_id", "client_secret", "refresh_token", "access_token"])
+    @pytest.mark.parametrize(
+        ("value", "words"),
+        [('"{}"', "quotes"), ("'{}'", "quotes"), ("\u201c{}\u201d", "quotes"), ("{}%21IAAAA", "exclamation mark")],
+    )
+    def test_what_copying_added_is_named(self, field: str, value: str, words: str) -> None:
+        message = refused(credentials=credentials(**{field: value.format(SECRETS[2])}))
+
+        assert message.startswith(f"credentials.{field} ")
+        assert words in message
 
     @pytest.mark.parametrize("field", ["client_id", "client_secret", "refresh_token"])
     def test_an_empty_credential_is_named(self, field: str) -> None:

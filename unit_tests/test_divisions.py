@@ -295,7 +295,7 @@ class TestLogin:
         api.on(ME, page([{"CurrentDivision": 7, "UserID": "guid", "FullName": "Ada"}]), me(8))
 
         assert [current_user(client) for _ in range(2)] == [CurrentUser(7, "guid", "Ada"), CurrentUser(8, "", "")]
-        assert api.sent[0].select == ["CurrentDivision", "UserID", "FullName"]
+        assert api.sent[0].select == ["CurrentDivision", "UserID", "FullName", "ServerTime", "ServerUtcOffset"]
 
     def test_a_configured_division_whose_licence_has_expired_does_not_hide_the_others(
         self, api: ScriptedApi, client: ExactClient

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -10,14 +11,14 @@ import yaml
 
 from source_exact_online.catalog.definitions import catalog
 from source_exact_online.catalog.schemas import properties
-from tools import licences
+from tools import column_pages, licences
 from tools.document_tables import DOCUMENTS, TABLES, with_tables
 from tools.generate_catalog import load_overlay
 from tools.reference import REPOSITORY
 from tools.stream_tables import all_streams, composite_keys, core_joins, core_streams, diagram, key_maps, scopes
 
 README = REPOSITORY / "README.md"
-PAGES = [*sorted(REPOSITORY.glob("*.md")), *sorted((REPOSITORY / "docs").glob("*.md"))]
+PAGES = [*sorted(REPOSITORY.glob("*.md")), *sorted((REPOSITORY / "docs").rglob("*.md"))]
 # [text](target), ![text](target); a title after the target and an anchor are not part of the file's name.
 LINK = re.compile(r"\]\(([^)\s]+)[^)]*\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
@@ -56,23 +57,24 @@ def test_a_table_that_differs_from_its_data_is_written_anew() -> None:
 
 
 def test_the_first_stream_table_names_the_core() -> None:
-    assert re.findall(r"^\| `(\w+)` \|", core_streams(), re.MULTILINE) == list(load_overlay().core)
+    assert re.findall(r"^\| \[`(\w+)`\]", core_streams(), re.MULTILINE) == list(load_overlay().core)
 
 
 def test_the_readme_counts_the_streams() -> None:
-    assert f"{len(catalog())} streams" in README.read_text(encoding="utf-8")
+    documented = [name for name, one in catalog().items() if one.group != "undocumented"]
+    assert f"{len(documented)} streams" in README.read_text(encoding="utf-8")
 
 
 def test_the_stream_tables_name_each_stream_of_the_catalogue_once() -> None:
-    assert sorted(re.findall(r"^\| `(\w+)` \|", all_streams(), re.MULTILINE)) == sorted(catalog())
+    assert sorted(re.findall(r"^\| \[`(\w+)`\]", all_streams(), re.MULTILINE)) == sorted(catalog())
 
 
 @pytest.mark.parametrize("tables", [core_streams(), all_streams()], ids=["core", "all"])
 def test_the_stream_tables_say_which_streams_get_deletions(tables: str) -> None:
     header = next(line for line in tables.splitlines() if line.startswith("| Stream"))
     column = header.strip("| ").split(" | ").index("Deletions")
-    rows = [row.strip("| ").split(" | ") for row in tables.splitlines() if row.startswith("| `")]
-    told = {row[0].strip("`"): row[column] == "yes" for row in rows}
+    rows = [row.strip("| ").split(" | ") for row in tables.splitlines() if row.startswith("| [`")]
+    told = {row[0].split("`")[1]: row[column] == "yes" for row in rows}
     assert told == {name: catalog()[name].tracks_deletions for name in told}
     assert True in told.values()
 
@@ -84,12 +86,37 @@ def test_the_scope_table_names_each_stream_at_its_scope() -> None:
     assert told == {name: f"{scope}: Read" if scope else "not documented" for name, scope in scope_of.items()}
 
 
+def test_the_first_column_of_a_key_is_enough_where_it_is_a_guid_of_a_row_that_says_its_division() -> None:
+    files = ("endpoints.json", "undocumented.json")
+    raw = [one for name in files for one in json.loads((REPOSITORY / "reference" / name).read_text(encoding="utf-8"))]
+    types = {one["path"]: {prop["name"]: prop["type"] for prop in one["properties"]} for one in raw}
+    enough, not_enough = set(), set()
+    for name, definition in catalog().items():
+        first, *rest = definition.primary_key
+        own = types[definition.path.removeprefix("beta/")]
+        alone = (first, rest) == ("Division", []) or (rest == ["Division"] and own[first] == "Edm.Guid")
+        (enough if alone and (not rest or "Division" in own) else not_enough).add(name)
+    assert enough >= {"accounts", "sales_invoices", "sales_invoice_lines", "transaction_lines", "journals", "divisions"}
+    assert not_enough >= {"currencies", "journal_status_list", "reporting_balance", "receivables_list", "banks"}
+    assert composite_keys().keys() == not_enough
+
+
 def test_the_stream_maps_for_meltano_name_the_primary_keys() -> None:
     maps = yaml.safe_load(key_maps().strip("`\n").removeprefix("yaml"))["stream_maps"]
     assert {name: tuple(operators["__key_properties__"]) for name, operators in maps.items()} == {
         name: catalog()[name].primary_key for name in composite_keys()
     }
     assert all(operators.keys() == {"__key_properties__"} for operators in maps.values())
+
+
+def test_the_lines_that_checks_of_runners_run_are_in_the_guide() -> None:
+    guide = (REPOSITORY / "docs" / "runners.md").read_text(encoding="utf-8")
+    recipes = dict(re.findall(r"<!-- run by make ([\w: ]+) -->\n```\w+\n(.*?)```", guide, re.DOTALL))
+    for name in ("warehouses: numbers", "warehouses: postgres"):
+        assert compile(recipes[name], name, "exec")
+    plugins = yaml.safe_load(recipes["meltano"])["plugins"]
+    assert [one["name"] for one in plugins["extractors"]] == ["tap-airbyte", "tap-exact-online"]
+    assert [one["name"] for one in plugins["loaders"]] == ["target-jsonl", "target-postgres"]
 
 
 def test_joins_lead_from_columns_to_keys_that_exist() -> None:
@@ -107,6 +134,19 @@ def test_every_join_is_in_the_diagram() -> None:
     drawn = re.findall(r"(\w+) \|\|--o\{ (\w+) : \"(.+)\"", diagram())
     told = {(many, column, one) for one, many, columns in drawn for column in columns.split(", ")}
     assert told == {(stream, column, target.split(".")[0]) for stream, column, target in core_joins()}
+
+
+def test_the_pages_of_columns_say_what_the_schemas_say() -> None:
+    written = {file: file.read_text(encoding="utf-8") for file in column_pages.FOLDER.iterdir()}
+    assert written == column_pages.pages(), "make docs writes them anew"
+
+
+def test_they_name_each_column_of_each_stream_once() -> None:
+    sections = [part for text in column_pages.pages().values() for part in text.split("\n## ")[1:]]
+    told = {part.split("\n")[0]: re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE) for part in sections}
+    assert {name: sorted(columns) for name, columns in told.items()} == {
+        name: sorted(properties(name)) for name in catalog()
+    }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)

@@ -28,6 +28,7 @@ from source_exact_online.api.divisions import Division
 from source_exact_online.auth.token_endpoint import Answer, Granted, Lost, TokenEndpoint, Unsent
 from source_exact_online.auth.token_errors import read_refusal
 from source_exact_online.auth.tokens import Tokens
+from source_exact_online.command_line import add_login_options
 from source_exact_online.login import command as login
 from source_exact_online.login import redirect
 from source_exact_online.login.config_file import LoginRequest, parse_divisions
@@ -122,7 +123,7 @@ class Run:
 
     def __call__(self, person: Person, endpoint: Endpoint) -> int:
         parser = argparse.ArgumentParser()
-        login.add_arguments(parser)
+        add_login_options(parser)
         arguments = ["--site", "nl", "--client-id", CLIENT_ID, "--config", str(self.path)]
         if "--redirect-uri" not in self.options:
             arguments += ["--redirect-uri", CALLBACK]
@@ -162,9 +163,11 @@ def test_login_writes_a_configuration_that_is_ready_and_checks_it(tmp_path: Path
             "refresh_token": "refresh!new",
             "access_token": "access-new",
             "token_expiry_date": "2025-03-03T09:10:00+00:00",
+            "token_file": str(tmp_path / "config.tokens.json"),
         },
         "divisions": [202],
     }
+    assert str(tmp_path / "config.tokens.json") in person.text
     assert stat.S_IMODE(run.path.stat().st_mode) == 0o600
     assert run.checked == [run.path]
     assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
@@ -457,10 +460,36 @@ def test_request_shows_no_secret_when_it_is_printed() -> None:
     assert CLIENT_ID not in repr(request)
 
 
-def test_base_url_option_is_not_advertised() -> None:
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [((), "config.tokens.json"), (("--token-file", "mine.json"), "mine.json"), (("--no-token-file",), None)],
+)
+def test_the_token_file_stands_in_the_configuration_by_its_whole_path(
+    options: tuple[str, ...], expected: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = Run(Path(), *options)
+
+    assert run(Person(redirected(), "all"), Endpoint(Granted(TOKENS))) == 0
+
+    path = None if expected is None else str(tmp_path / expected)
+    assert run.config["credentials"].get("token_file") == path
+
+
+def test_two_logins_in_one_directory_have_two_token_files(tmp_path: Path) -> None:
+    files = set()
+    for name in ("nl.json", "be.json"):
+        run = Run(tmp_path, "--config", str(tmp_path / name))
+        run.path = tmp_path / name
+        run(Person(redirected(), "all"), Endpoint(Granted(TOKENS)))
+        files.add(run.config["credentials"]["token_file"])
+    assert len(files) == 2
+
+
+def test_help_shows_how_to_rehearse_on_a_sandbox() -> None:
     parser = argparse.ArgumentParser()
-    login.add_arguments(parser)
-    assert "base-url" not in parser.format_help()
+    add_login_options(parser)
+    assert "--base-url" in parser.format_help()
 
 
 @pytest.mark.parametrize(("text", "codes"), [("", []), ("ALL", []), ("1,2 2", [1, 2]), (" 3 ", [3])])
@@ -668,5 +697,5 @@ def test_a_ca_bundle_that_cannot_be_used_is_named_before_anything_is_asked(tmp_p
 
 def test_client_secret_is_no_option_as_others_see_a_command_line() -> None:
     parser = argparse.ArgumentParser()
-    login.add_arguments(parser)
+    add_login_options(parser)
     assert "--client-secret" not in parser.format_help()

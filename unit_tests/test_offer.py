@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from airbyte_cdk.models import ConfiguredAirbyteStream, DestinationSyncMode, SyncMode
 
-from source_exact_online.catalog.definitions import catalog
+from source_exact_online.catalog.definitions import UNDOCUMENTED, catalog
 from source_exact_online.catalog.schemas import schema
 from source_exact_online.catalog.stream import ExactStream
 from source_exact_online.source import SourceExactOnline
@@ -30,8 +30,14 @@ def configured(name: str, properties: dict[str, Any]) -> ConfiguredAirbyteStream
 @pytest.mark.parametrize(
     "groups", [{}, {"stream_groups": []}, {"stream_groups": ["all"]}, {"stream_groups": ["hrm", "all"]}]
 )
-def test_all_streams_are_offered_unless_groups_are_named(groups: dict[str, Any]) -> None:
-    assert list(offered(**groups)) == list(catalog())
+def test_all_documented_streams_are_offered_unless_groups_are_named(groups: dict[str, Any]) -> None:
+    assert list(offered(**groups)) == [name for name, one in catalog().items() if one.group != UNDOCUMENTED]
+
+
+def test_undocumented_streams_are_offered_where_they_are_named() -> None:
+    undocumented = ["business_types", "cashflow_balance", "opportunity_stages", "sales_types", "transactions", "users"]
+    assert list(offered(stream_groups=["undocumented"])) == undocumented
+    assert list(offered(stream_groups=["all", "undocumented"])) == list(catalog())
 
 
 def test_only_streams_of_the_named_groups_are_offered() -> None:

@@ -12,6 +12,7 @@ import pytest
 from airbyte_cdk.models import AirbyteMessageSerializer
 
 from source_exact_online import entrypoint, offline
+from source_exact_online.command_line import command_parser
 from source_exact_online.source import SourceExactOnline
 from unit_tests.exact_fakes import raw_config
 
@@ -30,7 +31,9 @@ def same(arguments: list[str]) -> dict[str, Any]:
     assert answer is not None
     assert answer.endswith(b"}\n")
     found: dict[str, Any] = AirbyteMessageSerializer.dump(AirbyteMessageSerializer.load(json.loads(answer)))
-    (message,) = [json.loads(line) for line in entrypoint.messages(SourceExactOnline(), arguments)]
+    (message,) = [
+        json.loads(line) for line in entrypoint.messages(SourceExactOnline(), command_parser().parse_args(arguments))
+    ]
     assert found == message
     return found
 

@@ -91,6 +91,33 @@ def test_an_unknown_stream_is_a_config_error_that_names_it() -> None:
     assert raised.value.failure_type is FailureType.config_error
 
 
+def test_a_wrong_name_brings_the_nearest() -> None:
+    with pytest.raises(AirbyteTracedException, match=r"no stream Accounts \(did you mean accounts\?\)"):
+        chosen_streams(configured("Accounts"))
+
+
+@pytest.mark.parametrize(
+    ("stream", "cursor_field", "words"),
+    [
+        ("accounts", ["Created"], "its cursor is always Modified"),
+        ("aging_overview", ["Modified"], "it has no cursor and is read whole"),
+        ("accounts", ["Modified"], None),
+        ("accounts", [], None),
+        ("accounts:full_refresh", ["Created"], None),
+    ],
+)
+def test_a_cursor_that_is_not_the_streams_is_said_to_be_ignored(
+    stream: str, cursor_field: list[str], words: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    chosen = configured(stream)
+    chosen.streams[0].cursor_field = cursor_field
+
+    chosen_streams(chosen)
+
+    assert [words in one.getMessage() for one in caplog.records if words] == ([True] if words else [])
+    assert len(caplog.records) == bool(words)
+
+
 def test_an_hourly_run_without_changes_costs_a_call_per_listing_and_division(
     quiet: ScriptedApi, clock: FakeClock
 ) -> None:

@@ -36,6 +36,7 @@ POSITIONS = st.builds(
     deletions=st.none() | st.builds(DeletionsRead, INSTANT, st.none() | VERSIONS),
     refreshed_at=st.none() | INSTANT,
     in_progress=st.none() | LISTINGS,
+    full_columns=st.booleans(),
 )
 AT = round(datetime(2024, 3, 31, 1, 30, tzinfo=timezone.utc).timestamp() * 1000)
 AT_TEXT = "2024-03-31T01:30:00.000+00:00"

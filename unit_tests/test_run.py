@@ -19,9 +19,9 @@ import pytest
 from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
 
 from source_exact_online import entrypoint, run
+from source_exact_online.command_line import command_parser
 from source_exact_online.source import SourceExactOnline
 from source_exact_online.stdout import MessageBuffer
-from source_exact_online.version import VERSION
 from unit_tests.exact_fakes import SECRETS, FakeClock, ScriptedApi, Sent, configured, page, raw_config, refusal, row
 
 JOURNALS = "financial/Journals"
@@ -62,7 +62,7 @@ class Script:
     def __call__(self, *arguments: str) -> tuple[int, list[dict[str, Any]]]:
         self._capfd.readouterr()
         with process_of_its_own():
-            code = run.speak(entrypoint.messages(SourceExactOnline(self.clock), arguments))
+            code = run.speak(entrypoint.messages(SourceExactOnline(self.clock), command_parser().parse_args(arguments)))
         lines = self._capfd.readouterr().out.splitlines()
         return code, [json.loads(line) for line in lines]
 
@@ -88,16 +88,6 @@ def error_of(messages: list[dict[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = errors[-1]
     assert not [secret for secret in SECRETS for message in messages if secret in json.dumps(message)]
     return found
-
-
-def test_version_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(sys, "argv", ["source-exact-online", "--version"])
-
-    with pytest.raises(SystemExit) as ended:
-        run.run()
-
-    assert ended.value.code == 0
-    assert capsys.readouterr().out == f"source-exact-online {VERSION}\n"
 
 
 class TestExitCodes:
@@ -150,6 +140,16 @@ class TestExitCodes:
         assert code == 0
         assert [one["record"]["data"]["ID"] for one in of_type(messages, "RECORD")] == ["a"]
 
+    def test_the_first_log_line_is_ours(self, script: Script, api: ScriptedApi) -> None:
+        """The CDK would begin with the settings of its memory monitor."""
+        api.divisions(123).on(JOURNALS, page([row("a")]))
+
+        _, messages = script.verb("read", "--catalog", script.catalog("journals"))
+
+        lines = [one["log"]["message"] for one in of_type(messages, "LOG")]
+        assert lines[0].startswith("Reading 1 stream of 123")
+        assert not [line for line in lines if "MemoryMonitor" in line]
+
     def test_an_incomplete_read_is_one_and_keeps_its_progress(self, script: Script, api: ScriptedApi) -> None:
         api.divisions(123).on(JOURNALS, page([row("a")], more="1"), *[refusal(500)] * 6)
 
@@ -182,6 +182,17 @@ class TestBadInput:
         assert error_of(messages)["failure_type"] == "config_error"
         assert error_of(messages)["message"].startswith("start_date")
         assert not of_type(messages, "RECORD") + of_type(messages, "STATE")
+
+    def test_a_field_without_effect_is_warned_of_and_the_run_goes_on(self, script: Script, api: ScriptedApi) -> None:
+        api.divisions(123).on(JOURNALS, page([row("a")]))
+
+        code, messages = script.verb("read", "--catalog", script.catalog("journals"), divison=[7])
+
+        warnings = [one["log"]["message"] for one in of_type(messages, "LOG") if one["log"]["level"] == "WARN"]
+        assert code == 0
+        assert of_type(messages, "RECORD")
+        assert len(warnings) == 1
+        assert "divison (did you mean divisions?)" in warnings[0]
 
     def test_an_unknown_stream(self, script: Script) -> None:
         code, messages = script.verb("read", "--catalog", script.catalog("unicorns"))
@@ -220,10 +231,10 @@ class TestBadInput:
         assert "newer version" in error_of(messages)["message"]
 
     def test_a_verb_that_does_not_exist(self) -> None:
-        with process_of_its_own(), pytest.raises(SystemExit) as ended:
-            run.speak(entrypoint.messages(SourceExactOnline(), ["write"]))
+        with pytest.raises(SystemExit) as ended:
+            command_parser().parse_args(["write"])
 
-        assert ended.value.code not in (0, None)
+        assert ended.value.code == 2
 
 
 class TestEnd:

@@ -208,7 +208,7 @@ def test_what_the_generator_does_not_understand_it_refuses(
 @pytest.mark.parametrize(
     ("name", "edm", "values", "expected"),
     [
-        ("GLAccountCode", "Edm.String", {}, "Code of the G/L account"),
+        ("GLAccountCode", "Edm.String", {}, "Code of the G/L account [Dutch: grootboekrekeningnummer]"),
         ("ManagerFullName", "Edm.String", {}, "Full name of the manager"),
         ("PlannedDate", "Edm.DateTime", {}, "Planned date"),
         ("IsReleased", "Edm.Boolean", {}, "Whether it is released"),
@@ -258,3 +258,22 @@ def test_check_ends_with_1_and_names_the_file_when_a_schema_differs(
 def _types(schema: dict[str, Any]) -> set[str]:
     types = schema["type"]
     return {types} if isinstance(types, str) else set(types)
+
+
+def test_what_has_to_be_known_of_a_column_and_its_dutch_word_are_told() -> None:
+    lines = SCHEMAS["transaction_lines"]["properties"]
+    assert "belongs in every balance; 9999 is a line of VAT" in lines["LineNumber"]["description"]
+    assert "[Dutch: grootboekrekening]" in lines["GLAccount"]["description"]
+
+
+def test_notes_and_dutch_words_are_about_columns_that_exist() -> None:
+    describer = load_describer()
+    missing = [
+        f"{stream}.{column}"
+        for stream, notes in describer.notes.items()
+        for column in notes
+        if column not in SCHEMAS.get(stream, {"properties": {}})["properties"]
+    ]
+    known = {name for schema in SCHEMAS.values() for name in schema["properties"]} | {"StandardSalesPrice"}
+    assert missing == []
+    assert set(describer.dutch) - known == set()

@@ -8,6 +8,7 @@ import pytest
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_exact_online.failures import TokenStoreUnavailableError
 from source_exact_online.read.partition import PageResult
 from source_exact_online.sync.scheduler import PartitionTask
 from unit_tests.exact_fakes import FakeClock
@@ -111,8 +112,9 @@ class TestFailures:
             REDIRECTED,
             TOKEN_DEAD,
             AirbyteTracedException(message="Log in again.", failure_type=FailureType.config_error),
+            TokenStoreUnavailableError(message="It is away.", failure_type=FailureType.transient_error),
         ],
-        ids=["redirected", "token refused for good", "no token to be had"],
+        ids=["redirected", "token refused for good", "no token available", "token store away"],
     )
     def test_a_dead_login_ends_everything_at_once(self, clock: FakeClock, workers: int, fatal: Exception) -> None:
         log: list[tuple[str, int]] = []

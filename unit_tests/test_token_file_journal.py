@@ -13,8 +13,9 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.auth import private_files
-from source_exact_online.auth.token_file import FileContent, TokenFile
-from source_exact_online.auth.token_file_format import Owner, TokenRecord, User
+from source_exact_online.auth.token_file import TokenFile
+from source_exact_online.auth.token_record import Owner, TokenRecord, User
+from source_exact_online.auth.token_store import StoreContent, TokenStore
 from source_exact_online.auth.tokens import Tokens
 from unit_tests.auth_fakes import Login
 
@@ -22,8 +23,8 @@ NOW = datetime(2025, 3, 3, 9, 0, tzinfo=timezone.utc)
 OWNER = Owner("app", "nl", "start.exactonline.nl")
 
 
-def store(path: Path, owner: Owner = OWNER) -> TokenFile:
-    return TokenFile(path, owner)
+def store(path: Path, owner: Owner = OWNER) -> TokenStore:
+    return TokenStore(TokenFile(path), owner)
 
 
 def at(minutes: float) -> datetime:
@@ -41,7 +42,7 @@ def answer(name: str) -> bytes:
 def refreshed(path: Path, stored: TokenRecord | None, spent: str, name: str, minutes: float) -> TokenRecord:
     """A refresh that went well."""
     file = store(path)
-    with file.lock():
+    with file.locked():
         file.begin_refresh(stored, spent, spent, at(minutes))
         record = file.save(stored, issued(name, minutes)).record
     assert record is not None
@@ -51,7 +52,7 @@ def refreshed(path: Path, stored: TokenRecord | None, spent: str, name: str, min
 def journal_of(path: Path, stored: TokenRecord | None, spent: str, name: str, minutes: float) -> bytes:
     """What a process leaves behind that dies before it saves."""
     file = store(path)
-    with file.lock():
+    with file.locked():
         file.begin_refresh(stored, spent, spent, at(minutes))
         file.on_chunk(at(minutes), answer(name), True)
     return pending(path).read_bytes()
@@ -61,9 +62,9 @@ def pending(path: Path) -> Path:
     return path.with_name(path.name + ".pending")
 
 
-def loaded(path: Path) -> FileContent:
+def loaded(path: Path) -> StoreContent:
     file = store(path)
-    with file.lock():
+    with file.locked():
         return file.load()
 
 
@@ -76,7 +77,7 @@ def path(tmp_path: Path) -> Path:
 def test_an_answer_that_came_in_parts_is_taken_over_whole(path: Path) -> None:
     body = answer("1")
     file = store(path)
-    with file.lock():
+    with file.locked():
         file.begin_refresh(None, "refresh-0", "refresh-0", NOW)
         file.on_chunk(at(0.1), body[:20], True)
         file.on_chunk(at(0.2), body[20:50], False)
@@ -93,7 +94,7 @@ def test_a_journal_of_another_app_is_named_and_left_alone(path: Path) -> None:
     left = journal_of(path, None, "refresh-0", "1", 0)
     file = store(path, Owner("another app", "nl", "start.exactonline.nl"))
 
-    with file.lock(), pytest.raises(AirbyteTracedException) as raised:
+    with file.locked(), pytest.raises(AirbyteTracedException) as raised:
         file.load()
 
     assert raised.value.failure_type is FailureType.config_error
@@ -109,7 +110,7 @@ class TestWhatTheFileHasAlready:
         second = refreshed(path, first, "refresh-1", "2", 10)
         pending(path).write_bytes(left)
 
-        assert loaded(path) == FileContent(second)
+        assert loaded(path) == StoreContent(second)
 
     def test_is_not_what_was_spent_later_whatever_the_clock_says(self, path: Path) -> None:
         """The clock was set back before the refresh began."""
@@ -128,7 +129,7 @@ class TestWhatTheFileHasAlready:
         record = refreshed(path, None, "other-0", "other", 5)
         pending(path).write_bytes(left)
 
-        assert loaded(path) == FileContent(record)
+        assert loaded(path) == StoreContent(record)
 
     def test_is_not_what_came_after_the_file_was_put_back(self, path: Path) -> None:
         left = journal_of(path, None, "refresh-0", "1", 5)
@@ -185,7 +186,7 @@ class TestWhatMayFail:
 def test_whose_login_it_is_stays_in_the_file(path: Path) -> None:
     record = refreshed(path, None, "refresh-0", "1", 0)
     file = store(path)
-    with file.lock():
+    with file.locked():
         noted = file.note_user(record, User("guid", "Anna"))
 
     assert noted == loaded(path)

@@ -12,6 +12,7 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.auth.token_file import TokenFile
+from source_exact_online.auth.token_store import TokenStore
 from unit_tests.auth_fakes import FakeClock, FakeTokenServer, Login, configuration
 
 
@@ -56,12 +57,12 @@ def bob(token_file: Path, clock: FakeClock) -> User:
 
 def refused(login: Login) -> str:
     """The config error of a superseded login, which changes nothing and calls nobody."""
-    assert login.token_file is not None
-    before, calls = login.token_file.read_bytes(), login.server.calls
+    assert isinstance(login.token_store, Path)
+    before, calls = login.token_store.read_bytes(), login.server.calls
     with pytest.raises(AirbyteTracedException) as caught:
         login.auth.get_access_token()
     assert caught.value.failure_type is FailureType.config_error
-    assert login.token_file.read_bytes() == before
+    assert login.token_store.read_bytes() == before
     assert login.server.calls == calls
     assert login.messages == []
     return str(caught.value)
@@ -195,7 +196,7 @@ def test_after_a_crash_of_the_other_login(
         raise ProcessDiedError
 
     with monkeypatch.context() as patch:
-        patch.setattr(TokenFile, "save" if arrived else "on_chunk", die)
+        patch.setattr(TokenStore, "save" if arrived else "on_chunk", die)
         with pytest.raises(ProcessDiedError):
             bob.connection().auth.get_access_token()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_exact_online.auth.token_file import TokenFile
+from source_exact_online.auth.token_store import TokenStore
 from unit_tests.auth_fakes import FakeClock, FakeTokenServer, Login, configuration
 from unit_tests.test_token_file_of_two_logins import ProcessDiedError, User
 
@@ -58,7 +58,7 @@ class Story:
             raise ProcessDiedError
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(TokenFile, method, die)
+            patch.setattr(TokenStore, method, die)
             with suppress(ProcessDiedError, AirbyteTracedException):
                 login.auth.get_access_token()
 

@@ -17,12 +17,12 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from source_exact_online.auth import private_files, token_file_format
+from source_exact_online.auth import private_files, token_record
 from source_exact_online.auth import token_file as token_file_module
 from source_exact_online.auth.credentials import Credentials
-from source_exact_online.auth.token_file import FileContent, TokenFile
-from source_exact_online.auth.token_file_format import Owner, TokenRecord, fingerprint
-from source_exact_online.auth.tokens import Tokens
+from source_exact_online.auth.token_file import TokenFile
+from source_exact_online.auth.token_record import fingerprint
+from source_exact_online.auth.token_store import TokenStore
 from unit_tests.auth_fakes import (
     CLIENT_ID,
     CLIENT_SECRET,
@@ -291,15 +291,15 @@ def test_disk_that_fills_up_during_the_refresh_still_gets_the_message_out(
 
 def test_disk_that_gets_room_again_costs_nothing(token_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     login = Login(token_file)
-    real = TokenFile.save
+    real = TokenFile._replace
     failures = iter([True, True, False])
 
-    def sometimes(store: TokenFile, stored: TokenRecord | None, tokens: Tokens) -> FileContent:
+    def sometimes(file: TokenFile, record: bytes) -> None:
         if next(failures):
             no_space()
-        return real(store, stored, tokens)
+        real(file, record)
 
-    monkeypatch.setattr(TokenFile, "save", sometimes)
+    monkeypatch.setattr(TokenFile, "_replace", sometimes)
     assert login.auth.get_access_token() == "access-1"
     assert content(token_file)["refresh_token"] == "refresh!1"
 
@@ -314,7 +314,7 @@ def test_symbolic_link_stays_a_link(tmp_path: Path) -> None:
 
 
 def test_long_history_is_cut_at_its_oldest_end(token_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(token_file_format, "LONGEST_HISTORY", 3)
+    monkeypatch.setattr(token_record, "LONGEST_HISTORY", 3)
     login = Login(token_file)
     for _ in range(6):
         login.auth.get_access_token()
@@ -383,7 +383,7 @@ def arm(patch: pytest.MonkeyPatch, point: str) -> None:
     elif point == "emit_config_update":
         patch.setattr(Credentials, "emit_config_update", die)
     elif point in ("begin_refresh", "on_chunk", "save"):
-        patch.setattr(TokenFile, point, die)
+        patch.setattr(TokenStore, point, die)
     else:  # a system call while the outcome is saved
         real = TokenFile._replace
         name, module = {
@@ -393,9 +393,9 @@ def arm(patch: pytest.MonkeyPatch, point: str) -> None:
             "unlink": ("unlink", Path),
         }[point]
 
-        def replace(store: TokenFile, login: TokenRecord) -> None:
+        def replace(file: TokenFile, record: bytes) -> None:
             patch.setattr(module, name, die)
-            real(store, login)
+            real(file, record)
 
         patch.setattr(TokenFile, "_replace", replace)
 
@@ -406,7 +406,7 @@ def half_done(token_file: Path) -> tuple[Login, Path]:
     login.auth.get_access_token()
     login.clock.advance(590)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TokenFile, "save", die)
+        patch.setattr(TokenStore, "save", die)
         with pytest.raises(ProcessDiedError):
             login.auth.get_access_token()
     return login, token_file.with_name("tokens.json.pending")
@@ -445,7 +445,7 @@ def test_answer_that_was_written_in_part_is_no_token(token_file: Path, keep: flo
 def test_file_without_its_record_is_rebuilt_from_the_answer_of_a_run_that_died(token_file: Path) -> None:
     login = Login(token_file)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TokenFile, "save", die)
+        patch.setattr(TokenStore, "save", die)
         with pytest.raises(ProcessDiedError):
             login.auth.get_access_token()
     assert not token_file.exists()
@@ -461,7 +461,7 @@ def test_lock_that_is_never_released_is_a_transient_error(
     monkeypatch.setattr(token_file_module, "LOCK_HEARTBEAT_SECONDS", 0.01)
     monkeypatch.setattr(token_file_module, "LOCK_HEARTBEATS", 3)
     login = Login(token_file)
-    with TokenFile(token_file, Owner(CLIENT_ID, "nl", "start.exactonline.nl")).lock():
+    with TokenFile(token_file).locked():
         with pytest.raises(AirbyteTracedException) as caught:
             login.auth.get_access_token()
         assert caught.value.failure_type == FailureType.transient_error

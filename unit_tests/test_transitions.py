@@ -48,6 +48,10 @@ def start_date_set(start_date: int | None) -> Event:
     return lambda position: transitions.start_date_set(position, start_date)
 
 
+def columns_chosen(full_columns: bool) -> Event:
+    return lambda position: transitions.columns_chosen(position, full_columns)
+
+
 def deletions_tracked(now: int = NOW) -> Event:
     return lambda position: transitions.deletions_tracked(position, now)
 
@@ -163,6 +167,43 @@ FIRST_MODIFIED = [
         asks(30),
         wall_ms("2024-03-31T01:40:00"),
         "the March night -> the hour that never was is no part of the window",
+    ),
+    case(
+        Position(cursor=NOON, row_version=7, move_date=MOVED, start_date=JANUARY, deletions=DeletionsRead(NOW, 9)),
+        columns_chosen(True),
+        Position(move_date=MOVED, start_date=JANUARY, deletions=DeletionsRead(NOW, 9), full_columns=True),
+        "all columns from now on -> nothing of the new listing is read",
+    ),
+    case(
+        Position(cursor=NOON, in_progress=listing(NOON), full_columns=True),
+        columns_chosen(False),
+        Position(),
+        "no longer all columns -> nothing of the feed is read",
+    ),
+    case(Position(), columns_chosen(True), Position(full_columns=True), "all columns from the first read on -> known"),
+    case(
+        Position(cursor=NOON, full_columns=True),
+        columns_chosen(True),
+        Position(cursor=NOON, full_columns=True),
+        "all columns as before -> goes on",
+    ),
+    case(
+        Position(cursor=NOON, move_date=MOVED, full_columns=True),
+        division_seen(MOVED_AGAIN),
+        Position(move_date=MOVED_AGAIN, full_columns=True),
+        "a move of a division read with all columns -> still those",
+    ),
+    case(
+        Position(cursor=NOON, start_date=FEBRUARY, full_columns=True),
+        start_date_set(JANUARY),
+        Position(start_date=JANUARY, full_columns=True),
+        "an earlier start with all columns -> still those",
+    ),
+    case(
+        Position(cursor=NOON, full_columns=True),
+        list_read(listing(NOON, full_refresh=True)),
+        Position(full_columns=True, in_progress=listing(NOON, full_refresh=True)),
+        "a full refresh with all columns -> still those",
     ),
     case(Position(cursor=LONG_AGO), asks(120), LONG_AGO, "the first date that Exact knows -> asks from there"),
     case(Position(cursor=LONG_AGO + HOUR), asks(120), LONG_AGO, "soon after it -> no earlier than that"),

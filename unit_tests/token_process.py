@@ -1,4 +1,4 @@
-"""Real processes that share a token file, and a real server on the loopback interface that gives them tokens."""
+"""Real processes that share a token store, and a real server on the loopback interface that gives them tokens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -25,7 +24,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_exact_online.auth import token_endpoint
 from source_exact_online.auth.authenticator import ExactAuthenticator
 from source_exact_online.auth.token_endpoint import Answer, OnChunk, TokenEndpoint
-from source_exact_online.auth.token_file import TokenFile
+from source_exact_online.auth.token_store import TokenStore
 from source_exact_online.clock import Clock
 from source_exact_online.config import parse_config
 
@@ -130,18 +129,19 @@ def token_server(life: float) -> Iterator[tuple[str, TokenRules]]:
         server.server_close()
 
 
-def authenticator(base_url: str, token_file: Path, refresh_token: str = FIRST_REFRESH_TOKEN) -> ExactAuthenticator:
-    """As a process with a configuration that nobody updates builds it."""
+def authenticator(base_url: str, token_store: str, refresh_token: str = FIRST_REFRESH_TOKEN) -> ExactAuthenticator:
+    """As a process with a configuration that nobody updates builds it; the token store is a path or a URL."""
+    kind = "token_store" if token_store.startswith("postgresql://") else "token_file"
     credentials = {"client_id": "id", "client_secret": "secret-of-app", "refresh_token": refresh_token}
-    raw = {"site": "nl", "base_url": base_url, "credentials": {**credentials, "token_file": str(token_file)}}
+    raw = {"site": "nl", "base_url": base_url, "credentials": {**credentials, kind: token_store}}
     config = parse_config(raw, datetime.now(timezone.utc), {})
     return ExactAuthenticator(config, raw, on_control=lambda _: None)
 
 
-def use_tokens(base_url: str, token_file: str, seconds: float) -> None:
+def use_tokens(base_url: str, token_store: str, seconds: float) -> None:
     """What a reading process does with its tokens: four threads, one request after the other."""
     logging.disable(logging.INFO)
-    auth = authenticator(base_url, Path(token_file))
+    auth = authenticator(base_url, token_store)
     end = time.monotonic() + seconds
     failures: list[BaseException] = []
 
@@ -167,9 +167,9 @@ def use_tokens(base_url: str, token_file: str, seconds: float) -> None:
         sys.exit(1)
 
 
-def refresh_without_end(base_url: str, token_file: str, refresh_token: str) -> None:
+def refresh_without_end(base_url: str, token_store: str, refresh_token: str) -> None:
     """A process that gets one token after the other until it is killed."""
-    auth = authenticator(base_url, Path(token_file), refresh_token)
+    auth = authenticator(base_url, token_store, refresh_token)
     while True:
         auth.get_access_token()
         time.sleep(0.0005)
@@ -181,7 +181,7 @@ ASKING, ARRIVED, DURABLE = 1, 2, 3
 
 def watch_refreshes(progress: mmap.mmap) -> None:
     """Lets this process note in shared memory how far its refresh has come."""
-    refresh, read, on_chunk = TokenEndpoint.refresh, token_endpoint._read, TokenFile.on_chunk
+    refresh, read, on_chunk = TokenEndpoint.refresh, token_endpoint._read, TokenStore.on_chunk
 
     def watched_refresh(endpoint: TokenEndpoint, refresh_token: str, chunk_taker: OnChunk | None = None) -> Answer:
         progress[0] = ASKING
@@ -191,17 +191,19 @@ def watch_refreshes(progress: mmap.mmap) -> None:
         progress[0] = ARRIVED
         return read(response, chunk_taker, clock)
 
-    def watched_on_chunk(store: TokenFile, now: datetime, chunk: bytes, first: bool) -> None:
+    def watched_on_chunk(store: TokenStore, now: datetime, chunk: bytes, first: bool) -> None:
         on_chunk(store, now, chunk, first)
         progress[0] = DURABLE
 
     TokenEndpoint.refresh = watched_refresh  # type: ignore[method-assign]
     token_endpoint._read = watched_read
-    TokenFile.on_chunk = watched_on_chunk  # type: ignore[method-assign]
+    TokenStore.on_chunk = watched_on_chunk  # type: ignore[method-assign]
 
 
-def kill_at_random(base_url: str, token_file: str, kills: int, seed: int) -> list[tuple[bool, int]]:
-    """Forks a refreshing process again and again and kills it at a random moment.
+def kill_at_random(
+    base_url: str, token_store: str, kills: int, seed: int, within: tuple[float, float] = (0.02, 0.12)
+) -> list[tuple[bool, int]]:
+    """Forks a refreshing process again and again and kills it at a random moment, `within` seconds of its start.
 
     Returns:
         For each kill whether the login survived it, and how far the refresh had come.
@@ -217,15 +219,15 @@ def kill_at_random(base_url: str, token_file: str, kills: int, seed: int) -> lis
         if child == 0:
             try:
                 watch_refreshes(progress)
-                refresh_without_end(base_url, token_file, refresh_token)
+                refresh_without_end(base_url, token_store, refresh_token)
             finally:
                 os._exit(1)
-        time.sleep(rng.uniform(0.02, 0.12))
+        time.sleep(rng.uniform(*within))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         reached = progress[0]
         try:
-            authenticator(base_url, Path(token_file), refresh_token).get_access_token()
+            authenticator(base_url, token_store, refresh_token).get_access_token()
             outcomes.append((True, reached))
         except AirbyteTracedException:
             outcomes.append((False, reached))

@@ -1,14 +1,14 @@
 -- Revenue of the last six months
 with revenue as (
     select
-        strftime(t.Date, '%Y-%m') as month,  -- the British year begins in April: only dates compare
-        -sum(t.AmountDC) filter (where trim(d.Country) = 'NL') as dutch,
-        -sum(t.AmountDC) filter (where trim(d.Country) = 'GB') as british
-    from exact.transaction_lines as t
-    join exact.gl_accounts as g on g.Division = t.Division and g.ID = t.GLAccount
-    join exact.divisions as d on d.Division = t.Division
-    where g.Type = 110 and t._ab_cdc_deleted_at is null  -- 110: revenue
-        and t.Type not between 310 and 328  -- these close a year: they would take its revenue away
+        strftime(t.date, '%Y-%m') as month,  -- the British year begins in April: only dates compare
+        -sum(t.amount_dc) filter (where trim(d.country) = 'NL') as dutch,
+        -sum(t.amount_dc) filter (where trim(d.country) = 'GB') as british
+    from exact_online.transaction_lines as t
+    join exact_online.gl_accounts as g on g.division = t.division and g.id = t.gl_account
+    join exact_online.divisions as d on d.division = t.division
+    where g.type = 110  -- revenue
+        and t.type not between 310 and 328  -- these close a year: they would take its revenue away
     group by month
     order by month desc
     limit 6

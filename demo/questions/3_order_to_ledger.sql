@@ -1,28 +1,31 @@
 -- One sale, from the order to the invoice to the ledger
 with sale as (
-    select i.Division, i.InvoiceID, i.InvoiceNumber, min(i.Journal) as Journal, min(i.SalesOrder) as OrderID
-    from exact.sales_invoice_lines as i
-    where i.SalesOrder is not null and i._ab_cdc_deleted_at is null and i.LineNumber < 9999
+    select i.division, i.invoice_id, i.invoice_number, min(i.journal) as journal, min(i.sales_order) as order_id
+    from exact_online.sales_invoice_lines as i
+    where i.sales_order is not null
     group by all
     having count(*) = 2
-    order by i.Division, i.InvoiceNumber desc
+    order by i.division, i.invoice_number desc
     limit 1
 )
 select document, line, text, amount from (
-    select 1 as step, 'order ' || o.OrderNumber as document, l.LineNumber as line, l.Description as text, l.AmountDC as amount
+    select
+        1 as step, 'order ' || o.order_number as document, l.line_number as line, l.description as text,
+        l.amount_dc as amount
     from sale
-    join exact.sales_orders as o using (Division, OrderID)
-    join exact.sales_order_lines as l using (Division, OrderID)
+    join exact_online.sales_orders as o using (division, order_id)
+    join exact_online.sales_order_lines as l using (division, order_id)
     union all
     -- The feed of invoices gives sales the sign they have in the ledger, the list does not.
-    select 2, 'invoice ' || l.InvoiceNumber, l.LineNumber, l.Description, abs(l.AmountDC)
-    from sale join exact.sales_invoice_lines as l using (Division, InvoiceID)
+    select 2, 'invoice ' || l.invoice_number, l.line_number, l.description, abs(l.amount_dc)
+    from sale join exact_online.sales_invoice_lines as l using (division, invoice_id)
     union all
     -- No key leads from an invoice to its entry: they have the journal and the number in common.
-    select 3, 'ledger entry ' || t.EntryNumber, t.LineNumber, t.GLAccountCode || ' ' || t.GLAccountDescription, t.AmountDC
+    select
+        3, 'entry ' || t.entry_number, t.line_number, t.gl_account_code || ' ' || t.gl_account_description,
+        t.amount_dc
     from sale
-    join exact.transaction_lines as t
-        on t.Division = sale.Division and t.JournalCode = sale.Journal and t.EntryNumber = sale.InvoiceNumber
-    where t._ab_cdc_deleted_at is null
+    join exact_online.transaction_lines as t
+        on t.division = sale.division and t.journal_code = sale.journal and t.entry_number = sale.invoice_number
 )
 order by step, line

@@ -1,18 +1,19 @@
 -- Which cost centers earned most this year
 select
-    t.Division::varchar as division,
-    c.Code || ' ' || c.Description as "cost center",
-    -sum(t.AmountDC) filter (where g.Type = 110) as revenue,
-    sum(t.AmountDC) filter (where g.Type <> 110) as costs,
-    -sum(t.AmountDC) as result,
-    trim(d.Currency) as " "
-from exact.transaction_lines as t
-join exact.gl_accounts as g on g.Division = t.Division and g.ID = t.GLAccount
-join exact.cost_centers as c on c.Division = t.Division and c.Code = t.CostCenter
-join exact.divisions as d on d.Division = t.Division
-where t._ab_cdc_deleted_at is null
-    and t.Type not between 310 and 328  -- not what closes a year
-    and t.FinancialYear = (select max(m.FinancialYear) from exact.transaction_lines as m where m.Division = t.Division)
-group by t.Division, d.Currency, c.Code, c.Description
-qualify row_number() over (partition by t.Division order by -sum(t.AmountDC) desc) <= 3
-order by t.Division, result desc
+    t.division::varchar as division,
+    c.code || ' ' || c.description as "cost center",
+    -sum(t.amount_dc) filter (where g.type = 110) as revenue,
+    sum(t.amount_dc) filter (where g.type <> 110) as costs,
+    -sum(t.amount_dc) as result,
+    trim(d.currency) as " "
+from exact_online.transaction_lines as t
+join exact_online.gl_accounts as g on g.division = t.division and g.id = t.gl_account
+join exact_online.cost_centers as c on c.division = t.division and c.code = t.cost_center
+join exact_online.divisions as d on d.division = t.division
+where t.type not between 310 and 328  -- not what closes a year
+    and t.financial_year = (
+        select max(m.financial_year) from exact_online.transaction_lines as m where m.division = t.division
+    )
+group by t.division, d.currency, c.code, c.description
+qualify row_number() over (partition by t.division order by -sum(t.amount_dc) desc) <= 3
+order by t.division, result desc

@@ -97,7 +97,7 @@ class Api:
 
     def admit(self, request: Request) -> Admission:
         """Look at everything but the data: address, token, limits, rights."""
-        path, division, target = _locate(request.path, removed=self._box.settings.removed_endpoints)
+        path, division, target = _locate(request.path, self._box.settings.silent)
         now = self._box.clock.now().isoformat(timespec="milliseconds")
         call = self._box.calls.open(now, request.method, request.path, request.query)
         call.endpoint, call.division = path, division
@@ -282,8 +282,11 @@ def data_view(endpoint: Endpoint, sandbox: Sandbox, parameters: Mapping[str, str
     return view
 
 
-def _locate(path: str, *, removed: bool) -> tuple[str, int | None, Target | None]:
-    """Find what a path points at: the endpoint's path (or the raw one), the division, the target."""
+def _locate(path: str, silent: frozenset[str]) -> tuple[str, int | None, Target | None]:
+    """Find what a path points at: the endpoint's path (or the raw one), the division, the target.
+
+    Endpoints of a ``silent`` status are not there.
+    """
     rest = path[len(ROOT) :].removesuffix("/")
     match = _DIVISION.match(rest)
     if match is not None:
@@ -301,7 +304,7 @@ def _locate(path: str, *, removed: bool) -> tuple[str, int | None, Target | None
     endpoint = endpoints().get(name)
     if endpoint is None or not endpoint.readable or endpoint.uri != uri_form + name:
         return name, division, None
-    if (endpoint.status == "removed" and not removed) or not endpoint.properties:
+    if endpoint.status in silent or not endpoint.properties:
         return name, division, None
     address = f"{path[: len(path.removesuffix('/')) - len(rest)]}{rest[: rest.index(spelled) + len(spelled)]}"
     return name, division, Target(endpoint, address, key, count, nav)

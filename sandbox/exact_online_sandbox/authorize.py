@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 from collections.abc import Sequence
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 import orjson
 
@@ -158,7 +159,7 @@ class Authorization:
         if request.method != "POST":
             return Answer(405, headers=[("Allow", "POST")])
         try:
-            return Answer(200, orjson.dumps(self._box.oauth.token(request.form)), JSON_TYPE)
+            return Answer(200, orjson.dumps(self._box.oauth.token(_credentials(request))), JSON_TYPE)
         except OAuthError as error:
             body = orjson.dumps({"error": error.error, "error_description": error.description})
             headers = [("Reason", error.reason)] if error.reason else []
@@ -166,7 +167,7 @@ class Authorization:
 
     def _limited(self, request: Request, answer: Answer) -> Answer:
         """Errors of the token endpoint count for the hourly error limit too (picqer #475)."""
-        limit, client = self._box.error_limit, request.form.get("client_id", "")
+        limit, client = self._box.error_limit, _credentials(request).get("client_id", "")
         try:
             limit.check(client, "oauth2/token")
             limit.record(answer.status, client, "oauth2/token", None, "oauth2/token")
@@ -177,6 +178,21 @@ class Authorization:
 
 def _kept(fields: dict[str, str]) -> dict[str, str]:
     return {name: fields[name] for name in _FIELDS if name in fields}
+
+
+def _credentials(request: Request) -> dict[str, str]:
+    """The form of a token call, with the client's id and secret from HTTP's basic authentication where it lacks them.
+
+    That is the other way of RFC 6749 to send them. Exact's documentation does not name it; clients in use take it.
+    """
+    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return dict(request.form)
+    try:
+        client_id, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except ValueError:
+        return dict(request.form)
+    return {"client_id": unquote(client_id), "client_secret": unquote(secret), **request.form}
 
 
 def _cookie(request: Request) -> str:

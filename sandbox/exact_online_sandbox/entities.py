@@ -244,7 +244,7 @@ def _headers() -> Mapping[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {lines: (header, key) for (header, lines), key in _FOREIGN_KEYS.items()}
     reference = endpoints()
     for endpoint in reference.values():
-        if endpoint.kind != "standard" or endpoint.status == "removed":
+        if endpoint.kind != "standard" or endpoint.status in ("removed", "undocumented"):
             continue
         for prop in endpoint.properties.values():
             target = prop.target or ""

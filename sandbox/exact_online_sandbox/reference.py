@@ -91,7 +91,7 @@ class Endpoint:
     record_id: str | None
     """Sync only: the property that stays the same when the row changes."""
     status: str
-    """``current``, ``new`` or ``removed``."""
+    """``current``, ``new``, ``removed``, or ``undocumented`` where only Exact's ``$metadata`` has it."""
     select: str | None
     """``required``, ``no *`` or None."""
     parameters: tuple[Parameter, ...]
@@ -159,8 +159,9 @@ def endpoints() -> Mapping[str, Endpoint]:
     Returns:
         A read-only mapping in the reference's order; loaded once per process.
     """
-    text = (resources.files(__package__) / "reference" / "endpoints.json").read_bytes()
-    return MappingProxyType({raw["path"]: _endpoint(raw) for raw in json.loads(text)})
+    folder = resources.files(__package__) / "reference"
+    texts = [(folder / name).read_bytes() for name in ("endpoints.json", "undocumented.json")]
+    return MappingProxyType({raw["path"]: _endpoint(raw) for text in texts for raw in json.loads(text)})
 
 
 def canonical(path: str) -> str:

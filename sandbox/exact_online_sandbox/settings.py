@@ -74,8 +74,16 @@ class Settings:
     """Whether system/Divisions and system/AllDivisions check the division in their address."""
     removed_endpoints: bool = False
     """Whether endpoints known from older sources only answer; otherwise 404."""
+    undocumented_endpoints: bool = True
+    """Whether endpoints that only Exact's ``$metadata`` has answer; otherwise 404. Unknown of Exact."""
     sync_timestamp_object: bool = False
     """Whether SyncTimestamp answers an object instead of a list."""
+
+    @property
+    def silent(self) -> frozenset[str]:
+        """Statuses of endpoints that do not answer."""
+        answers = {"removed": self.removed_endpoints, "undocumented": self.undocumented_endpoints}
+        return frozenset(status for status, does in answers.items() if not does)
 
     def change(self, changes: Mapping[str, Any]) -> None:
         """Set values by name; nested groups take an object of their own.

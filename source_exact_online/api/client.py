@@ -31,6 +31,7 @@ from source_exact_online.api.rate_limits import Budget, LimitsUnknown, QuotaExce
 from source_exact_online.api.site_health import LONGEST_WAIT_SECONDS, SiteDown, SiteHealth
 from source_exact_online.api.usage import Cost, Usage
 from source_exact_online.clock import Clock
+from source_exact_online.failures import TokenStoreUnavailableError
 
 TIMEOUT = (10, 120)
 """Seconds to connect, and seconds without a byte, before a request counts as lost."""
@@ -134,7 +135,7 @@ class ExactClient:
         self.base_url = base_url
         self.clock = clock
         self.longest_quota_wait = longest_quota_wait
-        self.wall_clock = AMSTERDAM
+        self.wall_clock = AMSTERDAM  # until the site says otherwise
         self.server_clock = ServerClock(clock)
         self.quotas = Quotas(self.server_clock, daily_calls_reserve)
         self.usage = Usage()
@@ -174,7 +175,7 @@ class ExactClient:
         try:
             return self._tokens.get_access_token()
         except AirbyteTracedException as error:
-            if error.failure_type is not FailureType.transient_error:
+            if error.failure_type is not FailureType.transient_error or isinstance(error, TokenStoreUnavailableError):
                 raise
             return self._outage(resolution_of(ErrorKind.NO_TOKEN, str(error.message), context), context)
 

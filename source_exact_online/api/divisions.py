@@ -12,8 +12,10 @@ from msgspec import UNSET
 from source_exact_online.api.client import ExactClient
 from source_exact_online.api.endpoints import endpoints
 from source_exact_online.api.errors import ApiError, LoginUnusableError, NotReadableError
+from source_exact_online.api.exact_time import AMSTERDAM, WallClock
 from source_exact_online.api.page import Row
 from source_exact_online.api.request import fetch, fetch_all
+from source_exact_online.api.site_clock import site_clock
 
 SPARE_URL_DIVISIONS = 3
 """Further divisions that are tried in the URL of the list of divisions, where the first are closed to the login."""
@@ -46,11 +48,13 @@ class CurrentUser:
         division: the one that the user last opened. Good for a first call, never as the division to read.
         user_id: GUID; empty where unknown.
         full_name: name of the person; empty where unknown.
+        clock: of the site, as Exact showed it with the answer.
     """
 
     division: int
     user_id: str = ""
     full_name: str = ""
+    clock: WallClock = AMSTERDAM
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +66,14 @@ class AccessibleDivisions:
         complete: whether Exact listed all of them. If not, `divisions` holds only what is known otherwise.
         url_division: a division that may stand in the URL of division-independent listings.
         warning: what is missing, in words for a person; None if nothing is.
+        user: of the login; None where the divisions were found without asking.
     """
 
     divisions: dict[int, Division]
     complete: bool
     url_division: int
     warning: str | None = None
+    user: CurrentUser | None = None
 
 
 def current_user(client: ExactClient) -> CurrentUser:
@@ -84,7 +90,8 @@ def current_user(client: ExactClient) -> CurrentUser:
             message="Exact Online names no current administration for this login: open one in Exact Online once.",
             failure_type=FailureType.config_error,
         )
-    return CurrentUser(row.CurrentDivision, str(row.UserID or ""), str(row.FullName or ""))
+    clock = site_clock(row.ServerTime, row.ServerUtcOffset, client.server_clock.now_ms())
+    return CurrentUser(row.CurrentDivision, str(row.UserID or ""), str(row.FullName or ""), clock)
 
 
 def accessible_divisions(
@@ -106,7 +113,8 @@ def accessible_divisions(
     """
     refusals: list[str] = []
     is_closed = True
-    for url_division, is_spare in _url_divisions(client, configured, known):
+    asked: list[CurrentUser] = []
+    for url_division, is_spare in _url_divisions(client, configured, known, asked):
         if is_spare and not is_closed:
             break
         is_closed = False
@@ -123,28 +131,32 @@ def accessible_divisions(
                 continue
             found = {row.Code: _division(row) for row in rows}
             if found:
-                return AccessibleDivisions(found, index == 0, url_division, refusals[0] if refusals else None)
+                warning = refusals[0] if refusals else None
+                return AccessibleDivisions(found, index == 0, url_division, warning, next(iter(asked), None))
     known = configured or known or (url_division,)
     reason = refusals[0] if refusals else "Exact Online lists no administrations for this login."
     warning = f"{reason} Reading division {', '.join(map(str, known))} without the list of administrations."
-    return AccessibleDivisions({code: Division(code) for code in known}, False, url_division, warning)
+    codes = {code: Division(code) for code in known}
+    return AccessibleDivisions(codes, False, url_division, warning, next(iter(asked), None))
 
 
 def _url_divisions(
-    client: ExactClient, configured: tuple[int, ...], known: tuple[int, ...]
+    client: ExactClient, configured: tuple[int, ...], known: tuple[int, ...], asked: list[CurrentUser]
 ) -> Iterator[tuple[int, bool]]:
     """Yield divisions to put into the URL of a listing of all, and whether they are for the case of closed ones.
 
-    The first configured one comes first, else the user's current one. If these are closed, any other will do.
+    The first configured one comes first, else the user's current one. If these are closed, any other will do. A user
+    who was asked for is left in `asked`.
     """
     tried = dict.fromkeys(configured[:1])
     yield from ((code, False) for code in configured[:1])
     try:
-        current = current_user(client).division
+        asked.append(current_user(client))
     except AirbyteTracedException:
         if not configured:
             raise
     else:
+        current = asked[0].division
         if current not in tried:
             tried[current] = None
             yield current, False

@@ -305,6 +305,15 @@ class Quotas:
                 self._budgets[division] = Budget(self._clock, self._reserve)
             return self._budgets[division]
 
+    def fewest_left(self) -> tuple[int, int] | None:
+        """Return the calls that are left in this minute and on this day in the division with the fewest of the minute.
+
+        None before Exact has told of any.
+        """
+        with self._lock:
+            budgets = [budget for division, budget in self._budgets.items() if division is not None]
+        return min((budget.left() for budget in budgets if budget.initialized), default=None)
+
 
 def spent_message(quota: QuotaExceeded, division: int | None) -> str:
     """Return what to say when a division's partitions end for lack of calls."""

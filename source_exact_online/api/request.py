@@ -22,6 +22,7 @@ from source_exact_online.api.repair import DamagedPageError, NotAPageError
 from source_exact_online.api.site_health import SiteDown
 from source_exact_online.api.usage import Cost
 from source_exact_online.clock import sleep_with_heartbeat
+from source_exact_online.words import counted
 
 MAX_ATTEMPTS = 6
 """Attempts at one page before a fault that does not pass ends the listing."""
@@ -209,6 +210,6 @@ class FollowedLinks:
         """
         mark = hash(url)
         if mark in self._seen:
-            detail = f"after {len(self._seen)} pages a link leads back to one that was read"
+            detail = f"after {counted(len(self._seen), 'page')} a link leads back to one that was read"
             raise error_of(resolution_of(ErrorKind.ENDLESS, detail, self._context))
         self._seen.add(mark)

@@ -14,7 +14,7 @@ from requests.auth import AuthBase
 from source_exact_online.auth.credentials import Credentials
 from source_exact_online.auth.refresh import Refresher
 from source_exact_online.auth.token_endpoint import TIMEOUT, TokenEndpoint
-from source_exact_online.auth.token_file_format import User
+from source_exact_online.auth.token_record import User
 from source_exact_online.clock import Clock, SleepInterruptedError, SystemClock
 from source_exact_online.config import Config
 from source_exact_online.sites import origin
@@ -23,11 +23,11 @@ from source_exact_online.sites import origin
 class ExactAuthenticator(AuthBase):
     """Access tokens of one login: obtained, made durable, then used.
 
-    Thread-safe; one refresh at a time in the process, and with a token file among all processes that share it. As
+    Thread-safe; one refresh at a time in the process, and with a token store among all processes that share it. As
     `auth` of a request it adds the Authorization header.
 
     Args:
-        config: site, app and token file.
+        config: site, app and token store.
         connector_config: the raw configuration that the connector was started with. Its ``credentials`` are changed in
             place and sent as a CONNECTOR_CONFIG message at every refresh; so it has to be the one dict that all share.
         clock: time source.
@@ -87,18 +87,18 @@ class ExactAuthenticator(AuthBase):
 
     @property
     def wants_user(self) -> bool:
-        """Whether the token file holds this login and does not name its user yet, see `remember_user`."""
+        """Whether the token store holds this login and does not name its user yet, see `remember_user`."""
         return self._credentials.lacks_user
 
     def remember_user(self, user_id: str, name: str) -> None:
-        """Note in the token file whose login it holds, for the error of a connection whose login it held before.
+        """Note in the token store whose login it holds, for the error of a connection whose login it held before.
 
         Args:
             user_id: ``UserID`` of current/Me.
             name: ``FullName`` of current/Me.
 
         Raises:
-            AirbyteTracedException: the token file cannot be used (config error).
+            AirbyteTracedException: the token store cannot be used (config error).
         """
         with self._lock, self._credentials.locked():
             self._credentials.note_user(User(user_id, name))

@@ -23,8 +23,11 @@ logger = logging.getLogger("airbyte.exact_online")
 _LOG_IN_AGAIN = (
     "Log in again: run `source-exact-online login --site {site}` and use the configuration it writes, or press the "
     "Authenticate button of the source in Airbyte. Then give each connection an app and user of its own, or have all "
-    "of them share one token file."
+    "of them share one token file or token store."
 )
+
+_LOOK_AGAIN_SECONDS = 2.0
+"""Longest pause between two looks at another process's refresh that may be under way."""
 
 
 class Refresher:
@@ -96,6 +99,8 @@ class Refresher:
         tokens = self._credentials.newest()
         self._state = transitions.observed(self._state, tokens)
         decision = decide(self._state, self._now())
+        if isinstance(decision, Ask) and (seconds := self._credentials.seconds_for_other_refresh()) > 0:
+            return Wait(min(seconds, _LOOK_AGAIN_SECONDS), "another process to end its token refresh")
         if isinstance(decision, Ask):
             self._state = self._ask(tokens)
             decision = decide(self._state, self._now())

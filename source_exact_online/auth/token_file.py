@@ -1,15 +1,10 @@
-"""The token file: one login's newest tokens, shared by processes and safe against a crash at any moment.
+"""The token file: the texts of a token store in a directory.
 
-A file for runners that do not keep the configuration updates of a connector. What is promised:
-
-* Whoever reads the file sees a complete state. It is replaced by rename, never written in place; mode 0600. Files that
-  another user of the machine has prepared are neither read nor written to (`private_files`).
-* A refresh begins with a journal beside the file (``<name>.pending``). Writing it proves that new tokens can be stored
-  before an old one is spent, and what Exact sends goes into it as it comes in, before anything else is done with it.
-  A process that is killed after that leaves the tokens there, and the next one takes them over. A journal without an
-  answer tells that a refresh was cut short.
-* `save` returns when the new state survives the loss of power: file and directory are synced.
-* The file belongs to one app at one site, and is never overwritten when it is damaged or somebody else's.
+* The record is replaced by rename, never written in place; mode 0600. Files that another user of the machine has
+  prepared are neither read nor written to (`private_files`).
+* The journal is a file beside it (``<name>.pending``). A part of an answer that is written to it is out of reach of the
+  process's death.
+* `replace` returns when the record survives the loss of power: file and directory are synced.
 """
 
 from __future__ import annotations
@@ -18,237 +13,182 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 
-from airbyte_cdk.models import FailureType
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from filelock import FileLock, Timeout
 
 from source_exact_online.auth import private_files
-from source_exact_online.auth.token_file_format import (
-    Owner,
-    RefreshJournal,
-    TokenRecord,
-    User,
-    file_error,
-    journal_head,
-    parse_journal,
-    parse_record,
-    record_bytes,
+from source_exact_online.auth.token_record import Place, place_error
+from source_exact_online.auth.token_store import (
+    LOCK_HEARTBEAT_SECONDS,
+    LOCK_HEARTBEATS,
+    StorageError,
+    kept_locked,
+    storage_failed,
 )
-from source_exact_online.auth.tokens import Tokens
 
 logger = logging.getLogger("airbyte.exact_online")
 
-LOCK_HEARTBEAT_SECONDS = 50.0
-LOCK_HEARTBEATS = 15
-"""Lines about a lock held by another process before giving up; a holder works for seconds, not minutes."""
 
-
-@dataclass(frozen=True, slots=True)
-class FileContent:
-    """What a token file and the journal beside it hold.
-
-    Attributes:
-        record: the newest tokens; None where there is no file yet.
-        cut_short: whether a refresh was begun whose answer is not known.
-    """
-
-    record: TokenRecord | None = None
-    cut_short: bool = False
+def _place(path: Path) -> Place:
+    return Place(
+        name=f"The token file {path}",
+        kind="token file",
+        content="the file",
+        own="a token file of its own (credentials.token_file, or the environment variable EXACT_ONLINE_TOKEN_FILE)",
+        checks="Check directory, permissions and space.",
+    )
 
 
 class TokenFile:
-    """A token file of one app at one site. All methods but `lock` ask for the lock to be held.
+    """A `TokenStorage` in a directory.
 
     Args:
         path: of the file; its directory must exist. A symbolic link is followed.
-        owner: whose tokens it holds.
     """
 
-    def __init__(self, path: Path, owner: Owner) -> None:
-        self.path = Path(os.path.realpath(path))
-        self._owner = owner
-        self._pending = self.path.with_name(self.path.name + ".pending")
-        self._new = self.path.with_name(self.path.name + ".new")
+    lock_may_break = False
+
+    def __init__(self, path: Path) -> None:
+        self._path = Path(os.path.realpath(path))
+        self._pending = self._path.with_name(self._path.name + ".pending")
+        self._new = self._path.with_name(self._path.name + ".new")
         self._journal: int | None = None
-        self._begun: RefreshJournal | None = None
         self._warned = False
 
+    @property
+    def place(self) -> Place:
+        """Where the record is."""
+        return _place(self._path)
+
+    @property
+    def journal_place(self) -> Place:
+        """Where the journal is."""
+        return _place(self._pending)
+
     @contextmanager
-    def lock(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """Hold the lock that all processes with this file share; says so at least once a minute while it waits.
 
         Raises:
             AirbyteTracedException: the directory is missing or the lock file cannot be made (config error), or another
                 process keeps it for more than ten minutes (transient error).
         """
-        if not self.path.parent.is_dir():
-            raise file_error(self.path, "cannot be made: its directory does not exist.")
+        if not self._path.parent.is_dir():
+            raise place_error(self.place, "cannot be made: its directory does not exist.")
         self._warn_of_directory()
-        lock = FileLock(str(self.path) + ".lock", mode=0o600)
+        lock = FileLock(str(self._path) + ".lock", mode=0o600)
         for _ in range(LOCK_HEARTBEATS):
             try:
                 lock.acquire(timeout=LOCK_HEARTBEAT_SECONDS)
                 break
             except Timeout:
-                logger.info("Waiting for another process that holds the lock of the token file %s.", self.path)
+                logger.info("Waiting for another process that holds the lock of the token file %s.", self._path)
             except OSError as error:
-                raise self._unwritable(error) from error
+                raise storage_failed(self.place, "written", _storage_error(error)) from error
         else:
-            raise AirbyteTracedException(
-                message=f"Another process keeps the lock of the token file {self.path} for more than ten minutes. "
-                "See whether a run hangs.",
-                failure_type=FailureType.transient_error,
-            )
+            raise kept_locked(self.place)
         try:
             yield
         finally:
-            self._close_journal()
+            self.close_journal()
             lock.release()
 
-    def load(self) -> FileContent:
-        """Read the newest state. Takes over what a process that died left behind.
+    def read(self) -> tuple[bytes | None, bytes | None]:
+        """Return the content of the file and of the journal.
 
         Raises:
-            AirbyteTracedException: the file is damaged, unreadable, or of another app or site (config error).
+            AirbyteTracedException: they cannot be read (config error).
         """
-        data = self._read(self.path)
-        stored = None if data is None else parse_record(self.path, data, self._owner)
-        journal = self._read(self._pending)
-        if journal is None:
-            return FileContent(stored)
-        refreshing, tokens = parse_journal(self._pending, journal, self._owner)
-        if stored is not None and refreshing is not None and _is_done(refreshing, stored):
-            return FileContent(stored)  # the writer died after it had saved the tokens, before it took the journal away
-        if refreshing is None or tokens is None:
-            return FileContent(stored, cut_short=True)
-        record = refreshing.succeeded(stored, tokens)
-        logger.warning("New tokens had come and were not saved; they were found complete and are used.")
-        try:
-            self._replace(record)
-        except OSError as error:
-            raise self._unwritable(error) from error
-        return FileContent(record)
+        return self._read(self._path), self._read(self._pending)
 
-    def begin_refresh(self, stored: TokenRecord | None, configured: str, spent: str, now: datetime) -> None:
-        """Start the journal of a refresh.
-
-        Args:
-            stored: record that `load` returned.
-            configured: refresh token of the configuration.
-            spent: refresh token that is about to be traded.
-            now: UTC.
+    def begin_journal(self, head: bytes) -> None:
+        """Make the journal anew, and see that the file can be replaced.
 
         Raises:
-            AirbyteTracedException: the directory cannot be written, or the file cannot be replaced (config error).
+            StorageError: nothing can be written.
+            AirbyteTracedException: the file is a mount (config error).
         """
-        if os.path.ismount(self.path):
-            raise file_error(self.path, "is a mount of its own and cannot be replaced. Mount its directory instead.")
-        self._begun = RefreshJournal.of(stored, configured, spent, now)
+        if os.path.ismount(self._path):
+            what = "is a mount of its own and cannot be replaced. Mount its directory instead."
+            raise place_error(self.place, what)
         try:
             self._new.unlink(missing_ok=True)  # what cannot be cleared away is better known before a token is spent
             self._journal = private_files.create(self._pending)
-            private_files.write(self._journal, journal_head(self._begun, self._owner))
+            private_files.write(self._journal, head)
             os.fsync(self._journal)
         except OSError as error:
-            self._close_journal()
-            raise self._unwritable(error) from error
+            raise _storage_error(error) from error
 
-    def on_chunk(self, now: datetime, chunk: bytes, first: bool) -> None:
-        """Put a part of the answer where the death of this process cannot reach it.
+    def append_journal(self, data: bytes) -> None:
+        """Add to the journal that was begun, if one was.
 
-        Args:
-            now: UTC.
-            chunk: of the body.
-            first: whether the answer begins with it.
+        Raises:
+            StorageError: it could not be written.
         """
         if self._journal is not None:
-            with suppress(OSError):  # a disk that is full by now is dealt with in save
-                private_files.write(self._journal, now.isoformat().encode() + b"\n" + chunk if first else chunk)
+            try:
+                private_files.write(self._journal, data)
+            except OSError as error:
+                raise _storage_error(error) from error
 
-    def end_refresh(self) -> None:
-        """Take the journal away: the refresh ended without new tokens, and none are under way."""
-        self._close_journal()
+    def close_journal(self) -> None:
+        """Write no more to the journal, and leave it."""
+        if self._journal is not None:
+            os.close(self._journal)
+            self._journal = None
+
+    def drop_journal(self) -> None:
+        """Take the journal away, if that can be done."""
         with suppress(OSError):
             self._pending.unlink(missing_ok=True)
 
-    def save(self, stored: TokenRecord | None, tokens: Tokens) -> FileContent:
-        """Make the outcome of the refresh durable.
-
-        Args:
-            stored: what the file held before.
-            tokens: the new pair.
+    def replace(self, record: bytes) -> None:
+        """Put a record in the place of the one that is there, and take the journal away.
 
         Raises:
-            OSError: it could not be written; the file holds what it held.
+            StorageError: it could not be written.
         """
-        if self._begun is None:
-            raise RuntimeError("save without begin_refresh")
-        record = self._begun.succeeded(stored, tokens)
-        self._replace(record)
-        return FileContent(record)
+        try:
+            self._replace(record)
+        except OSError as error:
+            raise _storage_error(error) from error
+        self.close_journal()
+        self.drop_journal()
 
-    def note_user(self, stored: TokenRecord, user: User) -> FileContent:
-        """Note whose login the file holds.
-
-        Args:
-            stored: record that `load` returned.
-            user: of Exact Online.
-
-        Raises:
-            OSError: it could not be written; the file holds what it held.
-        """
-        record = replace(stored, user=user)
-        self._replace(record)
-        return FileContent(record)
-
-    def _replace(self, record: TokenRecord) -> None:
+    def _replace(self, record: bytes) -> None:
         handle = private_files.create(self._new)
         try:
-            private_files.write(handle, record_bytes(record, self._owner))
+            private_files.write(handle, record)
             os.fsync(handle)
         finally:
             os.close(handle)
-        os.replace(self._new, self.path)
+        os.replace(self._new, self._path)
         with suppress(OSError):  # some file systems cannot sync a directory; the rename itself has happened
-            directory = os.open(self.path.parent, os.O_RDONLY)
+            directory = os.open(self._path.parent, os.O_RDONLY)
             try:
                 os.fsync(directory)
             finally:
                 os.close(directory)
-        self.end_refresh()
 
     def _warn_of_directory(self) -> None:
-        if not self._warned and private_files.everybody_may_write(self.path.parent):
+        if not self._warned and private_files.everybody_may_write(self._path.parent):
             logger.warning(
                 "Every user of this machine may write into %s, and could take the token file away there: give it a "
                 "directory of its own that only this user may write into.",
-                self.path.parent,
+                self._path.parent,
             )
         self._warned = True
-
-    def _close_journal(self) -> None:
-        if self._journal is not None:
-            os.close(self._journal)
-            self._journal = None
 
     def _read(self, path: Path) -> bytes | None:
         try:
             return private_files.read(path)
         except private_files.UnfitFileError as error:
-            raise file_error(path, f"{error}. It was left alone: remove it, or name another file.") from None
+            what = f"{error}. It was left alone: remove it, or name another file."
+            raise place_error(_place(path), what) from None
         except OSError as error:
-            raise file_error(path, f"cannot be read ({error.strerror}). Check its permissions.") from error
-
-    def _unwritable(self, error: OSError) -> AirbyteTracedException:
-        return file_error(self.path, f"cannot be written ({error.strerror}). Check directory, permissions and space.")
+            raise place_error(_place(path), f"cannot be read ({error.strerror}). Check its permissions.") from error
 
 
-def _is_done(refreshing: RefreshJournal, stored: TokenRecord) -> bool:
-    """Return whether the file already holds the outcome of a refresh."""
-    if refreshing.salt == stored.salt:
-        return refreshing.spent in stored.previous_fingerprints
-    return stored.tokens.received_at is not None and refreshing.began_at < stored.tokens.received_at
+def _storage_error(error: OSError) -> StorageError:
+    return StorageError(error.strerror or type(error).__name__)

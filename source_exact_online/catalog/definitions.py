@@ -12,6 +12,9 @@ from typing import Any
 
 import yaml
 
+UNDOCUMENTED = "undocumented"
+"""Group of streams whose endpoints Exact does not document (any more), and which may not answer."""
+
 
 class Transport(Enum):
     """How the rows of a stream are fetched; catalog.yaml explains each."""
@@ -55,6 +58,7 @@ class StreamDefinition:
         scope: scope of the app registration, as Exact names it; None where the reference names none.
         group: area of Exact Online that it belongs to.
         key: properties that identify a row within its division, without ``Division``.
+        core: whether it is one of the streams that most people start with.
         cursor: property shown as cursor; None where the entity has neither ``Modified`` nor ``Timestamp``.
         rows: which rows of the endpoint belong to the stream.
         per_login: whether there is one listing for the login rather than one for each division.
@@ -65,6 +69,8 @@ class StreamDefinition:
         split_by_year: property with the year, for listings that are read a year at a time.
         bulk_path: path of an endpoint with the same rows on larger pages and no filter; None if there is none.
         header: headers through which changed lines are found; None where changed rows are found at `path`.
+        demands_filter: whether Exact refuses to list all rows without a filter.
+        full_columns: whether this is the stream as `full_columns` has it read: from the endpoint with all columns.
     """
 
     name: str
@@ -76,6 +82,7 @@ class StreamDefinition:
     group: str
     key: tuple[str, ...]
     cursor: str | None
+    core: bool = False
     rows: Rows = Rows.ALL
     per_login: bool = False
     entity_type: int | None = None
@@ -85,11 +92,19 @@ class StreamDefinition:
     split_by_year: str | None = None
     bulk_path: str | None = None
     header: Header | None = None
+    demands_filter: bool = False
+    full_columns: bool = False
+
+    @property
+    def schema(self) -> str:
+        """Name of the schema with its columns."""
+        return f"{self.name}.full" if self.full_columns else self.name
 
     @property
     def always_read(self) -> tuple[str, ...]:
         """Properties of every record, whatever the user selected."""
-        return tuple(name for name in (*self.key, self.header_key, self.cursor, self.division_from) if name)
+        names = (*self.key, self.header_key, self.cursor, self.division_from)
+        return tuple(dict.fromkeys(name for name in names if name))
 
     @property
     def primary_key(self) -> tuple[str, ...]:
@@ -110,11 +125,27 @@ class StreamDefinition:
 @cache
 def catalog() -> Mapping[str, StreamDefinition]:
     """Return all streams by name, in the order of catalog.yaml."""
+    return MappingProxyType({entry["name"]: _definition(entry) for entry in _entries()})
+
+
+@cache
+def with_full_columns() -> Mapping[str, StreamDefinition]:
+    """Return the streams that have more columns than they are usually read with, as they are read with all of them."""
+    return {
+        entry["name"]: _definition({**entry, **entry["full"], "full_columns": True})
+        for entry in _entries()
+        if "full" in entry
+    }
+
+
+@cache
+def _entries() -> list[dict[str, Any]]:
     table: dict[str, Any] = yaml.load(
         files(__package__).joinpath("catalog.yaml").read_text("utf-8"),
         Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader),
     )
-    return MappingProxyType({entry["name"]: _definition(entry) for entry in table["streams"]})
+    entries: list[dict[str, Any]] = table["streams"]
+    return entries
 
 
 def _definition(entry: Mapping[str, Any]) -> StreamDefinition:
@@ -128,6 +159,7 @@ def _definition(entry: Mapping[str, Any]) -> StreamDefinition:
         group=entry["group"],
         key=tuple(entry["key"]),
         cursor=entry.get("cursor"),
+        core=entry.get("core", False),
         rows=Rows(entry.get("rows", "all")),
         per_login=entry.get("partition") == "login",
         entity_type=entry.get("entity_type"),
@@ -137,4 +169,6 @@ def _definition(entry: Mapping[str, Any]) -> StreamDefinition:
         split_by_year=entry.get("split_by_year"),
         bulk_path=entry.get("bulk_path"),
         header=Header(**entry["header"]) if "header" in entry else None,
+        demands_filter=entry.get("demands_filter", False),
+        full_columns=entry.get("full_columns", False),
     )

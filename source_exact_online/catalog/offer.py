@@ -2,15 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from source_exact_online.catalog.definitions import StreamDefinition, catalog
+from source_exact_online.catalog.definitions import UNDOCUMENTED, StreamDefinition, catalog, with_full_columns
 from source_exact_online.catalog.schemas import schema
+from source_exact_online.words import nearest
+
+_NO_NAMES: frozenset[str] = frozenset()
 
 
-def offered(groups: frozenset[str] | None) -> list[StreamDefinition]:
-    """Return the streams to offer: those of some groups, or all if it is None."""
-    return [definition for definition in catalog().values() if groups is None or definition.group in groups]
+def definitions(full_columns: frozenset[str]) -> Mapping[str, StreamDefinition]:
+    """Return all streams by name, some of them as they are read with all columns that Exact has for them.
+
+    Args:
+        full_columns: names of these streams. One that has no more columns anywhere stays as it is.
+
+    Raises:
+        ValueError: there is no stream of that name; the text names the one that was probably meant.
+    """
+    unknown = ", ".join(name + meant(name) for name in sorted(full_columns - set(catalog())))
+    if unknown:
+        raise ValueError(f"there is no stream {unknown}")
+    full = {name: definition for name, definition in with_full_columns().items() if name in full_columns}
+    return {**catalog(), **full}
+
+
+def offered(groups: frozenset[str], full_columns: frozenset[str] = _NO_NAMES) -> list[StreamDefinition]:
+    """Return the streams to offer.
+
+    Args:
+        groups: their groups; "all", or none at all, for those that Exact documents.
+        full_columns: names of those to offer with all columns.
+
+    Raises:
+        ValueError: as `definitions` does.
+    """
+    documented = not groups or "all" in groups
+    return [
+        definition
+        for definition in definitions(full_columns).values()
+        if definition.group in groups or (documented and definition.group != UNDOCUMENTED)
+    ]
+
+
+def named(text: str, groups: frozenset[str], full_columns: frozenset[str] = _NO_NAMES) -> list[StreamDefinition]:
+    """Return the streams that a person has named on a command line.
+
+    Args:
+        text: "core", "all", or names of streams separated by commas.
+        groups: groups of streams to offer, see `offered`; streams that are named do not have to be in them.
+        full_columns: names of those to offer with all columns.
+
+    Raises:
+        ValueError: there is no such stream; the text names the one that was probably meant.
+    """
+    if text in ("core", "all"):
+        return [definition for definition in offered(groups, full_columns) if text == "all" or definition.core]
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = ", ".join(name + meant(name) for name in names if name not in catalog())
+    if unknown or not names:
+        raise ValueError(
+            f"There is no stream {unknown or repr(text)}; say core, all, or names separated by commas "
+            "(docs/streams.md lists them)."
+        )
+    known = definitions(full_columns)
+    return [known[name] for name in dict.fromkeys(names)]
+
+
+def meant(name: str) -> str:
+    """Return words in brackets that name the stream that was probably meant by a wrong name, if any is near."""
+    found = nearest(name, catalog())
+    return f" (did you mean {found}?)" if found else ""
 
 
 def entry(definition: StreamDefinition, *, binary: bool) -> dict[str, Any]:
@@ -27,7 +90,7 @@ def entry(definition: StreamDefinition, *, binary: bool) -> dict[str, Any]:
     }
     return {
         "name": definition.name,
-        "json_schema": schema(definition.name, binary=binary),
+        "json_schema": schema(definition.schema, binary=binary),
         "supported_sync_modes": ["full_refresh"],
         **(incremental if definition.cursor else {}),
         "source_defined_primary_key": [[name] for name in definition.primary_key],

@@ -1,4 +1,7 @@
-"""The JSON schemas of the streams (schemas/*.json, generated from Exact's reference)."""
+"""The JSON schemas of the streams (schemas/*.json, generated from Exact's reference).
+
+A schema goes by the name of its stream, or of its variant with all columns (`StreamDefinition.schema`).
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,10 @@ DELETED_AT = "_ab_cdc_deleted_at"
 
 _BINARY = "binaryProperties"
 """Member of a schema file with pictures and files: columns only where they are asked for, as they make pages heavy."""
+
+_ABSENT = "absentProperties"
+"""Member of a schema file with columns that its endpoint does not have: another one has, from which the stream may have
+been read before, so they stay in the schema, and empty."""
 
 
 @cache
@@ -34,12 +41,14 @@ def schema(stream: str, *, binary: bool = False) -> dict[str, Any]:
     Raises:
         FileNotFoundError: there is no such stream.
     """
-    found = {name: value for name, value in _document(stream).items() if name != _BINARY}
-    return {**found, "properties": properties(stream)} if binary else found
+    document = _document(stream)
+    found = {name: value for name, value in document.items() if name not in (_BINARY, _ABSENT)}
+    columns = properties(stream) if binary else document["properties"]
+    return {**found, "properties": {**columns, **document.get(_ABSENT, {})}}
 
 
 def properties(stream: str) -> dict[str, Any]:
-    """Return the schemas of a stream's properties by name, pictures and files included.
+    """Return the schemas of the properties that a stream's endpoint has by name, pictures and files included.
 
     Args:
         stream: name of the stream.

@@ -48,7 +48,7 @@ class ExactStream(Stream):
 
     def get_json_schema(self) -> Mapping[str, Any]:  # type: ignore[override]  # the CDK's is cached, so is schema()
         """Return the JSON schema of the records."""
-        return schema(self.name, binary=self._binary)
+        return schema(self._definition.schema, binary=self._binary)
 
     def as_airbyte_stream(self) -> AirbyteStream:
         """Return the stream's entry in Airbyte's catalogue."""

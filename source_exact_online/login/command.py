@@ -12,33 +12,12 @@ from source_exact_online.api.divisions import Division, accessible_divisions
 from source_exact_online.auth.masking import mask
 from source_exact_online.auth.token_endpoint import TokenEndpoint
 from source_exact_online.clock import Clock, SystemClock
+from source_exact_online.command_line import SECRET_VARIABLE
 from source_exact_online.login.config_file import LoginRequest
 from source_exact_online.login.flow import DivisionLister, LoginFlow
 from source_exact_online.login.redirect import LoginError
 from source_exact_online.login.terminal import Console, Terminal
-from source_exact_online.sites import SITES, check_ca_bundle, trusted_base_url
-
-SECRET_VARIABLE = "EXACT_ONLINE_CLIENT_SECRET"
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command.
-
-    The client secret is none of them: every user of a machine can read its command lines.
-    """
-    parser.epilog = f"The client secret is taken from the environment ({SECRET_VARIABLE}) or asked for."
-    parser.add_argument("--site", required=True, choices=SITES, help="country where the app is registered")
-    parser.add_argument("--client-id", required=True, help="client id of the app, from the Exact App Centre")
-    parser.add_argument("--redirect-uri", required=True, help="redirect URI of the app, exactly as registered")
-    parser.add_argument("--config", type=Path, default=Path("config.json"), help="file to write (default: config.json)")
-    parser.add_argument(
-        "--token-file", help="file that keeps the tokens, for runners that do not (docker run, Meltano)"
-    )
-    parser.add_argument("--divisions", help='"all", or division numbers separated by commas (default: ask)')
-    parser.add_argument("--force-login", action="store_true", help="log in afresh even if the browser is logged in")
-    parser.add_argument("--no-browser", action="store_true", help="only show the address, open no browser")
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing file without a question")
-    parser.add_argument("--base-url", help=argparse.SUPPRESS)
+from source_exact_online.sites import check_ca_bundle, trusted_base_url
 
 
 def run(
@@ -54,7 +33,7 @@ def run(
     """Run the command.
 
     Args:
-        args: parsed options of `add_arguments`.
+        args: parsed options of `login`.
         check: tries the finished configuration and gives an exit code; None = leave that to the user.
         terminal: the person; None = standard input and output.
         clock: time source; None = the real time.
@@ -104,12 +83,18 @@ def _request(args: argparse.Namespace, terminal: Terminal, environment: Mapping[
         client_secret=secret,
         redirect_uri=args.redirect_uri,
         config_file=args.config.expanduser(),
-        token_file=args.token_file,
+        token_file=None if args.no_token_file else _token_file(args.config, args.token_file),
         divisions=args.divisions,
         force_login=args.force_login,
         browser=not args.no_browser,
         overwrite=args.overwrite,
     )
+
+
+def _token_file(config_file: Path, named: str | None) -> Path:
+    """Return the absolute path of the token file: as named, else beside the configuration, with a name of its own."""
+    path = Path(named) if named else config_file.with_name(f"{config_file.stem}.tokens.json")
+    return Path(os.path.abspath(path.expanduser()))
 
 
 class _FixedToken:

@@ -26,7 +26,7 @@ class LoginRequest:
         client_secret: of the app.
         redirect_uri: registered for the app.
         config_file: where the configuration goes.
-        token_file: for ``credentials.token_file``; None = leave it out.
+        token_file: absolute, for ``credentials.token_file``; None = leave it out.
         divisions: "all", or numbers separated by commas; None = ask.
         force_login: whether Exact asks for user and password even if the browser is logged in.
         browser: whether a browser may be opened.
@@ -39,7 +39,7 @@ class LoginRequest:
     client_secret: str = field(repr=False)
     redirect_uri: str
     config_file: Path
-    token_file: str | None = None
+    token_file: Path | None = None
     divisions: str | None = None
     force_login: bool = False
     browser: bool = True
@@ -78,7 +78,7 @@ def configuration(request: LoginRequest, tokens: Tokens, divisions: list[int]) -
         "token_expiry_date": tokens.expires_at.isoformat() if tokens.expires_at else "",
     }
     if request.token_file:
-        credentials["token_file"] = request.token_file
+        credentials["token_file"] = str(request.token_file)
     config: dict[str, Any] = {"site": request.site, "credentials": credentials}
     if divisions:
         config["divisions"] = divisions

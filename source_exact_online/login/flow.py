@@ -88,6 +88,11 @@ class LoginFlow:
         if divisions:
             write_config(request.config_file, configuration(request, tokens, divisions))
         self._terminal.say(f"Wrote {request.config_file}. It holds secrets; only you may read it.")
+        if request.token_file is not None:
+            self._terminal.say(
+                f"Each run keeps the login alive in {request.token_file}, as the configuration says: leave both files "
+                "where they are, and the configuration needs no change any more."
+            )
 
     def _may_write(self) -> None:
         path = self._request.config_file

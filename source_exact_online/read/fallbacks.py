@@ -6,7 +6,7 @@ import logging
 
 from source_exact_online.api import odata
 from source_exact_online.api.errors import Action, ErrorResolution, refused_columns
-from source_exact_online.read.query import Query, RefusedColumns
+from source_exact_online.read.query import Query, Refusals
 
 logger = logging.getLogger("airbyte.exact_online")
 
@@ -20,7 +20,7 @@ class QueryFallbacks:
         path: endpoint of the listing.
     """
 
-    def __init__(self, query: Query, refused: RefusedColumns, path: str) -> None:
+    def __init__(self, query: Query, refused: Refusals, path: str) -> None:
         self._query = query
         self._refused = refused
         self._path = path

@@ -31,12 +31,12 @@ from source_exact_online.api.errors import (
 from source_exact_online.api.page import Page, Row
 from source_exact_online.api.request import FollowedLinks, PageRequest, RetryAfter
 from source_exact_online.api.site_health import OUTAGE_KINDS
-from source_exact_online.catalog.definitions import Transport
+from source_exact_online.catalog.definitions import UNDOCUMENTED, Transport
 from source_exact_online.config import Config
 from source_exact_online.read.fallbacks import QueryFallbacks
 from source_exact_online.read.order_charge_lines import NotExpandedError
 from source_exact_online.read.partition import PageResult
-from source_exact_online.read.query import Query, RefusedColumns, highest_modified
+from source_exact_online.read.query import Query, Refusals, highest_modified
 from source_exact_online.read.records import RecordBatch, RepairLog
 from source_exact_online.read.stream_reader import Reader
 from source_exact_online.state import transitions
@@ -60,7 +60,7 @@ class ListPartition:
     Args:
         client: the API.
         config: of the user.
-        refused: columns refused so far, shared by all partitions.
+        refused: columns and endpoints refused so far, shared by all partitions.
         repairs: values that did not fit so far, shared by all partitions.
         division: division in the URL.
         readers: streams to feed; they share one path.
@@ -71,7 +71,7 @@ class ListPartition:
         self,
         client: ExactClient,
         config: Config,
-        refused: RefusedColumns,
+        refused: Refusals,
         repairs: RepairLog,
         division: int,
         readers: Sequence[Reader],
@@ -88,6 +88,8 @@ class ListPartition:
         self._readers = readers
         self._row_filter = row_filter
         self._path = definition.path
+        self._refused = refused
+        self._may_be_missing = definition.group == UNDOCUMENTED
         self._is_feed = definition.transport is Transport.FEED
         self._query = Query(client, config, refused, division, readers, any_division=row_filter is not None)
         self._fallbacks = QueryFallbacks(self._query, refused, self._path)
@@ -107,6 +109,8 @@ class ListPartition:
         Raises:
             ApiError: the listing cannot be read to its end.
         """
+        if self._path in self._refused.missing:
+            return PageResult(finished=True)
         try:
             if self._request is None:
                 self._request = self._first_request()
@@ -122,6 +126,9 @@ class ListPartition:
                 return PageResult()
             return self._take(outcome, self._request.url)
         except ApiError as error:
+            if self._may_be_missing and error.resolution.kind is ErrorKind.ENDPOINT_UNKNOWN:
+                self._refused.miss(self._path, self.context.stream)
+                return PageResult(finished=True)
             self._request = self._after_error(error, self._request.url if self._request else "")
         except NotExpandedError as error:
             self._fallbacks.read_whole(str(error))

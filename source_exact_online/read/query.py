@@ -25,11 +25,17 @@ logger = logging.getLogger("airbyte.exact_online")
 _LONG_AGO = exact_time.from_milliseconds(transitions.LONG_AGO)
 
 
-class RefusedColumns:
-    """Columns that Exact refused in this sync, by endpoint; shared by all partitions."""
+class Refusals:
+    """Columns that Exact refused in this sync, by endpoint; shared by all partitions.
+
+    Attributes:
+        by_path: refused columns by path.
+        missing: paths that Exact does not know, of those that it does not document.
+    """
 
     def __init__(self) -> None:
         self.by_path: dict[str, frozenset[str]] = {}
+        self.missing: set[str] = set()
 
     def add(self, path: str, columns: Sequence[str], detail: str) -> None:
         """Remember refused columns; warn the first time."""
@@ -39,6 +45,12 @@ class RefusedColumns:
             self.by_path[path] = known | fresh
             names = ", ".join(sorted(fresh))
             logger.warning("Exact Online refuses %s of %s; reading on without (%s).", names, path, detail)
+
+    def miss(self, path: str, stream: str) -> None:
+        """Remember that Exact does not know an endpoint that it does not document; say so the first time."""
+        if path not in self.missing:
+            self.missing.add(path)
+            logger.warning("Exact Online does not offer %s (%s, which is not documented): skipped.", stream, path)
 
 
 class Query:
@@ -57,7 +69,7 @@ class Query:
         self,
         client: ExactClient,
         config: Config,
-        refused: RefusedColumns,
+        refused: Refusals,
         division: int,
         readers: Sequence[Reader],
         *,
@@ -72,7 +84,7 @@ class Query:
         self._start = None if config.start_date is None else client.wall_clock.first_at_or_after(config.start_date)
         names = dict.fromkeys(name for reader in readers for name in (*reader.columns, *reader.required))
         names.update(dict.fromkeys(self._needed))
-        schemas = {name: schema for name, schema in properties(self._definition.name).items() if name in names}
+        schemas = {name: schema for name, schema in properties(self._definition.schema).items() if name in names}
         proof = tuple(dict.fromkeys(name for reader in readers for name in reader.proof))
         shape = RowShape.of({name: wire_type(name, schema) for name, schema in schemas.items()}, proof)
         self.columns = tuple(name for name in schemas if name != "Division")
@@ -83,7 +95,7 @@ class Query:
             self._headers = HeaderQuery(client, division, self._definition, self._decoder)
         self._start_version: int | None = None
         self._is_filtered = True
-        self._demands_filter = False
+        self._demands_filter = self._definition.demands_filter
 
     @property
     def required(self) -> frozenset[str]:

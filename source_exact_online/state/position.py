@@ -66,6 +66,7 @@ class Position:
         deletions: how far the log of deleted rows was read; None if they do not count yet.
         refreshed_at: start of this division's part of a full refresh that has not ended in all divisions, epoch ms.
         in_progress: listing that has begun and not ended.
+        full_columns: whether the stream was read from the endpoint that has all columns, which is another listing.
     """
 
     cursor: int | None = None
@@ -77,6 +78,7 @@ class Position:
     deletions: DeletionsRead | None = None
     refreshed_at: int | None = None
     in_progress: InProgressListing | None = None
+    full_columns: bool = False
 
     @property
     def was_read(self) -> bool:
@@ -101,6 +103,7 @@ class Position:
                 "deletions_read_until": deletions and _without_none(deletions),
                 "refreshed_at": _instant_text(self.refreshed_at),
                 "in_progress": self.in_progress and _listing_to_json(self.in_progress),
+                "full_columns": self.full_columns or None,
             }
         )
 
@@ -123,6 +126,7 @@ class Position:
                 deletions=_deletions(fields.get("deletions_read_until")),
                 refreshed_at=_instant(fields.get("refreshed_at")),
                 in_progress=_listing(fields.get("in_progress")),
+                full_columns=_flag(fields.get("full_columns"), "full_columns"),
             )
         except OverflowError as error:
             raise ValueError(str(error)) from error
@@ -186,6 +190,12 @@ def _text_or_none(value: object, name: str) -> str | None:
     if value is not None:
         value.encode()  # half a surrogate pair is a ValueError, and no message could bear it
     return value
+
+
+def _flag(value: object, name: str) -> bool:
+    if value is not None and not isinstance(value, bool):
+        raise ValueError(f"{name!r} is neither true nor false")
+    return bool(value)
 
 
 def _link(value: object) -> str | None:

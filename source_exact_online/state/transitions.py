@@ -65,7 +65,7 @@ def division_seen(position: Position, move_date: str | None) -> Position:
     known = replace(position, move_date=move_date)
     if position.move_date is None and (move_date == NEVER_MOVED or not position.was_read):
         return known
-    moved = Position(move_date=move_date)
+    moved = Position(move_date=move_date, full_columns=position.full_columns)
     if position.deletions is not None:
         deletions = replace(position.deletions, row_version=FIRST_ROW_VERSION)
         moved = replace(moved, deletions=deletions)
@@ -92,7 +92,22 @@ def start_date_set(position: Position, start_date: int | None) -> Position:
     if position.start_date is None or (start_date is not None and start_date >= position.start_date):
         ahead = start_date is not None and (position.cursor is None or start_date > position.cursor)
         return replace(position, start_date=start_date) if ahead else position
-    return Position(start_date=start_date, move_date=position.move_date, deletions=position.deletions)
+    return replace(_forgotten(position), start_date=start_date)
+
+
+def columns_chosen(position: Position, full_columns: bool) -> Position:
+    """Return the position of a stream that is read with all columns from now on, or no longer.
+
+    The two are listings of different endpoints: how far one was read says nothing of the other, and rows that were read
+    lack the columns that come with it. So it is read from the start.
+
+    Args:
+        position: before.
+        full_columns: whether it is read from the endpoint that has all columns.
+    """
+    if full_columns == position.full_columns:
+        return position
+    return replace(_forgotten(position) if position.was_read else position, full_columns=full_columns)
 
 
 def deletions_tracked(position: Position, now: int) -> Position:
@@ -143,7 +158,7 @@ def feed_checkpoint(before: Position, listing: InProgressListing) -> Position:
         listing: how far it is.
     """
     if listing.full_refresh:
-        return replace(_refreshing(before), in_progress=replace(listing, next_url=None))
+        return replace(_forgotten(before), in_progress=replace(listing, next_url=None))
     row_version = highest(before.row_version, listing.highest_row_version)
     return replace(before, row_version=row_version, in_progress=None)
 
@@ -155,7 +170,7 @@ def list_checkpoint(before: Position, listing: InProgressListing) -> Position:
         before: position when the listing began.
         listing: how far it is.
     """
-    return replace(_refreshing(before) if listing.full_refresh else before, in_progress=listing)
+    return replace(_forgotten(before) if listing.full_refresh else before, in_progress=listing)
 
 
 def listing_finished(before: Position, listing: InProgressListing, clock: WallClock) -> Position:
@@ -172,7 +187,7 @@ def listing_finished(before: Position, listing: InProgressListing, clock: WallCl
     """
     if listing.full_refresh:
         deletions = before.deletions and DeletionsRead(listing.started_at)
-        return replace(_refreshing(before), deletions=deletions, refreshed_at=listing.started_at)
+        return replace(_forgotten(before), deletions=deletions, refreshed_at=listing.started_at)
     cursor = _cursor(before, listing, clock)
     stands_still = cursor == before.cursor and before.cursor_unchanged_since is not None
     return replace(
@@ -237,6 +252,11 @@ def _cursor(before: Position, listing: InProgressListing, clock: WallClock) -> i
     return None if found is None else min(found, clock.from_instant(listing.started_at))
 
 
-def _refreshing(before: Position) -> Position:
-    """Return what a full refresh keeps of a position: what is known of the division and of deletions."""
-    return Position(start_date=before.start_date, move_date=before.move_date, deletions=before.deletions)
+def _forgotten(position: Position) -> Position:
+    """Return a position without what was read: what is known of the division, of deletions and of the listing."""
+    return Position(
+        start_date=position.start_date,
+        move_date=position.move_date,
+        deletions=position.deletions,
+        full_columns=position.full_columns,
+    )

@@ -13,11 +13,12 @@ from source_exact_online.api.client import ExactClient
 from source_exact_online.api.divisions import Division
 from source_exact_online.api.page import Row
 from source_exact_online.catalog.definitions import StreamDefinition, Transport, catalog
+from source_exact_online.catalog.offer import definitions, meant
 from source_exact_online.catalog.schemas import DELETED_AT, column_order
 from source_exact_online.config import Config
 from source_exact_online.read.deletions import DeletionLogPartition, TombstoneReader, deletion_log
 from source_exact_online.read.list_partition import ListPartition
-from source_exact_online.read.query import RefusedColumns
+from source_exact_online.read.query import Refusals
 from source_exact_online.read.records import RepairLog
 from source_exact_online.read.stream_reader import Reader, StreamReader
 from source_exact_online.state import transitions
@@ -44,17 +45,26 @@ class Plan:
 
 
 def chosen_streams(configured: ConfiguredAirbyteCatalog) -> list[ConfiguredAirbyteStream]:
-    """Return the streams of a configured catalogue.
+    """Return the streams of a configured catalogue; warn of cursors in it that the connector does not use.
 
     Raises:
         AirbyteTracedException: one of them is not in the catalogue.
     """
-    unknown = [stream.stream.name for stream in configured.streams if stream.stream.name not in catalog()]
+    unknown = [name + meant(name) for name in (one.stream.name for one in configured.streams) if name not in catalog()]
     if unknown:
         raise AirbyteTracedException(
             message=f"This connector has no stream {', '.join(unknown)}: refresh the source schema of the connection.",
             failure_type=FailureType.config_error,
         )
+    for one in configured.streams:
+        cursor = catalog()[one.stream.name].cursor
+        if one.sync_mode is SyncMode.incremental and one.cursor_field and one.cursor_field != [cursor]:
+            logger.warning(
+                "cursor_field %s of stream %s has no effect: %s.",
+                ".".join(one.cursor_field)[:80],
+                one.stream.name,
+                f"its cursor is always {cursor}" if cursor else "it has no cursor and is read whole",
+            )
     return list(configured.streams)
 
 
@@ -80,10 +90,11 @@ class Planner:
     ) -> None:
         self._client = client
         self._config = config
+        self._definitions = definitions(config.full_columns)
         self._states = states
         self._url_division = url_division
         self._is_wanted = is_wanted
-        self._refused = RefusedColumns()
+        self._refused = Refusals()
         self._repairs = RepairLog()
         start = config.start_date
         self._start = None if start is None else client.wall_clock.first_at_or_after(start)
@@ -98,11 +109,11 @@ class Planner:
         plan = Plan()
         listings: dict[tuple[str, bool], list[ConfiguredAirbyteStream]] = {}
         for stream in streams:
-            definition = catalog()[stream.stream.name]
+            definition = self._definitions[stream.stream.name]
             listings.setdefault((definition.path, definition.per_login), []).append(stream)
             plan.columns[definition.name] = selected_columns(definition, stream)
-            self._warn_of_new_columns(definition.name, plan.columns[definition.name])
             self._set_positions(definition, stream, divisions, plan)
+            self._warn_of_new_columns(definition.name, plan)
         logs = {division.code: self._log(listings.values(), division.code) for division in divisions}
         plan.tasks += [log for log in logs.values() if log is not None]
         for (_, per_login), members in listings.items():
@@ -132,15 +143,17 @@ class Planner:
         """Move the positions of a stream for what is known before anything is read."""
         known = self._states[definition.name].positions
         keys = {LOGIN: None} if definition.per_login else {str(one.code): one for one in divisions}
-        earlier_start = False
+        earlier_start = other_endpoint = False
         for key, division in keys.items():
             before = known.get(key, Position())
-            position = before
+            position = transitions.columns_chosen(before, definition.full_columns)
+            other_endpoint = other_endpoint or (before.was_read and not position.was_read)
             if division is None:
                 position = transitions.begun_anew(position)  # the divisions to read may have changed
             else:
+                stayed = position
                 position = transitions.division_seen(position, division.move_date)
-                if before.was_read and not position.was_read:
+                if stayed.was_read and not position.was_read:
                     self._tell_move(definition, division)
             if definition.transport is not Transport.SNAPSHOT:
                 started = transitions.start_date_set(position, self._start)
@@ -150,6 +163,13 @@ class Planner:
                 position = transitions.deletions_tracked(position, self._now)
             if position != before:
                 plan.positions[definition.name, key] = position
+        if other_endpoint and not is_full_refresh(definition, configured):
+            logger.warning(
+                "full_columns %s %s: reading it again from the start, with the primary key %s.",
+                "now names" if definition.full_columns else "no longer names",
+                definition.name,
+                ", ".join(definition.primary_key),
+            )
         if earlier_start and not is_full_refresh(definition, configured):
             logger.info("start_date is earlier than it was: reading %s again from there.", definition.name)
 
@@ -165,10 +185,12 @@ class Planner:
             else "",
         )
 
-    def _warn_of_new_columns(self, stream: str, columns: tuple[str, ...]) -> None:
+    def _warn_of_new_columns(self, stream: str, plan: Plan) -> None:
         state = self._states[stream]
-        added = [name for name in columns if name not in state.columns] if state.columns is not None else []
-        if added and state.positions:
+        known = state.columns
+        added = [name for name in plan.columns[stream] if name not in known] if known is not None else []
+        kept = (plan.positions.get((stream, key), position) for key, position in state.positions.items())
+        if added and any(position.was_read for position in kept):
             logger.warning(
                 "%s of %s is new: rows that were read before stay empty there until they change, or until the stream "
                 "is refreshed.",
@@ -197,7 +219,7 @@ class Planner:
         return lambda row: self._is_wanted(getattr(row, source))
 
     def _reader(self, configured: ConfiguredAirbyteStream, key: str) -> StreamReader:
-        definition = catalog()[configured.stream.name]
+        definition = self._definitions[configured.stream.name]
         return StreamReader(
             definition=definition,
             columns=("Division", *selected_columns(definition, configured)),
@@ -218,7 +240,7 @@ class Planner:
         tombstones: list[Reader] = []
         rows: list[Reader] = []
         for configured in (member for members in listings for member in members):
-            definition = catalog()[configured.stream.name]
+            definition = self._definitions[configured.stream.name]
             if definition is deletion_log():
                 rows.append(self._reader(configured, key))
             elif definition.tracks_deletions and not is_full_refresh(definition, configured):
@@ -246,5 +268,5 @@ def selected_columns(definition: StreamDefinition, configured: ConfiguredAirbyte
     `Division` is in every record and not among them.
     """
     wanted = set((configured.stream.json_schema or {}).get("properties", {}))
-    columns = column_order(definition.name, wanted | set(definition.always_read)) if wanted else ()
-    return tuple(name for name in columns or column_order(definition.name) if name not in (DELETED_AT, "Division"))
+    columns = column_order(definition.schema, wanted | set(definition.always_read)) if wanted else ()
+    return tuple(name for name in columns or column_order(definition.schema) if name not in (DELETED_AT, "Division"))

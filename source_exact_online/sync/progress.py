@@ -12,6 +12,7 @@ from source_exact_online.api.rate_limits import Quotas
 from source_exact_online.api.request import RetryAfter
 from source_exact_online.api.usage import Usage
 from source_exact_online.clock import HEARTBEAT_SECONDS, Clock
+from source_exact_online.words import counted
 
 logger = logging.getLogger("airbyte.exact_online")
 
@@ -81,13 +82,16 @@ class Progress:
             until_next: seconds until the first of them goes on, if all wait; None otherwise.
         """
         self._last_line = self._clock.monotonic()
-        line = f"{self._rows.total():,} rows read, {open_partitions} partitions to go, {waiting} of them waiting"
+        rows, to_go = counted(self._rows.total(), "row"), counted(open_partitions, "partition")
+        line = f"{rows} read, {to_go} to go, {waiting} of them waiting"
         if until_next is not None:
             line += f" until {self._clock.now() + timedelta(seconds=until_next):%H:%M:%S} UTC"
         line += self._pace(partitions, open_partitions) + "."
         recent = list(self._recent)[-SHOWN:]
         if recent:
-            read = ", ".join(f"{one.stream} of division {one.division} ({self._rows[one]:,} rows)" for one in recent)
+            read = ", ".join(
+                f"{one.stream} of division {one.division} ({counted(self._rows[one], 'row')})" for one in recent
+            )
             line += f" Latest: {read}."
         for division in dict.fromkeys(one.division for one in recent):
             if division is not None:
@@ -106,8 +110,8 @@ class Progress:
         budget = self._quotas.of(division)
         if budget.day.limit:
             costs = (
-                f"{plan} = {calls * runs:,} calls a day and division, {_percent(calls * runs, budget.day.limit)}"
-                for plan, runs in PLANS.items()
+                f"{plan} = {counted(daily, 'call')} a day and division, {_percent(daily, budget.day.limit)}"
+                for plan, daily in ((plan, calls * runs) for plan, runs in PLANS.items())
             )
             logger.info("What these streams cost at least: %s.", "; ".join(costs))
 

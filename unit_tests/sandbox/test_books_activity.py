@@ -129,6 +129,17 @@ def test_business_goes_on_when_every_invoice_is_paid(store: Store, division: int
     assert "crm/Addresses" in activity.summary
 
 
+def test_business_goes_on_without_a_gl_account_that_was_deleted(store: Store, division: int) -> None:
+    before = {row["ID"] for row in store.rows(division, LINES)}
+    for step, account in enumerate(list(store.rows(division, "financial/GLAccounts"))):
+        at = LATER + timedelta(seconds=step)
+        store.delete(division, "financial/GLAccounts", account["ID"], at=at)
+        assert "crm/Accounts" in _simulate(store, division, at=at).summary
+        entries = grouped("EntryID", [row for row in store.rows(division, LINES) if row["ID"] not in before])
+        assert all(sum(cents(line["AmountDC"]) for line in entry) == 0 for entry in entries.values())
+        assert account["ID"] not in {row["GLAccount"] for row in store.rows(division, LINES) if row["Modified"] >= at}
+
+
 def test_a_naive_time_and_an_unknown_division_are_refused(store: Store, division: int) -> None:
     with pytest.raises(ValueError, match="time zone"):
         simulate(store, seed=1, division=division, at=datetime(2026, 1, 1), steps=1)

@@ -39,7 +39,7 @@ def filled(box: Sandbox) -> Sandbox:
 
 
 def test_reference_is_complete() -> None:
-    assert len(endpoints()) == 462
+    assert len(endpoints()) == 466
     assert len(READABLE) > 400
 
 
@@ -146,6 +146,13 @@ def test_removed_endpoints_answer_when_switched_on(box: Sandbox, caller: Caller)
     assert caller.get(path).status == 404
     box.settings.change({"removed_endpoints": True})
     assert caller.get(path).status == 200
+
+
+def test_undocumented_endpoints_answer_until_switched_off(box: Sandbox, caller: Caller) -> None:
+    path = f"{DIVISION}/users/Users?$top=1&$select=UserID,UserTypeCode"
+    assert caller.get(path).status == 200
+    box.settings.change({"undocumented_endpoints": False})
+    assert caller.get(path).status == 404
 
 
 def test_function_narrows_its_list(box: Sandbox, caller: Caller) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
@@ -99,6 +100,18 @@ def test_implicit_grant_gives_a_token_in_the_fragment(browser: Browser) -> None:
         "/api/oauth2/consent", [("response_type", "token"), ("decision", "allow"), ("division", "123")]
     )
     assert "#access_token=" in dict(answer.headers)["Location"]
+
+
+def test_an_app_may_name_itself_by_basic_authentication(box: Sandbox) -> None:
+    refresh_token = box.oauth.login("app", "sam", [123]).refresh_token
+    form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+
+    def ask(credentials: str) -> int:
+        headers = {"authorization": f"Basic {base64.b64encode(credentials.encode()).decode()}"}
+        return Authorization(box).handle(Request("POST", "/api/oauth2/token", headers=headers, form=form)).status
+
+    assert ask("app:wrong") == 400
+    assert ask("app:secret") == 200
 
 
 @pytest.mark.parametrize("uri", ["http://localhost:8123/callback", "http://127.0.0.1:9/", "https://localhost:8080/cb"])

@@ -11,7 +11,7 @@ from exact_online_sandbox.books import bank, order_to_cash
 from exact_online_sandbox.books.company import Company, User
 from exact_online_sandbox.books.dice import Dice
 from exact_online_sandbox.books.ledger import OPEN, PROCESSED, TRANSACTION_LINES, Books, Numbers, PostedLine
-from exact_online_sandbox.books.masterdata import Masterdata
+from exact_online_sandbox.books.masterdata import Masterdata, MasterdataGoneError
 from exact_online_sandbox.books.outbox import Row
 from exact_online_sandbox.books.relation_rows import INVOICE
 from exact_online_sandbox.books.tables import BY_CURRENCY
@@ -68,7 +68,7 @@ def simulate(store: Store, *, seed: int, division: int, at: datetime, steps: int
 
     In turn: a new order with its invoice and postings, a changed account, a payment received, a deleted address, a
     changed item price, an open entry processed, a receipt matched with its invoice. What is not possible (no open
-    invoice left) is passed over.
+    invoice left, a G/L account that is gone) is passed over.
 
     Args:
         store: the store.
@@ -101,6 +101,7 @@ class _Business:
         self._store = store
         self._division = division
         self.changes: list[Change] = []
+        self._documents: list[tuple[str, Row, datetime]] = []
         data = Masterdata.of(_company(store, division), lambda entity: store.rows(division, entity))
         self._books = Books(data, dice, self, _numbers(store, data))
         self._kinds: tuple[Callable[[datetime], None], ...] = (
@@ -114,20 +115,29 @@ class _Business:
         )
 
     def step(self, number: int, at: datetime) -> None:
-        """Make the nth change."""
-        self._kinds[number % len(self._kinds)](at)
+        """Make the nth change, unless master data that it needs is gone."""
+        try:
+            self._kinds[number % len(self._kinds)](at)
+        except MasterdataGoneError:
+            self._documents.clear()
+        self._insert_documents()
 
     def put(self, entity: str, row: Row, at: datetime) -> None:
-        """Insert a row, or change the one with its key."""
-        key = row[entities()[entity].record_id]
-        try:
-            self._store.row(self._division, entity, key)
-        except KeyError:
-            self._store.insert(self._division, entity, row, at=at)
-            self._note(entity, INSERTED, row)
-        else:
-            self._store.update(self._division, entity, key, row, at=at)
-            self._note(entity, UPDATED, row)
+        """Take a row of a document, to be inserted, or to change the one with its key, once all of it is there."""
+        self._documents.append((entity, row, at))
+
+    def _insert_documents(self) -> None:
+        for entity, row, at in self._documents:
+            key = row[entities()[entity].record_id]
+            try:
+                self._store.row(self._division, entity, key)
+            except KeyError:
+                self._store.insert(self._division, entity, row, at=at)
+                self._note(entity, INSERTED, row)
+            else:
+                self._store.update(self._division, entity, key, row, at=at)
+                self._note(entity, UPDATED, row)
+        self._documents.clear()
 
     def _note(self, entity: str, action: str, row: Row) -> None:
         self.changes.append(Change(entity, action, str(row[entities()[entity].record_id])))
@@ -136,6 +146,7 @@ class _Business:
         return list(self._store.rows(self._division, entity))
 
     def _update(self, entity: str, row: dict[str, Any], changes: Row, at: datetime) -> None:
+        self._insert_documents()
         stamp = self._books.stamp(at)
         who = {name: stamp[name] for name in ("Modifier", "ModifierFullName")}
         self._change(entity, row["ID"], {**changes, **who}, at)
@@ -145,6 +156,8 @@ class _Business:
         self.changes.append(Change(entity, UPDATED, key))
 
     def _sell(self, at: datetime) -> None:
+        if not self._books.data.items:
+            return
         order = order_to_cash.draw_order(self._books, at)
         delivery = order_to_cash.Delivery(order, order.lines, at)
         order_to_cash.record_order(self._books, order, [delivery], at, at)

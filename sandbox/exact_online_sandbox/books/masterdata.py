@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 
 from exact_online_sandbox.books.company import Company
 from exact_online_sandbox.books.outbox import Row
 
 Rows = Callable[[str], Iterable[dict[str, Any]]]
 """Gives the rows of an entity."""
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class MasterdataGoneError(Exception):
+    """Somebody has deleted the row that a document would refer to."""
+
+
+class Known(dict[Key, Value]):
+    """Master data by what it is referred to with; to look for what is gone raises `MasterdataGoneError`."""
+
+    def __missing__(self, key: Key) -> NoReturn:
+        raise MasterdataGoneError(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +146,10 @@ class Masterdata:
     """Everything documents refer to."""
 
     company: Company
-    accounts: dict[str, Account]
+    accounts: Known[str, Account]
     """By role, see the charts in tables."""
-    by_code: dict[str, Account]
-    vats: dict[str, Vat]
+    by_code: Known[str, Account]
+    vats: Known[str, Vat]
     """By role: high, low, zero, abroad, export."""
     journals: dict[str, Journal]
     """By role: cash, bank, purchase, sales, general."""
@@ -148,7 +162,7 @@ class Masterdata:
     projects: tuple[Project, ...]
     customers: tuple[Relation, ...]
     suppliers: tuple[Relation, ...]
-    relations: dict[str, Relation]
+    relations: Known[str, Relation]
     """By GUID."""
     items: tuple[Item, ...]
     rates: dict[tuple[str, int, int], float]
@@ -158,21 +172,22 @@ class Masterdata:
 
     @classmethod
     def of(cls, company: Company, rows: Rows) -> Masterdata:
-        """From the stored rows of a division."""
+        """From the stored rows of a division; what refers to a G/L account that is gone is left out."""
         tables = company.tables
-        by_code = {row["Code"]: Account.of(row) for row in rows("financial/GLAccounts")}
-        by_id = {account.id: account for account in by_code.values()}
-        accounts = {line.role: by_code[line.code] for line in tables.chart if line.role}
-        vats = {row["Code"].strip(): _vat(row, by_id) for row in rows("vat/VATCodes")}
+        by_code = Known((row["Code"], Account.of(row)) for row in rows("financial/GLAccounts"))
+        by_id = Known((account.id, account) for account in by_code.values())
+        vats = Known((vat.code.strip(), vat) for vat in _complete(rows("vat/VATCodes"), lambda row: _vat(row, by_id)))
         journals = {row["Code"]: _journal(row, by_id) for row in rows("financial/Journals")}
         conditions = {row["Code"]: _condition(row) for row in rows("cashflow/PaymentConditions")}
         relations = _relations(rows, company, conditions)
         bank = next(row for row in rows("financial/Journals") if row["Type"] == 12)
         return cls(
             company=company,
-            accounts=accounts,
+            accounts=Known(
+                (line.role, by_code[line.code]) for line in tables.chart if line.role and line.code in by_code
+            ),
             by_code=by_code,
-            vats={line.role: vats[line.code] for line in tables.vat_codes if line.role},
+            vats=Known((line.role, vats[line.code]) for line in tables.vat_codes if line.role and line.code in vats),
             journals={line.role: journals[line.code] for line in tables.journals},
             conditions=tuple(conditions.values()),
             cost_centers=tuple(_cost(row, "CostCenter") for row in rows("hrm/Costcenters")),
@@ -182,7 +197,9 @@ class Masterdata:
             customers=tuple(relation for relation in relations.values() if relation.customer),
             suppliers=tuple(relation for relation in relations.values() if relation.supplier),
             relations=relations,
-            items=tuple(_item(row, by_id, vats, tables.unit_name(row["Unit"])) for row in rows("logistics/Items")),
+            items=tuple(
+                _complete(rows("logistics/Items"), lambda row: _item(row, by_id, vats, tables.unit_name(row["Unit"])))
+            ),
             rates={
                 (row["SourceCurrency"], *_quarter(row["StartDate"])): row["Rate"]
                 for row in rows("financial/ExchangeRates")
@@ -194,6 +211,13 @@ class Masterdata:
         """What one unit of the currency is worth in the division's currency at that business date."""
         quarters = [key for key in self.rates if key[0] == currency and key[1:] <= _quarter(day)]
         return self.rates[max(quarters)] if quarters else 1.0
+
+
+def _complete(rows: Iterable[dict[str, Any]], make: Callable[[dict[str, Any]], Value]) -> Iterator[Value]:
+    """Yield what is made of those rows that refer to nothing that is gone."""
+    for row in rows:
+        with suppress(MasterdataGoneError):
+            yield make(row)
 
 
 def _vat(row: dict[str, Any], accounts: dict[str, Account]) -> Vat:
@@ -247,12 +271,12 @@ def _item(row: dict[str, Any], accounts: dict[str, Account], vats: dict[str, Vat
     )
 
 
-def _relations(rows: Rows, company: Company, conditions: dict[str, Condition]) -> dict[str, Relation]:
+def _relations(rows: Rows, company: Company, conditions: dict[str, Condition]) -> Known[str, Relation]:
     contacts = {row["ID"]: row["FullName"] for row in rows("crm/Contacts")}
     addresses = {row["Account"]: row["ID"] for row in rows("crm/Addresses") if row["Type"] == 4}
     banks = {row["Account"]: (row["ID"], row["BankAccount"]) for row in rows("crm/BankAccounts")}
     default = next(iter(conditions.values()))
-    found = {}
+    found = Known[str, Relation]()
     for row in rows("crm/Accounts"):
         bank, number = banks.get(row["ID"], (None, None))
         contact = row.get("MainContact")

@@ -1,4 +1,4 @@
-"""What a token file says: the newest tokens, whose they are, and which refresh tokens came before."""
+"""What a token file or a token store says: the newest tokens, whose they are, and which refresh tokens came before."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.auth.tokens import Tokens, complete_fields, granted_tokens, parse_life, parse_moment
+from source_exact_online.failures import TokenStoreUnavailableError
 
 FORMAT = 1
 
@@ -26,8 +26,27 @@ _ABOUT = "Tokens of one Exact Online login. Secret, and replaced at every refres
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a record is kept, in the words of messages.
+
+    Attributes:
+        name: e.g. ``The token file /data/tokens.json``.
+        kind: e.g. ``token file``.
+        content: what is to be deleted to start anew, e.g. ``the file``.
+        own: what a second login is to be given.
+        checks: what a person looks at if it cannot be written.
+    """
+
+    name: str
+    kind: str
+    content: str
+    own: str
+    checks: str
+
+
+@dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose tokens a file holds.
+    """Whose tokens a record holds.
 
     Attributes:
         client_id: of the app.
@@ -55,14 +74,14 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class TokenRecord:
-    """Content of a token file: one login.
+    """Content of a token file, or of a row of a token store: one login.
 
     Attributes:
         tokens: the newest pair.
-        salt: of the fingerprints, random per file.
+        salt: of the fingerprints, random per record.
         root_fingerprint: fingerprint of the configured refresh token that this chain began with.
         previous_fingerprints: fingerprints of the chain's refresh tokens that were replaced, oldest first.
-        superseded_fingerprints: those of earlier logins, whose place this one has taken in the file.
+        superseded_fingerprints: those of earlier logins, whose place this one has taken.
         user: whose login it is; None where not known yet.
     """
 
@@ -110,7 +129,7 @@ class RefreshJournal:
         return cls(now, salt, fingerprint(salt, configured), fingerprint(salt, spent))
 
     def succeeded(self, stored: TokenRecord | None, tokens: Tokens) -> TokenRecord:
-        """Return what the file holds when it has brought these tokens."""
+        """Return the record that holds once it has brought these tokens."""
         if stored is None:
             return TokenRecord(tokens, self.salt, self.configured, (self.spent,))
         if stored.recognises_fingerprint(self.configured):
@@ -134,7 +153,7 @@ def fingerprint(salt: str, refresh_token: str) -> str:
 
 
 def record_bytes(record: TokenRecord, owner: Owner) -> bytes:
-    """Return the content of the file."""
+    """Return the text of a record, in ASCII."""
     tokens = record.tokens
     content = {
         "about": _ABOUT,
@@ -157,8 +176,8 @@ def record_bytes(record: TokenRecord, owner: Owner) -> bytes:
     return json.dumps(content).encode()
 
 
-def parse_record(path: Path, data: bytes, owner: Owner) -> TokenRecord:
-    """Read the content of the file.
+def parse_record(place: Place, data: bytes, owner: Owner) -> TokenRecord:
+    """Read the text of a record.
 
     Raises:
         AirbyteTracedException: it is damaged, or of another app or site (config error).
@@ -166,17 +185,17 @@ def parse_record(path: Path, data: bytes, owner: Owner) -> TokenRecord:
     try:
         content = json.loads(data)
     except (ValueError, RecursionError):
-        raise _damaged(path, "is empty" if not data.strip() else "is cut off or is no JSON") from None
+        raise _damaged(place, "is empty" if not data.strip() else "is cut off or is no JSON") from None
     if not isinstance(content, dict) or not isinstance(content.get("format"), int):
-        raise _damaged(path, "holds no token record")
+        raise _damaged(place, "holds no token record")
     if content["format"] > FORMAT:
-        raise file_error(path, "was written by a newer version of this connector. Use that version.")
+        raise place_error(place, "was written by a newer version of this connector. Use that version.")
     texts = ("client_id", "site", "host", "refresh_token", "access_token", "salt", "root_fingerprint")
     histories = ("previous_fingerprints", "superseded_fingerprints")
     is_whole = all(isinstance(content.get(name), str) for name in texts)
     if not is_whole or not all(isinstance(content.get(name), list) for name in histories):
-        raise _damaged(path, "lacks parts of the token record")
-    _check_owner(path, content, owner)
+        raise _damaged(place, "lacks parts of the token record")
+    _check_owner(place, content, owner)
     tokens = Tokens(
         refresh_token=content["refresh_token"],
         access_token=content["access_token"],
@@ -185,7 +204,7 @@ def parse_record(path: Path, data: bytes, owner: Owner) -> TokenRecord:
         life=parse_life(content.get("expires_in")),
     )
     if not tokens.refresh_token or tokens.expires_at is None or tokens.received_at is None:
-        raise _damaged(path, "lacks parts of the token record")
+        raise _damaged(place, "lacks parts of the token record")
     previous, superseded = (tuple(map(str, content[name])) for name in histories)
     user_id, user_name = content.get("user_id"), content.get("user_name")
     user = User(user_id, user_name) if isinstance(user_id, str) and isinstance(user_name, str) else None
@@ -206,7 +225,7 @@ def journal_head(refreshing: RefreshJournal, owner: Owner) -> bytes:
     return json.dumps(head).encode() + b"\n"
 
 
-def parse_journal(path: Path, data: bytes, owner: Owner) -> tuple[RefreshJournal | None, Tokens | None]:
+def parse_journal(place: Place, data: bytes, owner: Owner) -> tuple[RefreshJournal | None, Tokens | None]:
     """Read a journal: the head; the moment the answer came; the answer as it came, which may be cut off.
 
     Returns:
@@ -223,7 +242,7 @@ def parse_journal(path: Path, data: bytes, owner: Owner) -> tuple[RefreshJournal
         )
     except (ValueError, KeyError, TypeError, RecursionError):
         return None, None
-    _check_owner(path, content, owner)
+    _check_owner(place, content, owner)
     arrived_at, _, body = rest.partition(b"\n")
     moment = parse_moment(arrived_at.decode("ascii", errors="replace"))
     if moment is None:
@@ -231,38 +250,38 @@ def parse_journal(path: Path, data: bytes, owner: Owner) -> tuple[RefreshJournal
     return refreshing, granted_tokens(complete_fields(body), "", refreshing.began_at, moment)
 
 
-def _check_owner(path: Path, content: Mapping[str, Any], owner: Owner) -> None:
+def _check_owner(place: Place, content: Mapping[str, Any], owner: Owner) -> None:
     for name, thing in (("site", "country site"), ("host", "server"), ("client_id", "app (client id)")):
         found, wanted = content.get(name), getattr(owner, name)
         if found != wanted:
             what = f": {found} instead of {wanted}" if name != "client_id" else ""
-            raise file_error(
-                path,
-                f"belongs to another {thing}{what}. Give each login a token file of its own; this one was left alone.",
+            raise place_error(
+                place,
+                f"belongs to another {thing}{what}. Give each login {place.own}; this one was left alone.",
             )
 
 
-def _damaged(path: Path, how: str) -> AirbyteTracedException:
-    return file_error(
-        path,
-        f"{how}. It was left as it is. Put the newest copy back if there is one; else delete the file, log in again "
-        "with `source-exact-online login` and use the new configuration.",
+def _damaged(place: Place, how: str) -> AirbyteTracedException:
+    return place_error(
+        place,
+        f"{how}. It was left as it is. Put the newest copy back if there is one; else delete {place.content}, log in "
+        "again with `source-exact-online login` and use the new configuration.",
     )
 
 
-def superseded_error(path: Path, user: User | None, site: str) -> AirbyteTracedException:
-    """Return the config error of a login whose place in the file a later one has taken."""
+def superseded_error(place: Place, user: User | None, site: str) -> AirbyteTracedException:
+    """Return the config error of a login whose place a later one has taken."""
     whose = f" of {user.name} (user {user.id})" if user is not None else ""
-    return file_error(
-        path,
-        f"belongs to a later login now{whose}; the refresh token in this configuration is of an earlier one. A token "
-        "file keeps one login. If the later login is yours too, use the configuration that it wrote. If not, give this "
-        "connection a token file of its own (credentials.token_file, or the environment variable "
-        f"EXACT_ONLINE_TOKEN_FILE) and log in again: run `source-exact-online login --site {site}` and use the "
-        "configuration it writes.",
+    return place_error(
+        place,
+        f"belongs to a later login now{whose}; the refresh token in this configuration is of an earlier one. A "
+        f"{place.kind} keeps one login. If the later login is yours too, use the configuration that it wrote. If not, "
+        f"give this connection {place.own} and log in again: run `source-exact-online login --site {site}` and use "
+        "the configuration it writes.",
     )
 
 
-def file_error(path: Path, what: str) -> AirbyteTracedException:
-    """Return the config error about a token file."""
-    return AirbyteTracedException(message=f"The token file {path} {what}", failure_type=FailureType.config_error)
+def place_error(place: Place, what: str, failure: FailureType = FailureType.config_error) -> AirbyteTracedException:
+    """Return the error about a token file or token store; its type tells one that passes."""
+    kind = AirbyteTracedException if failure is FailureType.config_error else TokenStoreUnavailableError
+    return kind(message=f"{place.name} {what}", failure_type=failure)

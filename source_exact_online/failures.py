@@ -1,0 +1,9 @@
+"""Failures that rooms which do not know each other have to tell apart."""
+
+from __future__ import annotations
+
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+
+class TokenStoreUnavailableError(AirbyteTracedException):
+    """There is no access token since the token store cannot be used for now. Exact Online may be well."""

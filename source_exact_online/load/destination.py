@@ -1,0 +1,111 @@
+"""Where the tables go: a DuckDB file, a PostgreSQL database, or any destination that dlt has."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import dlt
+from dlt.common.destination import Destination
+from dlt.destinations.impl.postgres.configuration import PostgresCredentials
+
+from source_exact_online.load.errors import LoadError
+from source_exact_online.words import nearest
+
+DATASET = "exact_online"
+"""Schema of the tables."""
+
+_DUCKDB_SUFFIXES = (".duckdb", ".db", ".ddb")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the tables go.
+
+    Attributes:
+        destination: dlt's.
+        place: as it is named to a person.
+        options: of dlt's `run`.
+        query: how a person asks a first question; {sql} stands for it.
+    """
+
+    destination: Destination[Any, Any]
+    place: str
+    options: Mapping[str, Any]
+    query: str
+
+
+def target(text: str | None, config: Path) -> Target:
+    """Return where the tables go.
+
+    Args:
+        text: a file, ``postgresql://...`` or ``dlt:NAME``; None = ``exact.duckdb`` beside the configuration.
+        config: the configuration file.
+
+    Raises:
+        LoadError: the text names nothing of these.
+    """
+    if text is None:
+        return _duckdb(config.parent / "exact.duckdb")
+    if text.startswith(("postgresql://", "postgres://")):
+        return _postgres(text)
+    if text.startswith("dlt:"):
+        return _other(text.removeprefix("dlt:"))
+    if "://" not in text and text.endswith(_DUCKDB_SUFFIXES):
+        return _duckdb(Path(text).expanduser())
+    raise LoadError(
+        f"{_without_password(text)!r} is no destination: name a file that ends in .duckdb, postgresql://..., "
+        "or dlt:NAME."
+    )
+
+
+def _duckdb(file: Path) -> Target:
+    if not file.parent.is_dir():
+        raise LoadError(f"There is no folder {file.parent} for {file.name}.")
+    if file.stem.lower() in (DATASET, f"{DATASET}_staging"):
+        raise LoadError(
+            f"DuckDB could not tell a file named {file.name} from its schema {DATASET}: choose another name."
+        )
+    return Target(
+        dlt.destinations.duckdb(str(file), replace_strategy="insert-from-staging"),
+        str(file),
+        {},
+        f"python -c \"import duckdb; duckdb.connect('{file}').sql('''\n  {{sql}}''').show()\"",
+    )
+
+
+def _postgres(url: str) -> Target:
+    parts = urlsplit(url)
+    if not (parts.username and parts.hostname and parts.path.strip("/")):
+        raise LoadError(
+            f"{_without_password(url)} lacks user, host or database: postgresql://user:password@host:5432/database."
+        )
+    credentials = PostgresCredentials(url)
+    if credentials.password is None:
+        credentials.password = os.environ.get("PGPASSWORD", "")  # without one, libpq looks into ~/.pgpass
+    return Target(
+        dlt.destinations.postgres(credentials, replace_strategy="insert-from-staging"),
+        _without_password(url),
+        {"loader_file_format": "parquet"},  # by ADBC. dlt's CSV files, the default, make null of an empty text
+        f'psql "{_without_password(url)}" -c "\n  {{sql}}"',
+    )
+
+
+def _other(name: str) -> Target:
+    known = [one for one in dlt.destinations.__all__ if one != "destination"]
+    if name not in known:
+        near = nearest(name, known)
+        hint = f"did you mean dlt:{near}?" if near else f"dlt has {', '.join(known)}."
+        raise LoadError(f"dlt has no destination {name!r}: {hint}")
+    return Target(Destination.from_reference(name), f"{name}, as dlt is configured,", {}, "{sql}")
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    return parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":***@")).geturl()

@@ -1,0 +1,145 @@
+"""One load: read with the connector, write with dlt, package by package."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import dlt
+from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from dlt.common.configuration.exceptions import ConfigFieldMissingException
+from dlt.common.exceptions import DltException, MissingDependencyException
+
+from source_exact_online.catalog.offer import named
+from source_exact_online.config import include_binary, stream_groups
+from source_exact_online.load.config_file import LoadConfig
+from source_exact_online.load.destination import DATASET, Target, target
+from source_exact_online.load.errors import LoadError
+from source_exact_online.load.reading import Limits, Part, Reading
+from source_exact_online.load.resources import package, states_in
+from source_exact_online.load.screen import Screen, ScreenLog
+from source_exact_online.load.summary import Tally
+from source_exact_online.source import SourceExactOnline
+
+PIPELINE = "exact_online"
+"""Name of dlt's pipeline, under which the destination keeps the state."""
+
+
+def load(config: Path, to: str | None, streams: str, screen: Screen, *, full: bool) -> tuple[Tally, Target]:
+    """Load streams into a destination.
+
+    Rows are loaded together with the state that they prove, and the destination holds the only copy of the state. So
+    a run that dies at any moment is taken up by the next one, on any machine.
+
+    Args:
+        config: configuration file.
+        to: see `target`.
+        streams: see `selected`.
+        screen: shows how it is getting on.
+        full: read everything anew.
+
+    Returns:
+        What was loaded, and where to.
+
+    Raises:
+        LoadError: it cannot begin, or the destination fails.
+    """
+    try:
+        login = LoadConfig.read(config)
+        chosen = named(streams, stream_groups(login.raw))
+    except (AirbyteTracedException, ValueError) as error:
+        raise LoadError(str(error)) from None
+    goal = target(to, config)
+    _show_log(screen)
+    source = SourceExactOnline(on_control=login.keep)
+    tally = Tally([one.name for one in chosen])
+    try:
+        with tempfile.TemporaryDirectory(prefix="exact-online-load-") as scratch:
+            pipeline = _pipeline(goal, scratch)
+            reading = Reading(
+                source,
+                login.raw,
+                chosen,
+                states_in(pipeline.state),
+                Path(scratch),
+                binary=include_binary(login.raw),
+                full=full,
+            )
+            reading.on_rows = lambda: screen.progress(lambda: _progress(reading, source))
+            with closing(reading.packages(Limits())) as packages:
+                for parts in packages:
+                    if parts:
+                        screen.note(f"Loading {sum(_rows(part) for part in parts):,} rows ...")
+                        _load(pipeline, goal, parts, binary=include_binary(login.raw))
+                        _count(tally, parts)
+    finally:
+        source.shutdown()
+    tally.failures, tally.error = reading.failures, reading.error
+    return tally, goal
+
+
+def _pipeline(goal: Target, scratch: str) -> dlt.Pipeline:
+    """Return a pipeline that knows what the destination holds, and leaves nothing on this machine."""
+    with _problems_of(goal):
+        pipeline = dlt.pipeline(
+            PIPELINE, destination=goal.destination, dataset_name=DATASET, pipelines_dir=str(Path(scratch) / "dlt")
+        )
+        pipeline.sync_destination()
+    return pipeline
+
+
+def _load(pipeline: dlt.Pipeline, goal: Target, parts: Sequence[Part], *, binary: bool) -> None:
+    with _problems_of(goal):
+        pipeline.run(package(parts, binary=binary), **goal.options)
+
+
+def _count(tally: Tally, parts: Sequence[Part]) -> None:
+    for part in parts:
+        if part.spool is not None:
+            tally.rows[part.stream.name] += part.spool.rows - part.spool.deleted
+            tally.deleted[part.stream.name] += part.spool.deleted
+
+
+def _rows(part: Part) -> int:
+    return part.spool.rows if part.spool is not None else 0
+
+
+def _progress(reading: Reading, source: SourceExactOnline) -> str:
+    text = f"{reading.rows:,} rows, {reading.complete} of {reading.streams} streams complete"
+    left = source.calls_left()
+    return text if left is None else f"{text}, calls left: {left[0]} this minute, {left[1]:,} today"
+
+
+def _show_log(screen: Screen) -> None:
+    """Let the connector's log lines go to the screen instead of stdout."""
+    for logger in (logging.getLogger(), logging.getLogger("airbyte")):
+        logger.handlers.clear()
+    root = logging.getLogger()
+    root.addHandler(ScreenLog(screen, filter_secrets))
+
+
+@contextmanager
+def _problems_of(goal: Target) -> Iterator[None]:
+    """Turn what dlt and the database complain about into a sentence.
+
+    Raises:
+        LoadError: something went wrong.
+    """
+    try:
+        yield
+    except DltException as error:
+        raise LoadError(filter_secrets(f"{goal.place} cannot be loaded: {_reason(error)}")) from error
+
+
+def _reason(error: BaseException) -> str:
+    """Return the cause of an error of dlt's, in the first line of its own words."""
+    found: BaseException = error
+    while (deeper := getattr(found, "exception", None) or found.__cause__ or found.__context__) is not None:
+        found = deeper
+        if isinstance(found, MissingDependencyException | ConfigFieldMissingException):
+            break
+    return " ".join(str(found).split())[:300]

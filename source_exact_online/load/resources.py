@@ -1,0 +1,110 @@
+"""dlt's view of what was read: a resource for each stream, with types, keys and the state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import dlt
+import pyarrow as pa
+from dlt.extract import DltResource, DltSource
+
+from source_exact_online.catalog.column_types import ColumnType, column_type
+from source_exact_online.catalog.definitions import StreamDefinition
+from source_exact_online.catalog.schemas import DELETED_AT, schema
+from source_exact_online.load.arrow import DECIMAL_PRECISION, DECIMAL_SCALE, READ_AT
+from source_exact_online.load.reading import Part, State, is_snapshot
+
+SOURCE = "exact_online"
+"""Name of the dlt source, under which dlt keeps the state."""
+
+_STREAMS = "streams"
+"""Key of the streams' states in the source's state."""
+
+_DATA_TYPES: Mapping[ColumnType, Mapping[str, Any]] = {
+    ColumnType.TEXT: {"data_type": "text"},
+    ColumnType.INTEGER: {"data_type": "bigint"},
+    ColumnType.BIG_INTEGER: {"data_type": "bigint"},
+    ColumnType.NUMBER: {"data_type": "decimal", "precision": DECIMAL_PRECISION, "scale": DECIMAL_SCALE},
+    ColumnType.BOOLEAN: {"data_type": "bool"},
+    ColumnType.INSTANT: {"data_type": "timestamp", "timezone": True},
+    ColumnType.DATE: {"data_type": "timestamp", "timezone": False},
+    ColumnType.OBJECT: {"data_type": "json"},
+}
+
+
+def states_in(pipeline_state: Mapping[str, Any]) -> dict[str, State]:
+    """Return the states by stream that the state of a dlt pipeline holds."""
+    return dict(pipeline_state.get("sources", {}).get(SOURCE, {}).get(_STREAMS, {}))
+
+
+def current_states() -> dict[str, State]:
+    """Return the states by stream, from within a resource that dlt runs."""
+    return dict(dlt.current.source_state().get(_STREAMS, {}))
+
+
+def package(parts: Sequence[Part], *, binary: bool) -> DltSource:
+    """Return the source of one load package.
+
+    Args:
+        parts: what it holds.
+        binary: whether pictures and files are columns.
+    """
+
+    @dlt.source(name=SOURCE)  # type: ignore[untyped-decorator]
+    def source() -> list[DltResource]:
+        return [resource(part.stream, partial(_same, part), binary=binary) for part in parts]
+
+    return source()
+
+
+def _same(part: Part) -> Part:
+    return part
+
+
+def resource(stream: StreamDefinition, part: Callable[[], Part | None], *, binary: bool) -> DltResource:
+    """Return the resource of a stream.
+
+    Args:
+        stream: the stream.
+        part: its rows and its state; asked for when dlt begins with the resource.
+        binary: whether pictures and files are columns.
+    """
+
+    def rows() -> Iterator[pa.Table]:
+        found = part()
+        if found is None:
+            return
+        if found.replaces:
+            yield dlt.mark.with_hints([], dlt.mark.make_hints(write_disposition="replace"))
+        if found.spool is not None:
+            yield from found.spool.tables(distinct=found.replaces)
+        if found.state is not None:
+            # Kept only where a resource sets it. It is loaded in the same package as the rows.
+            dlt.current.source_state().setdefault(_STREAMS, {})[stream.name] = found.state
+
+    return dlt.resource(
+        rows,
+        name=stream.name,
+        primary_key=list(stream.primary_key),
+        columns=hints(schema(stream.name, binary=binary)["properties"], merged=not is_snapshot(stream)),
+        write_disposition="merge",  # a resource that replaces, but brings nothing, would empty its table
+    )
+
+
+def hints(properties: Mapping[str, Mapping[str, Any]], *, merged: bool) -> dict[str, dict[str, Any]]:
+    """Return dlt's hints for the columns of a stream.
+
+    Args:
+        properties: their JSON schemas by name.
+        merged: whether rows are merged into the table. Of two versions of a row the one that was read last counts, and
+            a tombstone removes the row.
+    """
+    found = {name: {"name": name, **_DATA_TYPES[column_type(name, value)]} for name, value in properties.items()}
+    found[READ_AT] = {"name": READ_AT, **_DATA_TYPES[ColumnType.INSTANT]}
+    if merged:
+        found[READ_AT]["dedup_sort"] = "desc"
+        if DELETED_AT in found:
+            found[DELETED_AT]["hard_delete"] = True
+    return found

@@ -1,0 +1,69 @@
+"""What a person reads when a load has ended."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from source_exact_online.words import counted
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was loaded.
+
+    Attributes:
+        streams: names of the streams to load.
+        rows: rows by stream that are new or were read again, tombstones aside.
+        deleted: tombstones by stream.
+        failures: why streams are incomplete, by stream.
+        error: why the run as a whole has failed; None if it has not.
+    """
+
+    streams: Sequence[str]
+    rows: Counter[str] = field(default_factory=Counter)
+    deleted: Counter[str] = field(default_factory=Counter)
+    failures: Mapping[str, str] = field(default_factory=dict)
+    error: str | None = None
+
+
+def lines(tally: Tally, place: str, seconds: float, query: str, dataset: str, command: str) -> Iterator[str]:
+    """Yield the lines of the summary.
+
+    Args:
+        tally: what was loaded.
+        place: where to.
+        seconds: how long it took.
+        query: how to ask a question; {sql} stands for it.
+        dataset: schema of the tables.
+        command: loads what changes from now on.
+    """
+    total, deleted = tally.rows.total(), tally.deleted.total()
+    touched = [name for name in tally.streams if tally.rows[name] or tally.deleted[name]]
+    yield f"Loaded {counted(total, 'row')} of {counted(len(touched), 'stream')} into {place} in {seconds:,.0f} s."
+    if touched:
+        width = max(len("stream"), *map(len, touched))
+        yield ""
+        yield f"  {'stream':<{width}}  {'rows':>11}" + (f"  {'deleted':>9}" if deleted else "")
+        for name in touched:
+            gone = f"  {tally.deleted[name] or '':>9}" if deleted else ""
+            yield f"  {name:<{width}}  {tally.rows[name]:>11,}{gone}".rstrip()
+        yield ""
+    quiet = len(tally.streams) - len(touched) - sum(1 for name in tally.failures if name not in touched)
+    if quiet:
+        yield f"Nothing new in {'the other ' if touched else ''}{counted(quiet, 'stream')}."
+    for name, why in tally.failures.items():
+        yield f"INCOMPLETE {name}: {why}"
+    if tally.error and not tally.failures:
+        yield f"INCOMPLETE: {tally.error}"
+    if tally.failures or tally.error:
+        yield "What was read is loaded. The next load goes on from there."
+    elif touched:
+        columns = "name, city" if "accounts" in touched else "*"
+        table = "accounts" if "accounts" in touched else touched[0]
+        yield "A first question:"
+        yield ""
+        yield query.format(sql=f"select {columns} from {dataset}.{table} limit 10")
+        yield ""
+        yield f"Load what changes from now on: {command}"

@@ -1,0 +1,45 @@
+"""What `--to` may name, and what is said where it names nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from source_exact_online.load.destination import target
+from source_exact_online.load.errors import LoadError
+
+CONFIG = Path("folder/config.json")
+
+MISTAKES = {
+    "exact.csv": "'exact.csv' is no destination: name a file that ends in .duckdb, postgresql://..., or dlt:NAME.",
+    "mysql://me:secret@host/books": "'mysql://me:***@host/books' is no destination: name a file that ends in .duckdb, "
+    "postgresql://..., or dlt:NAME.",
+    "nowhere/exact.duckdb": "There is no folder nowhere for exact.duckdb.",
+    "exact_online.duckdb": "DuckDB could not tell a file named exact_online.duckdb from its schema exact_online: "
+    "choose another name.",
+    "postgresql://me:secret@127.0.0.1": "postgresql://me:***@127.0.0.1 lacks user, host or database: "
+    "postgresql://user:password@host:5432/database.",
+    "dlt:Bigqery": "dlt has no destination 'Bigqery': did you mean dlt:bigquery?",
+}
+
+
+@pytest.mark.parametrize("text", MISTAKES)
+def test_what_is_no_destination_is_refused_in_a_sentence(text: str) -> None:
+    with pytest.raises(LoadError) as refused:
+        target(text, CONFIG)
+    assert str(refused.value) == MISTAKES[text]
+
+
+def test_the_default_is_a_file_beside_the_configuration(tmp_path: Path) -> None:
+    assert target(None, tmp_path / "config.json").place == str(tmp_path / "exact.duckdb")
+
+
+def test_a_password_is_not_shown() -> None:
+    goal = target("postgresql://me:secret@db.example:5433/books", CONFIG)
+    assert goal.place == "postgresql://me:***@db.example:5433/books"
+    assert "secret" not in goal.query
+
+
+def test_any_other_destination_of_dlt_is_taken() -> None:
+    assert target("dlt:snowflake", CONFIG).destination.destination_name == "snowflake"
