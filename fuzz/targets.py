@@ -328,7 +328,13 @@ TARGETS = (
     Target(
         states, (*_JSON_TOKENS, *b'"divisions" "in_progress" "cursor" 2024-01-01T00:00:00 +23:59 Z'.split(), b"x" * 99)
     ),
-    Target(configurations, (*_JSON_TOKENS, *b'"start_date" "base_url" "token_file" ~ 0001-01-01 P9Y +23:59'.split())),
+    Target(
+        configurations,
+        (
+            *_JSON_TOKENS,
+            *b'"start_date" "base_url" "token_file" "token_store" postgresql:// ~ 0001-01-01 P9Y +23:59'.split(),
+        ),
+    ),
     Target(
         addresses,
         (

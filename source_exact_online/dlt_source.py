@@ -26,7 +26,7 @@ from dlt.extract import DltResource, DltSource
 
 from source_exact_online.catalog.definitions import StreamDefinition
 from source_exact_online.catalog.offer import named
-from source_exact_online.config import include_binary, stream_groups
+from source_exact_online.config import full_columns, include_binary, stream_groups
 from source_exact_online.load.config_file import LoadConfig
 from source_exact_online.load.errors import LoadError
 from source_exact_online.load.reading import Part, Reading
@@ -70,7 +70,7 @@ def exact_online(
     """
     login = LoadConfig.of(config) if isinstance(config, MutableMapping) else LoadConfig.read(Path(config))
     names = streams if isinstance(streams, str) else ",".join(streams)
-    chosen = named(names, stream_groups(login.raw))
+    chosen = named(names, stream_groups(login.raw), full_columns(login.raw))
     run = _Run(login, chosen, full=full)
 
     @dlt.source(name=SOURCE, _impl_cls=ExactOnlineSource)  # type: ignore[untyped-decorator]

@@ -21,6 +21,7 @@ Document: TypeAlias = Any
 
 PACKAGE = REPOSITORY / "source_exact_online"
 DOCUMENTS = (
+    "docs/airbyte.md",
     "README.md",
     "docs/errors-and-limits.md",
     "docs/streams.md",

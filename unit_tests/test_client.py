@@ -411,7 +411,7 @@ class TestListings:
 
         api.serve(PATH, answer)
 
-        with pytest.raises(IncompleteError, match=f"after {last + 1} pages a link leads back") as raised:
+        with pytest.raises(IncompleteError, match=rf"after {last + 1} pages? a link leads back") as raised:
             fetch_all(client, f"{URL}&$skiptoken=0", CONTEXT, DECODER)
 
         assert raised.value.resolution.kind is ErrorKind.ENDLESS
@@ -426,7 +426,7 @@ class TestListings:
         link = URL.removeprefix(BASE_URL)
         api.always(PATH, Answer(200, json.dumps({"d": {"results": ROWS, "__next": f"..{link}"}}).encode()))
 
-        with pytest.raises(IncompleteError, match="after 1 pages"):
+        with pytest.raises(IncompleteError, match="after 1 page "):
             fetch_all(client, URL, CONTEXT, DECODER)
 
     def test_pages_that_come_once_are_no_circle(self) -> None:

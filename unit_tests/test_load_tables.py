@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from dlt.common.normalizers.naming.snake_case import NamingConvention
 
-from source_exact_online.catalog.definitions import catalog
+from source_exact_online.catalog.definitions import catalog, with_full_columns
 from source_exact_online.catalog.schemas import DELETED_AT, properties, schema
 from source_exact_online.load.arrow import READ_AT, TableFormat
 from source_exact_online.load.reading import is_snapshot
@@ -103,7 +103,8 @@ def test_an_object_is_text_that_holds_its_json() -> None:
 def test_the_columns_of_every_stream_keep_apart_as_snake_case_and_have_a_type() -> None:
     naming = NamingConvention()
     clashes, untyped = [], []
-    for name, stream in catalog().items():
+    for stream in (*catalog().values(), *with_full_columns().values()):
+        name = stream.schema
         names = [naming.normalize_identifier(column) for column in (*properties(name), READ_AT)]
         clashes += [(name, column) for column in names if names.count(column) > 1]
         clashes += [(name, column) for column in names if len(column) > 63]

@@ -171,7 +171,7 @@ class TestWaiting:
 
         lines = [line for line in caplog.messages if "to go" in line]
         assert "2 partitions to go, 2 of them waiting until 09:01:30 UTC" in lines[0]
-        assert "1 partitions to go, 1 of them waiting until 09:03:00 UTC" in lines[1]
+        assert "1 partition to go, 1 of them waiting until 09:03:00 UTC" in lines[1]
 
     def test_while_one_reads_no_line_says_until_when(self, clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.INFO, "airbyte.exact_online")

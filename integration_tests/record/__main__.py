@@ -39,9 +39,11 @@ def exchanges_of(config: dict[str, Any], token_file: Path) -> list[Exchange]:
 
     Args:
         config: a configuration of the connector.
-        token_file: keeps the login, whose refresh token is spent by this, unless the configuration names another.
+        token_file: keeps the login, whose refresh token is spent by this, unless the configuration says what does.
     """
-    credentials = {"token_file": str(token_file), **config["credentials"]}
+    credentials = config["credentials"]
+    if not (credentials.get("token_file") or credentials.get("token_store")):
+        credentials = {**credentials, "token_file": str(token_file)}
     config = {"start_date": START, **config, "credentials": credentials, "num_workers": 1, "quota_wait_minutes": 0}
     streams = [one for one in offered(frozenset({"all", UNDOCUMENTED})) if one.core or one.group == UNDOCUMENTED]
     catalog = ConfiguredAirbyteCatalogSerializer.load(configured_catalog(streams, "incremental"))

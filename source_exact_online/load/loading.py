@@ -15,7 +15,7 @@ from dlt.common.configuration.exceptions import ConfigFieldMissingException
 from dlt.common.exceptions import DltException, MissingDependencyException
 
 from source_exact_online.catalog.offer import named
-from source_exact_online.config import include_binary, stream_groups
+from source_exact_online.config import full_columns, include_binary, stream_groups
 from source_exact_online.load.config_file import LoadConfig
 from source_exact_online.load.destination import DATASET, Target, target
 from source_exact_online.load.errors import LoadError
@@ -50,7 +50,7 @@ def load(config: Path, to: str | None, streams: str, screen: Screen, *, full: bo
     """
     try:
         login = LoadConfig.read(config)
-        chosen = named(streams, stream_groups(login.raw))
+        chosen = named(streams, stream_groups(login.raw), full_columns(login.raw))
     except (AirbyteTracedException, ValueError) as error:
         raise LoadError(str(error)) from None
     goal = target(to, config)

@@ -126,7 +126,7 @@ class Reading:
         self._replacing = {one.name for one in streams if full or is_snapshot(one)}
         self._states = {name: states[name] for name in self._streams if name in states and name not in self._replacing}
         self._formats = {
-            name: TableFormat(name, schema(name, binary=binary)["properties"], one.primary_key)
+            name: TableFormat(name, schema(one.schema, binary=binary)["properties"], one.primary_key)
             for name, one in self._streams.items()
         }
         self._with_table = set(self._states)

@@ -88,7 +88,7 @@ def resource(stream: StreamDefinition, part: Callable[[], Part | None], *, binar
         rows,
         name=stream.name,
         primary_key=list(stream.primary_key),
-        columns=hints(schema(stream.name, binary=binary)["properties"], merged=not is_snapshot(stream)),
+        columns=hints(schema(stream.schema, binary=binary)["properties"], merged=not is_snapshot(stream)),
         write_disposition="merge",  # a resource that replaces, but brings nothing, would empty its table
     )
 

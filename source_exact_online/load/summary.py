@@ -60,10 +60,8 @@ def lines(tally: Tally, place: str, seconds: float, query: str, dataset: str, co
     if tally.failures or tally.error:
         yield "What was read is loaded. The next load goes on from there."
     elif touched:
-        columns = "name, city" if "accounts" in touched else "*"
-        table = "accounts" if "accounts" in touched else touched[0]
         yield "A first question:"
         yield ""
-        yield query.format(sql=f"select {columns} from {dataset}.{table} limit 10")
+        yield query.format(sql=f"select * from {dataset}.{touched[0]} limit 10")
         yield ""
         yield f"Load what changes from now on: {command}"
