@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
-NOW = "2026-06-30T15:00:00Z"
+NOW = "2026-09-30T15:00:00Z"
 """When the demo takes place, so that it tells the same figures on any day."""
 
 Summary = dict[str, dict[str, int]]
