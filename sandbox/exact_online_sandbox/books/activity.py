@@ -123,7 +123,7 @@ class _Business:
         self._insert_documents()
 
     def put(self, entity: str, row: Row, at: datetime) -> None:
-        """Take a row of a document, to be inserted, or to change the one with its key, once all of it is there."""
+        """Take a row of a document, to be inserted, or changed if it is known, once all of it is there."""
         self._documents.append((entity, row, at))
 
     def _insert_documents(self) -> None:
