@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,13 +28,11 @@ class Target:
     Attributes:
         destination: dlt's.
         place: as it is named to a person.
-        options: of dlt's `run`.
         query: how a person asks a first question; {sql} stands for it.
     """
 
     destination: Destination[Any, Any]
     place: str
-    options: Mapping[str, Any]
     query: str
 
 
@@ -73,7 +70,6 @@ def _duckdb(file: Path) -> Target:
     return Target(
         dlt.destinations.duckdb(str(file), replace_strategy="insert-from-staging"),
         str(file),
-        {},
         f"python -c \"import duckdb; duckdb.connect('{file}').sql('''\n  {{sql}}''').show()\"",
     )
 
@@ -90,7 +86,6 @@ def _postgres(url: str) -> Target:
     return Target(
         dlt.destinations.postgres(credentials, replace_strategy="insert-from-staging"),
         _without_password(url),
-        {"loader_file_format": "parquet"},  # by ADBC. dlt's CSV files, the default, make null of an empty text
         f'psql "{_without_password(url)}" -c "\n  {{sql}}"',
     )
 
@@ -101,7 +96,7 @@ def _other(name: str) -> Target:
         near = nearest(name, known)
         hint = f"did you mean dlt:{near}?" if near else f"dlt has {', '.join(known)}."
         raise LoadError(f"dlt has no destination {name!r}: {hint}")
-    return Target(Destination.from_reference(name), f"{name}, as dlt is configured,", {}, "{sql}")
+    return Target(Destination.from_reference(name), f"{name}, as dlt is configured,", "{sql}")
 
 
 def _without_password(url: str) -> str:

@@ -76,8 +76,9 @@ def resource(stream: StreamDefinition, part: Callable[[], Part | None], *, binar
         found = part()
         if found is None:
             return
-        if found.replaces:
-            yield dlt.mark.with_hints([], dlt.mark.make_hints(write_disposition="replace"))
+        changed = _hints_of(found)
+        if changed:
+            yield dlt.mark.with_hints([], dlt.mark.make_hints(**changed))
         if found.spool is not None:
             yield from found.spool.tables(distinct=found.replaces)
         if found.state is not None:
@@ -91,6 +92,16 @@ def resource(stream: StreamDefinition, part: Callable[[], Part | None], *, binar
         columns=hints(schema(stream.schema, binary=binary)["properties"], merged=not is_snapshot(stream)),
         write_disposition="merge",  # a resource that replaces, but brings nothing, would empty its table
     )
+
+
+def _hints_of(part: Part) -> dict[str, Any]:
+    """Return hints that hold for what there is of a stream this time. To be called within a pipeline that runs."""
+    found: dict[str, Any] = {"write_disposition": "replace"} if part.replaces else {}
+    if part.spool is not None and dlt.current.pipeline().destination.destination_type == "dlt.destinations.postgres":
+        # dlt's CSV files, its default for PostgreSQL, make null of an empty text; its Parquet files, which go by ADBC,
+        # have to have rows.
+        found["file_format"] = "parquet" if part.spool.rows else "csv"
+    return found
 
 
 def hints(properties: Mapping[str, Mapping[str, Any]], *, merged: bool) -> dict[str, dict[str, Any]]:
