@@ -147,7 +147,7 @@ clients: .venv/ready ## clients that others wrote against the sandbox, and the t
 	$(BIN)/python -m integration_tests.clients $(CLIENTS_ARGS)
 
 .PHONY: meltano
-meltano: .venv-meltano/ready ## the core through Meltano into JSON lines and PostgreSQL; MELTANO_ARGS="--postgres postgresql://...", TAP_AIRBYTE=
+meltano: .venv-meltano/ready ## the core and more through Meltano into JSON lines and PostgreSQL; MELTANO_ARGS="--postgres postgresql://...", TAP_AIRBYTE=
 	.venv-meltano/bin/python -m integration_tests.meltano_runs --tap-airbyte "$(TAP_AIRBYTE)" $(MELTANO_ARGS)
 
 .PHONY: orchestrate
