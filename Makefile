@@ -33,6 +33,7 @@ LOAD_TEST_POSTGRES ?=
 MELTANO_ARGS ?=
 FUZZ_ARGS ?=
 FUZZ_SECONDS ?= 60
+MARTS_ARGS ?=
 SOAK_ARGS ?=
 # Days of hourly syncs that make soak simulates.
 SOAK_DAYS ?= 3
@@ -130,12 +131,16 @@ fuzz: .venv/ready .venv/atheris ## odd bytes to everything that reads what other
 	@touch $@
 
 .PHONY: warehouses
-warehouses: .venv-warehouses/ready ## the same changes through PyAirbyte into DuckDB; WAREHOUSES_ARGS="--postgres postgresql://..." for both
+warehouses: .venv-warehouses/ready ## every stream through PyAirbyte into DuckDB; WAREHOUSES_ARGS="--postgres postgresql://..." for both
 	.venv-warehouses/bin/python -m integration_tests.warehouses $(WAREHOUSES_ARGS)
 
 .PHONY: load-test
 load-test: .venv/ready ## `load` into Parquet files, all streams, and with LOAD_TEST_POSTGRES=postgresql://... into PostgreSQL
 	LOAD_TEST_POSTGRES="$(LOAD_TEST_POSTGRES)" $(BIN)/pytest -m "soak or not soak" integration_tests/test_load.py $(PYTEST_ARGS)
+
+.PHONY: marts
+marts: .venv/ready .venv-marts/dependencies ## the dbt models on loads of the sandbox, tied out; MARTS_ARGS="--postgres postgresql://..." for both
+	$(BIN)/python -m integration_tests.marts --dbt .venv-marts/bin/dbt $(MARTS_ARGS)
 
 .PHONY: clients
 clients: .venv/ready ## clients that others wrote against the sandbox, and the table in docs/sandbox.md; CLIENTS_ARGS="exactpy"
@@ -193,15 +198,16 @@ cassettes: .venv/ready ## record the cassettes of the tests anew
 lock: .venv/ready ## resolve requirements/*.txt anew from setup.py, sandbox/setup.py and requirements/*.in
 	$(LOCK) requirements/build.in --output-file requirements/build.txt
 	$(LOCK) setup.py --extra postgres --output-file requirements/runtime.txt
-	$(LOCK) setup.py sandbox/setup.py requirements/dev.in --extra tests --extra load --constraint requirements/runtime.txt \
+	$(LOCK) setup.py sandbox/setup.py requirements/dev.in --extra tests --extra load --extra report --constraint requirements/runtime.txt \
 		--output-file requirements/dev.txt
-	$(LOCK) setup.py sandbox/setup.py requirements/demo.in --extra load --constraint requirements/dev.txt \
+	$(LOCK) setup.py sandbox/setup.py requirements/demo.in --extra load --extra report --constraint requirements/dev.txt \
 		--output-file requirements/demo.txt
 	$(LOCK) setup.py sandbox/setup.py requirements/warehouses.in --output-file requirements/warehouses.txt
 	$(LOCK) setup.py sandbox/setup.py requirements/meltano.in --constraint requirements/runtime.txt \
 		--output-file requirements/meltano.txt
 	$(LOCK) requirements/fuzz.in --output-file requirements/fuzz.txt
-	$(LOCK) setup.py sandbox/setup.py requirements/mutate.in --extra tests --extra load --constraint requirements/dev.txt \
+	$(LOCK) requirements/marts.in --output-file requirements/marts.txt
+	$(LOCK) setup.py sandbox/setup.py requirements/mutate.in --extra tests --extra load --extra report --constraint requirements/dev.txt \
 		--output-file requirements/mutate.txt
 	$(LOCK) setup.py sandbox/setup.py requirements/bench.in --constraint requirements/runtime.txt \
 		--output-file requirements/bench.txt
@@ -261,6 +267,12 @@ clean: ## remove the virtual environments, caches and what was built
 	@test -n "$(PYAIRBYTE_PYTHON)" || { echo "PyAirbyte needs Python 3.10, 3.11 or 3.12 with venv: install one or say make warehouses PYAIRBYTE_PYTHON=/path/to/python3.12."; exit 1; }
 	"$(PYAIRBYTE_PYTHON)" -m venv --clear .venv-warehouses
 	.venv-warehouses/bin/pip install --quiet --no-deps --require-hashes -r requirements/warehouses.txt
+	@touch $@
+
+.venv-marts/dependencies: requirements/marts.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.10 to 3.13 with venv found: install one or say PYTHON=/path/to/python3."; exit 1; }
+	"$(PYTHON)" -m venv --clear .venv-marts
+	.venv-marts/bin/pip install --quiet --no-deps --require-hashes -r requirements/marts.txt
 	@touch $@
 
 .venv-meltano/dependencies: requirements/meltano.txt

@@ -30,6 +30,9 @@ LOAD_REQUIREMENTS = [
     "pyarrow>=18,<27",
 ]
 
+# `source-exact-online report`.
+REPORT_REQUIREMENTS = ["duckdb>=1.4,<3", "Jinja2>=3.1,<4", "matplotlib>=3.8,<4"]
+
 # credentials.token_store. The binary package brings libpq with it.
 POSTGRES_REQUIREMENTS = ["psycopg[binary]>=3.2,<4"]
 
@@ -64,8 +67,13 @@ setup(
     ],
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["source_exact_online", "source_exact_online.*"]),
-    package_data={"source_exact_online": ["py.typed", "**/*.yaml", "**/*.json"]},
+    package_data={"source_exact_online": ["py.typed", "**/*.yaml", "**/*.json", "**/*.html"]},
     install_requires=RUNTIME_REQUIREMENTS,
-    extras_require={"load": LOAD_REQUIREMENTS, "postgres": POSTGRES_REQUIREMENTS, "tests": TEST_REQUIREMENTS},
+    extras_require={
+        "load": LOAD_REQUIREMENTS,
+        "postgres": POSTGRES_REQUIREMENTS,
+        "report": REPORT_REQUIREMENTS,
+        "tests": TEST_REQUIREMENTS,
+    },
     entry_points={"console_scripts": ["source-exact-online=source_exact_online.run:run"]},
 )

@@ -77,7 +77,10 @@ def _tell(terminal: Terminal, box: Sandbox, warehouse: Warehouse) -> None:
     report.calls(terminal, administrations, [first_calls, box.calls()], box.limits())
 
     terminal.heading("Yours to look at", _shown(warehouse.file))
-    report.farewell(terminal, _shown(Path(sys.executable)), _shown(warehouse.file))
+    page = OUTPUT / "report.html"
+    with terminal.waiting("A page about all of it"):
+        warehouse.report(page)
+    report.farewell(terminal, _shown(Path(sys.executable)), _shown(warehouse.file), _shown(page))
     terminal.line()
 
 

@@ -76,10 +76,11 @@ def calls(
     terminal.line(f"{free} more calls told which administrations there are. A minute allows {minute} calls.", DIM)
 
 
-def farewell(terminal: Terminal, python: str, file: str) -> None:
+def farewell(terminal: Terminal, python: str, file: str, page: str) -> None:
     """Print where to go on."""
     terminal.line(f'{python} -c "import duckdb; \\', YELLOW)
     terminal.line(f"  duckdb.connect('{file}').sql(\\", YELLOW)
     terminal.line("  'select name, city from exact_online.accounts limit 9').show()\"", YELLOW)
+    terminal.line(f"A page about all of it, for a browser: {page}")
     terminal.line("The questions above are demo/questions/*.sql. The load was", DIM)
     terminal.line("source-exact-online load --config demo/output/config.json", DIM)

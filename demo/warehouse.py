@@ -63,6 +63,17 @@ class Warehouse:
             last = self.log.read_text(encoding="utf-8").strip().splitlines()[-12:]
             raise LoadError("\n".join(["the streams could not be loaded:", *last]))
 
+    def report(self, to: Path) -> None:
+        """Run `source-exact-online report`.
+
+        Raises:
+            LoadError: it failed; the message tells why.
+        """
+        command = [Path(sys.executable).with_name("source-exact-online"), "report", "--from", self.file, "--to", to]
+        process = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+        if process.returncode:
+            raise LoadError(f"the report could not be written: {process.stderr.strip()}")
+
     @contextmanager
     def open(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open a connection that only reads. The next load can write once it is closed."""

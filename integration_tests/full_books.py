@@ -84,7 +84,12 @@ class FullBooks:
         """A configuration of the connector with a login of its own; ends an earlier login."""
         chain = self.box.oauth.login(CLIENT[0], DEFAULT_USER, self.divisions)
         login = {"client_id": CLIENT[0], "client_secret": CLIENT[1], "refresh_token": chain.refresh_token}
-        return {"site": "nl", "base_url": self.server.base_url, "credentials": {**login, **credentials}}
+        return {
+            "site": "nl",
+            "base_url": self.server.base_url,
+            "stream_groups": ["all", "undocumented"],
+            "credentials": {**login, **credentials},
+        }
 
     @property
     def refreshes(self) -> int:

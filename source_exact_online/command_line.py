@@ -18,6 +18,9 @@ SECRET_VARIABLE = "EXACT_ONLINE_CLIENT_SECRET"
 LOAD_EXTRA = 'pip install "airbyte-source-exact-online[load]"'
 """Installs what `load` needs."""
 
+REPORT_EXTRA = 'pip install "airbyte-source-exact-online[report]"'
+"""Installs what `report` needs."""
+
 DOCUMENTATION = "https://docs.airbyte.com/integrations/sources/exact-online"
 
 _FILES = {"bash": "_shtab_compgen_files", "zsh": "_files"}
@@ -84,6 +87,13 @@ def command_parser() -> argparse.ArgumentParser:
             "load",
             "fill a database, then keep it up to date",
             "Fill the tables of a database: everything the first time, and what has changed from then on.",
+        )
+    )
+    _add_report_options(
+        verb(
+            "report",
+            "write a page about what was loaded",
+            "Write a page about what was loaded: rows, checks, result by month, balance sheet, ageing, cost centers.",
         )
     )
     _add_catalog_options(
@@ -157,6 +167,18 @@ def _add_streams(parser: argparse.ArgumentParser) -> None:
         "--streams",
         default="core",
         help="core (what most people load; the default), all, or names separated by commas",
+    )
+
+
+def _add_report_options(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = (
+        "Its figures come from the dbt models where they were built, else from the loaded tables. "
+        f"Needs DuckDB, matplotlib and Jinja2: {REPORT_EXTRA}"
+    )
+    _add_file(parser, "--from", "DuckDB file that `load` has filled", dest="source", type=Path, required=True)
+    _add_file(parser, "--to", "page to write (default: %(default)s)", type=Path, default=Path("report.html"))
+    parser.add_argument(
+        "--models-schema", default="exact_models", metavar="NAME", help="schema of the models (default: %(default)s)"
     )
 
 

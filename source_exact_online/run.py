@@ -33,6 +33,8 @@ def run() -> NoReturn:
         _end(_catalog(parsed))
     if parsed.command == "load":
         _end(_load(parsed))
+    if parsed.command == "report":
+        _end(_report(parsed))
     gc.disable()  # what is imported stays: looking for garbage among it costs a fifth of the start
     from source_exact_online import entrypoint
     from source_exact_online.source import SourceExactOnline
@@ -131,6 +133,17 @@ def _load(parsed: Namespace) -> int:
             return command.run(parsed)
 
     return _to_stdout(fill)
+
+
+def _report(parsed: Namespace) -> int:
+    """Write a page about what was loaded."""
+    from source_exact_online.report import command
+
+    def write(stdout: MessageBuffer) -> int:
+        with stdout:
+            return command.run(parsed)
+
+    return _to_stdout(write)
 
 
 def _check(config: Path) -> int:

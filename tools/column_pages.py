@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from source_exact_online.catalog.definitions import StreamDefinition, catalog
+from source_exact_online.catalog.definitions import StreamDefinition, catalog, with_full_columns
 from source_exact_online.catalog.schemas import DELETED_AT, properties, schema
 from tools.reference import REPOSITORY
 from tools.stream_tables import GROUP_TITLES, table
@@ -42,12 +42,16 @@ def _page(group: str, title: str) -> str:
 
 
 def _rows(stream: StreamDefinition) -> Iterator[tuple[str, str, str]]:
-    offered = schema(stream.name)["properties"]
-    for name, column in properties(stream.name).items():
+    usual, offered = properties(stream.name), schema(stream.name)["properties"]
+    full = with_full_columns().get(stream.name)
+    every = {**usual, **({} if full is None else properties(full.schema))}
+    for name, column in every.items():
         meaning = column["description"].rstrip(".")
         if name == DELETED_AT:
             meaning = "When the row was deleted in Exact Online; empty as long as it is there"
-        if name not in offered:
+        if name not in usual:
+            meaning += " (only if `full_columns` names the stream)"
+        elif name not in offered:
             meaning += " (only with `include_binary`)"
         key = ", *key*" if name in stream.primary_key else ""
         yield f"`{name}`", f"{_type(column)}{key}", meaning

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 import pytest
 import yaml
 
-from source_exact_online.catalog.definitions import catalog
+from source_exact_online.catalog.definitions import catalog, with_full_columns
 from source_exact_online.catalog.schemas import properties
 from tools import column_pages, licences
 from tools.document_tables import DOCUMENTS, TABLES, with_tables
 from tools.generate_catalog import load_overlay
-from tools.reference import REPOSITORY
+from tools.reference import REPOSITORY, load_reference
 from tools.stream_tables import all_streams, composite_keys, core_joins, core_streams, diagram, key_maps, scopes
 
 README = REPOSITORY / "README.md"
@@ -87,9 +86,7 @@ def test_the_scope_table_names_each_stream_at_its_scope() -> None:
 
 
 def test_the_first_column_of_a_key_is_enough_where_it_is_a_guid_of_a_row_that_says_its_division() -> None:
-    files = ("endpoints.json", "undocumented.json")
-    raw = [one for name in files for one in json.loads((REPOSITORY / "reference" / name).read_text(encoding="utf-8"))]
-    types = {one["path"]: {prop["name"]: prop["type"] for prop in one["properties"]} for one in raw}
+    types = {path: {prop.name: prop.type for prop in one.properties} for path, one in load_reference().items()}
     enough, not_enough = set(), set()
     for name, definition in catalog().items():
         first, *rest = definition.primary_key
@@ -142,10 +139,12 @@ def test_the_pages_of_columns_say_what_the_schemas_say() -> None:
 
 
 def test_they_name_each_column_of_each_stream_once() -> None:
+    full = with_full_columns()
     sections = [part for text in column_pages.pages().values() for part in text.split("\n## ")[1:]]
     told = {part.split("\n")[0]: re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE) for part in sections}
     assert {name: sorted(columns) for name, columns in told.items()} == {
-        name: sorted(properties(name)) for name in catalog()
+        name: sorted({*properties(name), *(properties(full[name].schema) if name in full else ())})
+        for name in catalog()
     }
 
 

@@ -8,18 +8,21 @@ have to be called one at a time.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from urllib.parse import parse_qsl
 
 from exact_online_sandbox import errors
 from exact_online_sandbox.atom import render_atom, render_elements
 from exact_online_sandbox.calls import Call
 from exact_online_sandbox.clock import http_date
-from exact_online_sandbox.entities import entity_of
+from exact_online_sandbox.entities import function_entity
 from exact_online_sandbox.errors import ApiError, bad_request, not_found
 from exact_online_sandbox.faults import Asked, Fault
 from exact_online_sandbox.faulty import instead, spoil
-from exact_online_sandbox.feeds import feed_view
+from exact_online_sandbox.feeds import FeedView, feed_view
+from exact_online_sandbox.figures.views import FIGURES, TERMS, FiguresView, TermCodec
 from exact_online_sandbox.http import ATOM_TYPE, JSON_TYPE, XML_TYPE, Answer, Request
 from exact_online_sandbox.metadata import render_metadata
 from exact_online_sandbox.oauth import ExpiredTokenError, Identity
@@ -236,7 +239,7 @@ class Api:
             return DivisionListView(endpoint, box.store, identity)
         if endpoint.path == SYNC_TIMESTAMP:
             return SyncTimestampView(endpoint, box.store, query.parameters)
-        return data_view(endpoint, box)
+        return data_view(endpoint, box, query.parameters)
 
     def _render(self, admission: Admission, target: Target, result: Result, query: Query) -> Answer:
         if result.only_count:
@@ -265,26 +268,18 @@ class Api:
         return Answer(error.status, body, kind, headers, error=error.text)
 
 
-def data_view(endpoint: Endpoint, sandbox: Sandbox) -> View:
-    """The view of an endpoint whose rows are the same for every caller."""
+def data_view(endpoint: Endpoint, sandbox: Sandbox, parameters: Mapping[str, str] = MappingProxyType({})) -> View:
+    """The view of an endpoint whose rows are the same for every caller; ``parameters`` are those of a function."""
+    entity, store = function_entity(endpoint), sandbox.store
+    if entity in FIGURES:
+        return FiguresView(endpoint, sandbox.figures, parameters)
     if endpoint.kind == "sync":
-        return feed_view(endpoint, sandbox.store, sandbox.settings.feeds, sandbox.clock)
-    return TableView(endpoint, sandbox.store, function_entity(endpoint))
-
-
-def function_entity(endpoint: Endpoint) -> str:
-    """The entity whose rows an endpoint shows; a function shows those of the list it narrows, where there is one.
-
-    ``read/financial/ReceivablesListByAccount`` narrows ``read/financial/ReceivablesList``.
-    """
-    if endpoint.kind != "function":
-        return entity_of(endpoint.path)
-    lists = [
-        path
-        for path, other in endpoints().items()
-        if other.kind != "function" and endpoint.path.startswith(path + "By") and other.status != "removed"
-    ]
-    return max(lists, key=len, default=endpoint.path)
+        view: FeedView | TableView = feed_view(endpoint, store, sandbox.settings.feeds, sandbox.clock)
+    else:
+        view = TableView(endpoint, store, entity)
+    if entity in TERMS:
+        view.codec = TermCodec(view.codec, store, sandbox.settings.figures)
+    return view
 
 
 def _locate(path: str, silent: frozenset[str]) -> tuple[str, int | None, Target | None]:

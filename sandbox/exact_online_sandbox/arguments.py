@@ -124,6 +124,16 @@ def parser() -> argparse.ArgumentParser:
         "--latency-ms", type=float, default=0, metavar="MS", help="wait before each answer (default: 0)"
     )
 
+    behaviour = top.add_argument_group("how it behaves where Exact's behaviour is not known (see README.md)")
+    behaviour.add_argument(
+        "--set",
+        type=_setting,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a setting as GET /sandbox/settings shows it, such as figures.age_from_due_date=true; may be repeated",
+    )
+
     wrong = top.add_argument_group("what goes wrong (see README.md)")
     wrong.add_argument(
         "--fault",
@@ -187,6 +197,17 @@ def _objects(text: str) -> list[dict[str, Any]]:
     if not all(isinstance(one, dict) for one in objects):
         raise argparse.ArgumentTypeError("it takes an object or a list of objects")
     return objects
+
+
+def _setting(text: str) -> dict[str, Any]:
+    name, _, value = text.partition("=")
+    try:
+        found = orjson.loads(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no NAME=VALUE with true, false or a number") from None
+    for part in reversed(name.split(".")):
+        found = {part: found}
+    return dict(found)
 
 
 def _zone(text: str) -> str:

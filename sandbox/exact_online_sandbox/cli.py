@@ -136,6 +136,8 @@ def _settings(options: argparse.Namespace) -> Settings:
             "latency_ms": options.latency_ms,
         }
     )
+    for setting in options.set:
+        settings.change(setting)
     return settings
 
 

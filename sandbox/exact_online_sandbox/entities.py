@@ -200,6 +200,21 @@ def _standard_by_lower() -> dict[str, str]:
     return {path.lower(): path for path, e in endpoints().items() if e.kind == "standard" and e.status != "removed"}
 
 
+def function_entity(endpoint: Endpoint) -> str:
+    """The entity whose rows an endpoint shows; a function shows those of the list it narrows, where there is one.
+
+    ``read/financial/ReceivablesListByAccount`` narrows ``read/financial/ReceivablesList``.
+    """
+    if endpoint.kind != "function":
+        return entity_of(endpoint.path)
+    lists = [
+        path
+        for path, other in endpoints().items()
+        if other.kind != "function" and endpoint.path.startswith(path + "By") and other.status != "removed"
+    ]
+    return max(lists, key=len, default=endpoint.path)
+
+
 def singular(name: str) -> str:
     """The singular of an entity's English plural name."""
     if name.endswith("ies"):

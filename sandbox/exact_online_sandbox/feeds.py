@@ -27,6 +27,8 @@ HIGHEST_VERSION = 2**63 - 1
 
 SALES_INVOICES = "sync/SalesInvoice/SalesInvoices"
 _SIGNED = frozenset({"AmountDC", "AmountFC", "AmountFCExclVat", "VATAmountDC", "VATAmountFC"})
+_HEADER_ONLY = frozenset({"AmountFCExclVat"})
+"""Properties of sales invoices that lines do not repeat in the feed."""
 
 DELETIONS_KEPT = timedelta(days=61)
 """The reference says that deletions are kept for two months."""
@@ -42,7 +44,7 @@ class FeedOptions:
     """So many last rows of a page stand again at the head of the next one."""
     empty_pages: int = 0
     """Every so many pages one comes without rows, but with a next page; 0 for never."""
-    ledger_signs: bool = False
+    ledger_signs: bool = True
     """Whether amounts in the feed of sales invoices bear the ledger's sign: sales negative, credit notes positive."""
 
 
@@ -177,7 +179,9 @@ class MixedFeedView(FeedView):
         self._repeated = [
             (slot, codec.index[name])
             for slot, name in enumerate(names)
-            if name in header_properties and name not in line_properties
+            if name in header_properties
+            and name not in line_properties
+            and not (endpoint.path == SALES_INVOICES and name in _HEADER_ONLY)
         ]
         self._parent = line_codec.index[self.lines.header_key or ""]
         signed = endpoint.path == SALES_INVOICES and options.ledger_signs

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from exact_online_sandbox.calls import CallLog
 from exact_online_sandbox.clock import Clock
 from exact_online_sandbox.faults import Faults
+from exact_online_sandbox.figures.views import Figures
 from exact_online_sandbox.oauth import App, OAuthServer
 from exact_online_sandbox.quota import ErrorLimit, Quota
 from exact_online_sandbox.rights import Rights
@@ -30,11 +31,13 @@ class Sandbox:
     calls: CallLog = field(default_factory=CallLog)
     token_calls: CallLog = field(default_factory=CallLog)
     oauth: OAuthServer = field(init=False)
+    figures: Figures = field(init=False)
     quota: Quota = field(init=False)
     error_limit: ErrorLimit = field(init=False)
 
     def __post_init__(self) -> None:
         self.oauth = OAuthServer(self.clock, self.settings.tokens, self.store.wall.zone)
+        self.figures = Figures(self.store, self.clock, self.settings.figures)
         self.quota = Quota(self.clock, self.settings.quota)
         self.error_limit = ErrorLimit(self.clock, self.settings.errors)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, cast
 
 from exact_online_sandbox.feeds import FeedOptions
+from exact_online_sandbox.figures.options import FigureOptions
 from exact_online_sandbox.reader import PageSizes
 
 
@@ -63,6 +64,7 @@ class Settings:
     errors: ErrorLimitSettings = field(default_factory=ErrorLimitSettings)
     tokens: TokenSettings = field(default_factory=TokenSettings)
     feeds: FeedOptions = field(default_factory=FeedOptions)
+    figures: FigureOptions = field(default_factory=FigureOptions)
     page_sizes: PageSizes = field(default_factory=PageSizes)
     latency_ms: float = 0
     """Wait before each answer of the API, in real milliseconds."""
@@ -92,7 +94,7 @@ class Settings:
         _change(self, changes)
 
 
-_Group = Settings | QuotaSettings | ErrorLimitSettings | TokenSettings | FeedOptions | PageSizes
+_Group = Settings | QuotaSettings | ErrorLimitSettings | TokenSettings | FeedOptions | FigureOptions | PageSizes
 
 
 def _change(target: _Group, changes: Mapping[str, Any]) -> None:

@@ -115,6 +115,14 @@ class Store:
             self._db.set_version(division, version)
             self.update_division(division, {"DivisionMoveDate": at, "Modified": at})
 
+    def version(self, division: int) -> int:
+        """The last row version given in a division: it changes with every change of its rows.
+
+        Raises:
+            KeyError: there is no such division.
+        """
+        return self._db.version(division)
+
     def raise_version(self, division: int, version: int) -> None:
         """Let the next row version of a division be higher than ``version``."""
         with self._db.transaction():

@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from exact_online_sandbox.entities import DELETED, DIVISIONS, SHARED_VALUES, Entity, entities
+from exact_online_sandbox.figures.summary import LINES
+from exact_online_sandbox.figures.views import FIGURES
 from exact_online_sandbox.reference import Endpoint, Property, endpoints, is_instant
 from exact_online_sandbox.rows import Value
 from exact_online_sandbox.special import ME, SYNC_TIMESTAMP
@@ -23,7 +25,7 @@ _NAMESPACE = uuid.UUID("0f6e5f0a-6b0c-4f59-8d27-1c2e51a2a1f7")
 
 
 def fill(store: Store, division: int, *, until: datetime, rows: int = ROWS) -> int:
-    """Give every readable entity that has no rows in a division some.
+    """Give every readable entity that has no rows in a division some; check figures follow from its ledger, if any.
 
     Args:
         store: where they go.
@@ -35,9 +37,12 @@ def fill(store: Store, division: int, *, until: datetime, rows: int = ROWS) -> i
         The number of rows added.
     """
     reference, added = endpoints(), 0
+    has_ledger = store.count(division, LINES, limit=1) > 0
     for name, entity in entities().items():
         endpoint = reference[name]
         if name in _MADE_ON_THE_SPOT or not endpoint.readable or endpoint.status == "removed" or not entity.columns:
+            continue
+        if name in FIGURES and has_ledger:
             continue
         if store.count(division, name) == 0 and entity.key:
             added += store.insert_many(division, name, _rows(entity, endpoint, division, until, rows))

@@ -105,6 +105,7 @@ _WHOLE: Mapping[str, str] = MappingProxyType(
         "salesinvoice/InvoiceSalesOrders": f"{_MODELS}.SalesInvoices.InvoiceSalesOrders",
         "sync/Deleted": f"{_MODELS}.Sync.Deleted.DeletedEntity",
         "system/Users": f"{_MODELS}.Users.User",
+        "users/Users": f"{_MODELS}.User",
     }
 )
 

@@ -92,7 +92,7 @@ def _configured(stream: object) -> dict[str, Any]:
             definition = catalog().get(described["name"])
             known = entry(definition, binary=False) if definition is not None else _unknown(described["name"])
             given = {name: value for name, value in described.items() if value is not None}
-            return _complete(chosen, {**known, **given})
+            return _complete(chosen, {**known, "json_schema": {}, **given})  # no schema: all columns
     raise NotACatalogError(f"one of its streams has no name; {_HOW}")
 
 
@@ -113,4 +113,4 @@ def _complete(chosen: Mapping[str, Any], stream: Mapping[str, Any]) -> dict[str,
 
 def _unknown(name: str) -> dict[str, Any]:
     """Return as much as there is to say of a stream that the connector does not have; it is refused by its name."""
-    return {"name": name, "json_schema": {}, "supported_sync_modes": list(SYNC_MODES)}
+    return {"name": name, "supported_sync_modes": list(SYNC_MODES)}

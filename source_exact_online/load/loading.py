@@ -48,13 +48,13 @@ def load(config: Path, to: str | None, streams: str, screen: Screen, *, full: bo
     Raises:
         LoadError: it cannot begin, or the destination fails.
     """
+    _show_log(screen)
     try:
         login = LoadConfig.read(config)
         chosen = named(streams, stream_groups(login.raw), full_columns(login.raw))
     except (AirbyteTracedException, ValueError) as error:
         raise LoadError(str(error)) from None
     goal = target(to, config)
-    _show_log(screen)
     source = SourceExactOnline(on_control=login.keep)
     tally = Tally([one.name for one in chosen])
     try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -216,7 +218,7 @@ def test_purchase_invoices_bill_complete_orders(division: int) -> None:
 def test_journal_period_and_number_fit_the_date(division: int) -> None:
     periods = {(row["FinYear"], row["FinPeriod"]): row for row in rows(division, "financial/FinancialPeriods")}
     types = {row["Code"]: row["Type"] for row in rows(division, "financial/Journals")}
-    journal_types = {10: 90, 20: 20, 21: 20, 30: 22, 31: 22, 40: 12, 90: 90}
+    journal_types = {10: 90, 20: 20, 21: 20, 30: 22, 31: 22, 40: 12, 82: 12, 83: 12, 90: 90, 310: 90}
     for line in rows(division, LINES):
         period = periods[line["FinancialYear"], line["FinancialPeriod"]]
         assert period["StartDate"] <= line["Date"] <= period["EndDate"]
@@ -227,14 +229,25 @@ def test_journal_period_and_number_fit_the_date(division: int) -> None:
 def test_each_year_has_twelve_periods(division: int) -> None:
     years = grouped("FinYear", rows(division, "financial/FinancialPeriods"))
 
-    assert sorted(years) == [2023, 2024, 2025]
+    assert sorted(years) == [2023, 2024, 2025, 2026]
     for periods in years.values():
         assert sorted(row["FinPeriod"] for row in periods) == list(range(1, 13))
+
+
+def test_the_british_year_begins_in_april_and_the_dutch_one_in_january() -> None:
+    for division, month in zip(codes(), (1, 4), strict=True):
+        periods = sorted(rows(division, "financial/FinancialPeriods"), key=lambda row: row["StartDate"])
+        assert {row["StartDate"].month for row in periods if row["FinPeriod"] == 1} == {month}
+        for one, following in pairwise(periods):
+            assert following["StartDate"] - one["EndDate"] == timedelta(days=1)
 
 
 def test_cost_centers_and_units_are_on_profit_and_loss_lines_only(division: int) -> None:
     kinds = {row["ID"]: row["BalanceType"] for row in rows(division, GL)}
     for line in rows(division, LINES):
+        if line["Type"] >= 310:  # closing a year knows of no cost centers
+            assert line["CostCenter"] is None
+            continue
         on_profit_and_loss = line["GLAccount"] is not None and kinds[line["GLAccount"]] == "W"
         assert (line["CostCenter"] is not None) == on_profit_and_loss
         assert (line["CostUnit"] is not None) == on_profit_and_loss

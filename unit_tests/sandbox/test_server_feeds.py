@@ -75,7 +75,7 @@ def test_mixed_feed_has_headers_as_line_zero_and_lines_with_header_properties(bo
     header = invoice(box)
     rows = sorted(caller.all(FEED), key=lambda row: row["LineNumber"])
     assert [row["LineNumber"] for row in rows] == [0, 1, 2]
-    assert [row["AmountDC"] for row in rows] == [242, 121, 121]
+    assert [row["AmountDC"] for row in rows] == [-242, -121, -121]
     assert {row["InvoiceID"] for row in rows} == {header["InvoiceID"]}
     assert {row["InvoiceNumber"] for row in rows} == {24001}
     assert rows[0]["Quantity"] is None
@@ -255,7 +255,7 @@ def test_vat_lines_are_in_the_feed_of_invoices_and_in_no_list(box: Sandbox, call
         box.store.insert(DIVISION, LINES, {"InvoiceID": invoice, "LineNumber": number, "AmountDC": amount}, at=NOW)
     feed = {row["LineNumber"]: row for row in caller.all(FEED)}
     vat = feed[9999]["ID"]
-    assert {number: row["AmountDC"] for number, row in feed.items()} == {0: None, 1: 100, 9999: 21}
+    assert {number: row["AmountDC"] for number, row in feed.items()} == {0: None, 1: -100, 9999: -21}
     for path in ("salesinvoice/SalesInvoiceLines", "bulk/SalesInvoice/SalesInvoiceLines"):
         listed = f"{DIVISION}/{path}?$select=LineNumber&$filter=InvoiceID eq guid'{invoice}'"
         assert [row["LineNumber"] for row in caller.all(listed)] == [1]
@@ -268,10 +268,14 @@ def test_vat_lines_are_in_the_feed_of_invoices_and_in_no_list(box: Sandbox, call
     assert vat in deleted
 
 
-def test_amounts_of_the_feed_may_bear_the_ledgers_sign(box: Sandbox, caller: Caller) -> None:
-    invoice = box.store.insert(DIVISION, INVOICES, {"AmountDC": 121.0}, at=NOW)["InvoiceID"]
+def test_amounts_of_the_feed_bear_the_ledgers_sign_unless_told_otherwise(box: Sandbox, caller: Caller) -> None:
+    header = {"AmountDC": 121.0, "AmountFCExclVat": 100.0}
+    invoice = box.store.insert(DIVISION, INVOICES, header, at=NOW)["InvoiceID"]
     box.store.insert(DIVISION, LINES, {"InvoiceID": invoice, "LineNumber": 1, "AmountDC": 100, "Quantity": 2}, at=NOW)
+    assert [(row["AmountDC"], row["AmountFCExclVat"], row["Quantity"]) for row in caller.all(FEED)] == [
+        (-121, -100, None), (-100, None, 2)]  # fmt: skip
+    box.settings.change({"feeds": {"ledger_signs": False}})
+    assert [(row["AmountDC"], row["AmountFCExclVat"], row["Quantity"]) for row in caller.all(FEED)] == [
+        (121, 100, None), (100, None, 2)]  # fmt: skip
     box.settings.change({"feeds": {"ledger_signs": True}})
-    assert [(row["AmountDC"], row["AmountFC"], row["Quantity"]) for row in caller.all(FEED)] == [
-        (-121, None, None), (-100, None, 2)]  # fmt: skip
     assert caller.get(f"{DIVISION}/salesinvoice/SalesInvoiceLines?$filter=LineNumber eq 1").rows[0]["AmountDC"] == 100

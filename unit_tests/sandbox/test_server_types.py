@@ -70,7 +70,7 @@ KNOWN = {
     "sync/Project/ProjectWBS": "Sync.Project.ProjectWBSSync",
     "sync/Project/TimeCostTransactions": "Sync.Project.TimeCostTransactionSync",
     "system/Users": "Users.User",
-    "users/Users": "Users.User",
+    "users/Users": "User",
     "vat/VATCodes": "VATCode",
     "webhooks/WebhookSubscriptions": "Webhooks.WebhookSubscription",
 }

@@ -10,17 +10,23 @@ from typing import Any
 from exact_online_sandbox.books import bank, order_to_cash
 from exact_online_sandbox.books.company import Company, User
 from exact_online_sandbox.books.dice import Dice
-from exact_online_sandbox.books.ledger import OPEN, Books, Numbers
+from exact_online_sandbox.books.ledger import OPEN, PROCESSED, TRANSACTION_LINES, Books, Numbers, PostedLine
 from exact_online_sandbox.books.masterdata import Masterdata, MasterdataGoneError
 from exact_online_sandbox.books.outbox import Row
 from exact_online_sandbox.books.relation_rows import INVOICE
 from exact_online_sandbox.books.tables import BY_CURRENCY
-from exact_online_sandbox.books.terms import FEED, RECEIVABLES, Debt, Term, put_term, settlement
-from exact_online_sandbox.books.timeline import UTC, business_date, tick
+from exact_online_sandbox.books.terms import FEED, PAYMENTS, RECEIVABLES, Debt, Term
+from exact_online_sandbox.books.timeline import UTC, tick
 from exact_online_sandbox.entities import entities
 from exact_online_sandbox.store import Store
 
 INSERTED, UPDATED, DELETED = "inserted", "updated", "deleted"
+ENTRIES = (
+    "financialtransaction/BankEntries",
+    "generaljournalentry/GeneralJournalEntries",
+    "purchaseentry/PurchaseEntries",
+    "salesentry/SalesEntries",
+)
 STEP = timedelta(milliseconds=40)
 """Time between two changes."""
 
@@ -61,7 +67,8 @@ def simulate(store: Store, *, seed: int, division: int, at: datetime, steps: int
     """Make plausible changes in a division that `generate` filled.
 
     In turn: a new order with its invoice and postings, a changed account, a payment received, a deleted address, a
-    changed item price. What is not possible (no open invoice left, a G/L account that is gone) is passed over.
+    changed item price, an open entry processed, a receipt matched with its invoice. What is not possible (no open
+    invoice left, a G/L account that is gone) is passed over.
 
     Args:
         store: the store.
@@ -103,6 +110,8 @@ class _Business:
             self._receive_payment,
             self._delete_address,
             self._change_price,
+            self._process_entry,
+            self._match_receipt,
         )
 
     def step(self, number: int, at: datetime) -> None:
@@ -114,13 +123,20 @@ class _Business:
         self._insert_documents()
 
     def put(self, entity: str, row: Row, at: datetime) -> None:
-        """Take a row of a document, to be inserted once all of it is there."""
+        """Take a row of a document, to be inserted, or changed if it is known, once all of it is there."""
         self._documents.append((entity, row, at))
 
     def _insert_documents(self) -> None:
         for entity, row, at in self._documents:
-            self._store.insert(self._division, entity, row, at=at)
-            self._note(entity, INSERTED, row)
+            key = row[entities()[entity].record_id]
+            try:
+                self._store.row(self._division, entity, key)
+            except KeyError:
+                self._store.insert(self._division, entity, row, at=at)
+                self._note(entity, INSERTED, row)
+            else:
+                self._store.update(self._division, entity, key, row, at=at)
+                self._note(entity, UPDATED, row)
         self._documents.clear()
 
     def _note(self, entity: str, action: str, row: Row) -> None:
@@ -133,8 +149,11 @@ class _Business:
         self._insert_documents()
         stamp = self._books.stamp(at)
         who = {name: stamp[name] for name in ("Modifier", "ModifierFullName")}
-        self._store.update(self._division, entity, row["ID"], {**changes, **who}, at=at)
-        self._note(entity, UPDATED, row)
+        self._change(entity, row["ID"], {**changes, **who}, at)
+
+    def _change(self, entity: str, key: str, changes: Row, at: datetime) -> None:
+        self._store.update(self._division, entity, key, changes, at=at)
+        self.changes.append(Change(entity, UPDATED, key))
 
     def _sell(self, at: datetime) -> None:
         if not self._books.data.items:
@@ -142,8 +161,7 @@ class _Business:
         order = order_to_cash.draw_order(self._books, at)
         delivery = order_to_cash.Delivery(order, order.lines, at)
         order_to_cash.record_order(self._books, order, [delivery], at, at)
-        posted = order_to_cash.invoice_delivery(self._books, delivery, at, at)
-        put_term(self, posted.term, posted.term.row, at)
+        order_to_cash.invoice_delivery(self._books, delivery, at, at).term.put(self, at)
 
     def _change_account(self, at: datetime) -> None:
         dice, tables = self._books.dice, self._books.data.company.tables
@@ -162,28 +180,71 @@ class _Business:
         row = self._books.dice.choice(unpaid)
         statements = self._rows("financialtransaction/BankEntries")
         latest = max(statements, key=lambda entry: (entry["Created"], entry["EntryNumber"]), default=None)
-        term = Term(self._debt(row), row)
-        statement = bank.book_statement(self._books, [term], latest["ClosingBalanceFC"] if latest else 0.0, at)
-        changes = settlement(term, business_date(at), statement.entry[:8])
-        for entity in (RECEIVABLES, FEED):
-            self._update(entity, row, changes, at)
+        term = self._term(row, at)
+        if term is None:
+            return
+        payment = bank.draw_payment(self._books, term)
+        opening = latest["ClosingBalanceFC"] if latest else 0.0
+        statement = bank.book_statement(self._books, [payment], [], opening, at)
+        for rest in statement.rests:
+            rest.put(self, at)
+        for unmatched in statement.unmatched:
+            unmatched.payment.put(self, at)
+
+    def _process_entry(self, at: datetime) -> None:
+        """Process an open entry: its lines in the ledger and its payment terms show that too."""
+        entries = [(entity, row) for entity in ENTRIES for row in self._rows(entity) if row["Status"] == OPEN]
+        if not entries:
+            return
+        entity, entry = self._books.dice.choice(entries)
+        word = self._books.status_word(PROCESSED)
+        self._change(entity, entry["EntryID"], {"Status": PROCESSED, "StatusDescription": word}, at)
+        for line in self._rows(TRANSACTION_LINES):
+            if line["EntryID"] == entry["EntryID"]:
+                self._change(TRANSACTION_LINES, line["ID"], {"Status": PROCESSED}, at)
+        for terms in (RECEIVABLES, PAYMENTS, FEED):
+            for term in self._rows(terms):
+                if term["TransactionEntryID"] == entry["EntryID"]:
+                    self._change(terms, term["ID"], {"TransactionStatus": PROCESSED}, at)
+
+    def _match_receipt(self, at: datetime) -> None:
+        """Match a receipt of which nobody knew what it pays with an open invoice of that amount."""
+        rows = [row for row in self._rows(RECEIVABLES) if row["Status"] == OPEN]
+        unpaid = {(row["Account"], row["AmountDC"]): row for row in rows if row["AmountDC"] > 0}
+        pairs = [(row, unpaid.get((row["Account"], -row["AmountDC"]))) for row in rows if row["AmountDC"] < 0]
+        found = [(invoice, receipt) for receipt, invoice in pairs if invoice and not receipt["InvoiceNumber"]]
+        if found:
+            invoice, receipt = (self._term(row, at) for row in self._books.dice.choice(found))
+            if invoice and receipt:
+                bank.match(self._books, bank.Unmatched(invoice, receipt), at)
+
+    def _term(self, row: dict[str, Any], at: datetime) -> Term | None:
+        """The term of a row; None where its transaction line is gone."""
+        try:
+            line = self._store.row(self._division, TRANSACTION_LINES, row["TransactionID"])
+        except KeyError:
+            return None
+        return Term(self._debt(row), row, PostedLine(line, at))
 
     def _debt(self, row: dict[str, Any]) -> Debt:
+        journal = next(one for one in self._books.data.journals.values() if one.code == row["Journal"])
         return Debt(
             receivable=True,
-            entry=row["EntryID"],
-            header_line=row["TransactionID"],
+            entry=row["TransactionEntryID"],
+            line=row["TransactionID"],
+            journal=journal,
             entry_number=row["EntryNumber"],
             invoice_number=row["InvoiceNumber"],
             relation=self._books.data.relations[row["Account"]],
             account=self._books.data.by_code[row["GLAccountCode"]],
-            amount=row["AmountDC"],
-            amount_fc=row["AmountFC"],
+            amount=row["TransactionAmountDC"],
+            amount_fc=row["TransactionAmountFC"],
             currency=row["Currency"],
             rate=row["RateFC"],
             day=row["EntryDate"],
             due=row["DueDate"],
             type=row["TransactionType"],
+            status=row["TransactionStatus"],
             description=row["Description"],
             payment_reference=row["PaymentReference"],
             your_ref=row["YourRef"],
@@ -222,7 +283,8 @@ def _numbers(store: Store, data: Masterdata) -> Numbers:
     for entity in ("salesinvoice/SalesInvoices", "salesentry/SalesEntries"):
         for row in store.rows(data.company.division, entity):
             day = row["InvoiceDate"] if "InvoiceDate" in row else row["EntryDate"]
-            numbers.seen(sales, day.year, row["InvoiceNumber"])
+            if row["InvoiceNumber"] is not None:
+                numbers.seen(sales, data.company.fiscal(day)[0], row["InvoiceNumber"])
     for row in store.rows(data.company.division, "financialtransaction/BankEntries"):
         numbers.seen(bankbook, row["FinancialYear"], row["EntryNumber"])
     orders = (row["OrderNumber"] for row in store.rows(data.company.division, "salesorder/SalesOrders"))

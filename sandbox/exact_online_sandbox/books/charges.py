@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from exact_online_sandbox.books.dice import Dice
+from exact_online_sandbox.books.entry_rows import Posted
 from exact_online_sandbox.books.founding import Founding
 from exact_online_sandbox.books.ledger import SALES_CREDIT, cents
 from exact_online_sandbox.books.masterdata import Account, Masterdata, Relation, Vat
 from exact_online_sandbox.books.outbox import BulkStore, Row
 from exact_online_sandbox.books.sales_rows import SalesOrder
 from exact_online_sandbox.books.tables.country import ChargeLine
-from exact_online_sandbox.books.terms import Debt
 from exact_online_sandbox.books.timeline import Timeline
 from exact_online_sandbox.books.trade import vat_for
 
@@ -66,12 +66,14 @@ class OrderCharges:
             self._orders.append(_Charged(order.id, order.customer, order.rate, 1, drawn))
             self._unbilled[order.number] = drawn
 
-    def charge_invoice(self, debt: Debt) -> None:
-        """Bill what the order was charged with; charge a share of the other invoices, the first one among them."""
-        drawn = self._unbilled.pop(debt.order_number or 0, ()) or self._draw(always=not self._invoices)
+    def charge_invoice(self, posted: Posted) -> None:
+        """Bill what the order was charged with; charge a share of the others, the first of each sign among them."""
+        debt = posted.term.debt
+        sign = -1 if debt.type == SALES_CREDIT else 1
+        first = all(one.sign != sign for one in self._invoices)
+        drawn = self._unbilled.pop(debt.order_number or 0, ()) or self._draw(always=first)
         if drawn:
-            sign = -1 if debt.type == SALES_CREDIT else 1
-            self._invoices.append(_Charged(debt.entry, debt.relation, debt.rate, sign, drawn))
+            self._invoices.append(_Charged(posted.document, debt.relation, debt.rate, sign, drawn))
 
     def hand_over(self, store: BulkStore) -> None:
         """Store the charges and their lines."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from exact_online_sandbox.books.checksums import british_vat_number, dutch_vat_number
 from exact_online_sandbox.books.dice import Dice
@@ -34,6 +34,19 @@ class Company:
     name: str
     tables: CountryTables
     users: tuple[User, ...]
+    carries_over: bool = False
+    """Whether closing a year also empties the balance sheet and fills it anew in the next one."""
+
+    def fiscal(self, day: date) -> tuple[int, int]:
+        """Financial year, called after the calendar year in which it begins, and period (1 to 12) of a date."""
+        year, month = divmod(day.year * 12 + day.month - self.tables.first_month, 12)
+        return year, month + 1
+
+    def period(self, year: int, period: int) -> tuple[date, date]:
+        """First and last day of a period of a financial year."""
+        year, month = divmod(year * 12 + self.tables.first_month - 1 + period - 1, 12)
+        following = date(year + (month + 1) // 12, (month + 1) % 12 + 1, 1)
+        return date(year, month + 1, 1), following - timedelta(days=1)
 
     def stamp(self, dice: Dice, created: datetime, modified: datetime | None = None) -> Row:
         """The columns that say who created and changed a row, and the division."""
@@ -70,7 +83,7 @@ def invent_company(dice: Dice, index: int) -> Company:
     users = tuple(
         User(dice.guid(), f"{tables.first_names[person][0]} {dice.choice(tables.last_names)}") for person in people
     )
-    return Company(division_code(index), name, tables, users)
+    return Company(division_code(index), name, tables, users, carries_over=index % 3 == 2)
 
 
 def postcode(dice: Dice, tables: CountryTables, town: Town) -> str:

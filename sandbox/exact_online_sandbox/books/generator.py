@@ -9,29 +9,34 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
-from exact_online_sandbox.books import bank, entries, memorials, order_to_cash, purchase_to_pay
+from exact_online_sandbox.books import bank, closing, entries, ledger, memorials, order_to_cash, purchase_to_pay
 from exact_online_sandbox.books.catalogue import found_catalogue
 from exact_online_sandbox.books.charges import OrderCharges
 from exact_online_sandbox.books.chart import found_chart
 from exact_online_sandbox.books.company import Company, division_row, invent_company
 from exact_online_sandbox.books.dice import Dice
+from exact_online_sandbox.books.entry_rows import Posted
 from exact_online_sandbox.books.founding import Founding
 from exact_online_sandbox.books.ledger import Books, Numbers
 from exact_online_sandbox.books.masterdata import Masterdata
-from exact_online_sandbox.books.order_to_cash import Delivery, Posted
+from exact_online_sandbox.books.order_to_cash import Delivery
 from exact_online_sandbox.books.outbox import BulkStore, Outbox
 from exact_online_sandbox.books.projects import found_documents, found_projects
-from exact_online_sandbox.books.purchase_rows import PurchaseOrder
+from exact_online_sandbox.books.purchase_to_pay import Receipt
 from exact_online_sandbox.books.relations import found_relations
 from exact_online_sandbox.books.settings import found_settings
 from exact_online_sandbox.books.size import Size, size_of
-from exact_online_sandbox.books.terms import Term, payment_moment, put_term, settlement
+from exact_online_sandbox.books.terms import Term, chosen_for_payment, payment_moment
 from exact_online_sandbox.books.timeline import AMSTERDAM, Timeline, business_date, local, tick
 
 LINES_PER_WINDOW, MOST_WINDOWS = 150, 104
 PAYMENTS_PER_STATEMENT, LONGEST_STATEMENT_GAP = 4, 14
 REVISITED = ("sales order", "sales invoice", "purchase order", "purchase invoice", "entry")
 """Kinds of document of which some are saved again at each notable instant, so that every core entity has them."""
+OPEN_FOR = timedelta(days=45)
+"""How long before the end an entry was made that may still be open, and an invoice that is not processed."""
+ADVANCE_SHARE = 0.06
+"""Share of the statements with a payment in advance."""
 IMPORTED_SHARE = 0.5
 """Share of the general journal entries of a window that are imported in one go, with one and the same Modified."""
 
@@ -69,7 +74,8 @@ def _generate(store: BulkStore, seed: int, index: int, size: Size, timeline: Tim
     founding = _found(company, dice, timeline, size)
     outbox = Outbox(store, company.division, timeline.start, timeline.end, _windows(size))
     revisits = {kind: list(timeline.notable) for kind in REVISITED}
-    books = Books(Masterdata.of(company, founding.rows), dice, outbox, Numbers(), revisits)
+    late = timeline.end - OPEN_FOR
+    books = Books(Masterdata.of(company, founding.rows), dice, outbox, Numbers(), revisits, open_from=late)
     charges = OrderCharges(books.data, Dice(f"{seed}:{index}:order charges"), timeline)
     founding.hand_over(outbox)
     Calendar(books, outbox, timeline, size, charges).run()
@@ -108,7 +114,7 @@ class Calendar:
     _scheduled: int = 0
     _rows: int = 0
     _statements: list[datetime] = field(default_factory=list)
-    _due: dict[datetime, list[Term]] = field(default_factory=dict)
+    _due: dict[datetime, list[bank.Payment]] = field(default_factory=dict)
     _balance: float = 0.0
 
     def run(self) -> None:
@@ -142,8 +148,17 @@ class Calendar:
         ):
             for at in self.timeline.instants(dice, count):
                 self._at(at, event)
+        for at in self.timeline.instants(dice, -(-size.purchase_entries // 40)):
+            self._at(at, self._rejected_entry)
+        for number in range(-(-size.direct_invoices // 5)):
+            status = (ledger.DRAFT, ledger.OPEN)[number % 2]
+            self._at(tick(self.timeline.end - OPEN_FOR * dice.random()), partial(self._prepared_invoice, status))
         for at in self._month_ends():
             self._at(at, self._month_end)
+        first, last = (self.books.fiscal(business_date(at))[0] for at in (self.timeline.start, self.timeline.end))
+        for year in range(first, last):
+            day = (closing.last_day(self.books, year) + closing.CLOSED_AFTER).date()
+            self._at(local(day, 17, 45), partial(self._year_end, year))
         at = self.timeline.end
         while at > self.timeline.start:
             self._at(at, self._fill)
@@ -185,18 +200,29 @@ class Calendar:
         self._invoiced(order_to_cash.invoice_directly(self.books, at, self.timeline.end), at)
 
     def _invoiced(self, posted: Posted, at: datetime) -> None:
-        self.charges.charge_invoice(posted.term.debt)
+        self.charges.charge_invoice(posted)
         self._posted(posted, at)
+
+    def _prepared_invoice(self, status: int, at: datetime) -> None:
+        order_to_cash.prepare_invoice(self.books, at, self.timeline.end, status)
 
     def _purchase_order(self, at: datetime) -> None:
         order = purchase_to_pay.draw_order(self.books, at)
-        invoiced = purchase_to_pay.plan_invoice(self.books, at)
-        purchase_to_pay.record_order(self.books, order, invoiced, at, self.timeline.end)
-        if invoiced is not None:
-            self._at(invoiced, partial(self._purchase_invoice, order))
+        receipts = purchase_to_pay.plan_receipts(self.books, order, at)
+        purchase_to_pay.record_order(self.books, order, receipts, at, self.timeline.end)
+        for receipt in receipts:
+            self._at(receipt.invoiced, partial(self._purchase_invoice, receipt))
 
-    def _purchase_invoice(self, order: PurchaseOrder, at: datetime) -> None:
-        self._posted(purchase_to_pay.invoice_order(self.books, order, at), at)
+    def _purchase_invoice(self, receipt: Receipt, at: datetime) -> None:
+        posted = purchase_to_pay.invoice_receipt(self.books, receipt, at)
+        if posted is not None:
+            self._posted(posted, at)
+
+    def _rejected_entry(self, at: datetime) -> None:
+        entries.reject_purchase(self.books, at)
+
+    def _year_end(self, year: int, at: datetime) -> None:
+        self._rows += closing.close_year(self.books, year, at)
 
     def _purchase_entry(self, at: datetime) -> None:
         self._posted(entries.enter_purchase(self.books, at), at)
@@ -205,29 +231,42 @@ class Calendar:
         self._posted(entries.enter_sale(self.books, at), at)
 
     def _posted(self, posted: Posted, at: datetime) -> None:
-        """Count the rows of an invoice and plan its payment with the first statement after it is paid."""
+        """Count the rows of an invoice and plan its payment."""
         self._rows += posted.rows
-        paid = payment_moment(self.books, posted.term, at)
+        self._expect(posted.term, payment_moment(self.books, posted.term, at), at)
+
+    def _expect(self, term: Term, paid: datetime | None, at: datetime) -> None:
+        """Plan a payment with the first statement after it; what nobody pays before the end is left as it is."""
         index = len(self._statements) if paid is None else bisect_left(self._statements, paid)
         if index == len(self._statements):
-            put_term(self.books.sink, posted.term, posted.term.row, at)
+            chosen_for_payment(self.books, term).put(self.books.sink, at)
             return
         statement = self._statements[index]
         if statement not in self._due:
             self._due[statement] = []
             self._at(statement, self._statement)
-        self._due[statement].append(posted.term)
+        self._due[statement].append(bank.draw_payment(self.books, term))
 
     def _statement(self, at: datetime) -> None:
-        terms = self._due.pop(at)
-        statement = bank.book_statement(self.books, terms, self._balance, at)
+        dice, customers = self.books.dice, self.books.data.customers
+        advances = []
+        if dice.chance(ADVANCE_SHARE):
+            own = self.books.data.company.tables.currency
+            customer = dice.choice([one for one in customers if one.currency == own] or customers)
+            advances.append(bank.Advance(customer, float(dice.randrange(2, 40) * 25)))
+        statement = bank.book_statement(self.books, self._due.pop(at), advances, self._balance, at)
         self._balance = statement.closing
         self._rows += statement.rows
-        stamp = self.books.stamp(at)
-        for term in terms:
-            changed = {name: stamp[name] for name in ("Modified", "Modifier", "ModifierFullName")}
-            row = {**term.row, **settlement(term, business_date(at), statement.entry[:8]), **changed}
-            put_term(self.books.sink, term, row, at)
+        for term in statement.rests:
+            self._expect(term, at + timedelta(days=dice.uniform(8, 40)), at)
+        for unmatched in statement.unmatched:
+            found = tick(at + timedelta(days=dice.uniform(5, 50)))
+            if unmatched.term is not None and found <= self.timeline.end:
+                self._at(found, partial(bank.match, self.books, unmatched))
+                continue
+            unmatched.payment.put(self.books.sink, at)
+            if unmatched.term is not None:
+                unmatched.term.put(self.books.sink, at)
 
     def _month_end(self, at: datetime) -> None:
         if self._target(at) - self._rows > 3 * memorials.LARGEST:
@@ -239,7 +278,7 @@ class Calendar:
         if at >= self.timeline.end:
             return total
         share = (at - self.timeline.start) / (self.timeline.end - self.timeline.start)
-        return round((total - min(total // 10, 60 + total // 200)) * share)
+        return round((total - min(total // 7, 150 + total // 100)) * share)
 
     def _fill(self, at: datetime) -> None:
         """Post reallocations until the ledger has as many lines as it should have by now.

@@ -49,6 +49,10 @@ class Account:
         return cls(row["ID"], row["Code"], row["Description"], row["BalanceType"] == "W", piece)
 
 
+NO_ACCOUNT = Account("", "", "", False, {})
+"""What line 0 of a general journal entry is booked on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Vat:
     """A VAT code; `rate` is a fraction."""
@@ -205,7 +209,8 @@ class Masterdata:
 
     def rate(self, currency: str, day: datetime) -> float:
         """What one unit of the currency is worth in the division's currency at that business date."""
-        return self.rates.get((currency, *_quarter(day)), 1.0)
+        quarters = [key for key in self.rates if key[0] == currency and key[1:] <= _quarter(day)]
+        return self.rates[max(quarters)] if quarters else 1.0
 
 
 def _complete(rows: Iterable[dict[str, Any]], make: Callable[[dict[str, Any]], Value]) -> Iterator[Value]:

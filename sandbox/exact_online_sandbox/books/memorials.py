@@ -78,6 +78,7 @@ def _book(books: Books, kind: int, description: str, lines: Sequence[Posting], a
     data, day = books.data, business_date(at)
     entry_id, number, stamp = books.dice.guid(), books.new_entry_number("general", day), books.stamp(at)
     currency, journal = data.company.tables.currency, data.journals["general"]
+    (year, period), status = books.fiscal(day), ledger.PROCESSED if kind == ledger.OPENING else books.entry_status(at)
     books.sink.put(
         "generaljournalentry/GeneralJournalEntries",
         {
@@ -87,13 +88,13 @@ def _book(books: Books, kind: int, description: str, lines: Sequence[Posting], a
             "Division": data.company.division,
             "EntryNumber": number,
             "ExchangeRate": 1.0,
-            "FinancialPeriod": day.month,
-            "FinancialYear": day.year,
+            "FinancialPeriod": period,
+            "FinancialYear": year,
             **journal.piece,
             "Modified": at,
             "Reversal": False,
-            "Status": ledger.PROCESSED,
-            "StatusDescription": books.word("processed"),
+            "Status": status,
+            "StatusDescription": books.status_word(status),
             "Type": ledger.OPENING if kind == ledger.OPENING else ledger.OTHER,
             "TypeDescription": books.word("opening" if kind == ledger.OPENING else "other"),
         },
@@ -107,9 +108,8 @@ def _book(books: Books, kind: int, description: str, lines: Sequence[Posting], a
             _line_row(books, entry_id, number, line_number, described[-1], stamp, day),
             at,
         )
-    entry = Entry(entry_id, number, journal, kind, day, at, stamp, description, currency, 1.0)
-    _, rows = books.post(entry, described, against=None)
-    return rows
+    entry = Entry(entry_id, number, journal, kind, day, at, stamp, description, currency, 1.0, status=status)
+    return books.post_journal(entry, described)
 
 
 def _line_row(

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from exact_online_sandbox.books import ledger, sales_rows
-from exact_online_sandbox.books.ledger import Books, Entry, Posting, cents, vat_postings
+from exact_online_sandbox.books.entry_rows import Document, EntryLine, Posted, post_entry, put_entry
+from exact_online_sandbox.books.ledger import Books
 from exact_online_sandbox.books.masterdata import Relation
 from exact_online_sandbox.books.sales_rows import SalesInvoice, SalesOrder
-from exact_online_sandbox.books.terms import Debt, Term, open_term
 from exact_online_sandbox.books.timeline import business_date, tick
 from exact_online_sandbox.books.trade import TradeLine, draw_lines, revenue_account, totals
 
@@ -28,14 +28,6 @@ class Delivery:
     order: SalesOrder
     lines: tuple[TradeLine, ...]
     at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Posted:
-    """What an invoice left behind: what is to be received or paid, and the number of transaction lines."""
-
-    term: Term
-    rows: int
 
 
 def draw_order(books: Books, at: datetime) -> SalesOrder:
@@ -93,18 +85,34 @@ def invoice_delivery(books: Books, delivery: Delivery, at: datetime, until: date
     """Invoice a delivery."""
     lines = tuple(_renumbered(books, line, number) for number, line in enumerate(delivery.lines, 1))
     ids = tuple(line.id for line in delivery.lines)
-    return _invoice(books, sales_rows.INVOICE, delivery.order.customer, delivery.order, lines, ids, at, until)
+    order = delivery.order
+    return _processed(_invoice(books, sales_rows.INVOICE, order.customer, order, lines, ids, at, until))
 
 
 def invoice_directly(books: Books, at: datetime, until: datetime) -> Posted:
     """A sales invoice or credit note without an order."""
+    return _processed(_direct(books, at, until, sales_rows.PROCESSED))
+
+
+def prepare_invoice(books: Books, at: datetime, until: datetime, status: int) -> None:
+    """A direct sales invoice that is a draft or open: it has no number, and no ledger knows of it."""
+    _direct(books, at, until, status)
+
+
+def _processed(posted: Posted | None) -> Posted:
+    if posted is None:
+        raise ValueError("the invoice was not processed")
+    return posted
+
+
+def _direct(books: Books, at: datetime, until: datetime, status: int) -> Posted | None:
     dice, data = books.dice, books.data
     customer = dice.skewed(data.customers)
     drawn = draw_lines(books, customer, data.rate(customer.currency, business_date(at)))
     kind = sales_rows.DIRECT_CREDIT_NOTE if dice.chance(CREDIT_SHARE) else sales_rows.DIRECT_INVOICE
     credit = kind == sales_rows.DIRECT_CREDIT_NOTE
     lines = tuple(line.credited(line.id) if credit else line for line in drawn)
-    return _invoice(books, kind, customer, None, lines, (None,) * len(lines), at, until)
+    return _invoice(books, kind, customer, None, lines, (None,) * len(lines), at, until, status)
 
 
 def _your_ref(books: Books) -> str | None:
@@ -128,10 +136,12 @@ def _invoice(
     order_line_ids: tuple[str | None, ...],
     at: datetime,
     until: datetime,
-) -> Posted:
+    status: int = sales_rows.PROCESSED,
+) -> Posted | None:
     day = business_date(at)
     credit = kind in (sales_rows.CREDIT_NOTE, sales_rows.DIRECT_CREDIT_NOTE)
-    number = books.new_entry_number("sales", day)
+    number = books.new_entry_number("sales", day) if status == sales_rows.PROCESSED else None
+    word = books.word("credit note" if credit else "invoice")
     invoice = SalesInvoice(
         id=books.dice.guid(),
         number=number,
@@ -143,9 +153,10 @@ def _invoice(
         day=day,
         due=day + timedelta(days=customer.condition.days),
         rate=books.data.rate(customer.currency, day),
-        payment_reference=f"{number:016d}",
+        payment_reference=f"{number:016d}" if number else None,
         your_ref=order.your_ref if order else _your_ref(books),
-        description=f"{books.word('credit note' if credit else 'invoice')} {number}",
+        description=f"{word} {number}" if number else word,
+        status=status,
     )
     changed = books.revisited("sales invoice", at)
     if books.dice.chance(EDITED_SHARE) and changed == at:
@@ -155,79 +166,24 @@ def _invoice(
     books.sink.put("salesinvoice/SalesInvoices", sales_rows.invoice_row(books, invoice, sums, stamp), changed)
     for row in sales_rows.invoice_line_rows(books, invoice, sums, stamp):
         books.sink.put("salesinvoice/SalesInvoiceLines", row, changed)
-    kind_of_entry = ledger.SALES_CREDIT if credit else ledger.SALES
-    header, rows = _post(books, invoice, kind_of_entry, at)
-    debt = Debt(
-        receivable=True,
-        entry=invoice.id,
-        header_line=header,
-        entry_number=number,
-        invoice_number=number,
+    if number is None:
+        return None
+    document = Document(
+        sales=True,
+        id=books.dice.guid(),
+        number=number,
+        type=ledger.SALES_CREDIT if credit else ledger.SALES,
         relation=customer,
-        account=books.data.accounts["receivable"],
-        amount=cents(sums.gross_dc),
-        amount_fc=cents(sums.gross_fc),
-        currency=customer.currency,
-        rate=invoice.rate,
+        lines=tuple(
+            EntryLine.of(books, at, line, revenue_account(books, customer, line)) for at, line in enumerate(lines, 1)
+        ),
         day=day,
         due=invoice.due,
-        type=kind_of_entry,
+        rate=invoice.rate,
         description=invoice.description,
-        payment_reference=invoice.payment_reference,
+        payment_reference=f"{number:016d}",
         your_ref=invoice.your_ref,
         order_number=order.number if order else None,
     )
-    return Posted(open_term(books, debt, at), rows)
-
-
-def _post(books: Books, invoice: SalesInvoice, kind: int, at: datetime) -> tuple[str, int]:
-    entry = Entry(
-        id=invoice.id,
-        number=invoice.number,
-        journal=books.data.journals["sales"],
-        type=kind,
-        day=invoice.day,
-        at=at,
-        stamp=books.stamp(at),
-        description=invoice.description,
-        currency=invoice.customer.currency,
-        rate=invoice.rate,
-        relation=invoice.customer,
-        extras={
-            "DueDate": invoice.due,
-            "InvoiceNumber": invoice.number,
-            "OrderNumber": invoice.order.number if invoice.order else None,
-            "PaymentReference": invoice.payment_reference,
-            "YourRef": invoice.your_ref,
-        },
-    )
-    lines = [
-        Posting(
-            revenue_account(books, invoice.customer, line),
-            cents(-cents(line.amount * invoice.rate)),
-            cents(-line.amount),
-            goods_piece(line, -1),
-        )
-        for line in invoice.lines
-    ]
-    taxes = [(line.vat, line.amount, line.vat_amount) for line in invoice.lines]
-    lines += vat_postings(taxes, invoice.rate, sales=True)
-    return books.post(entry, lines, against=books.data.accounts["receivable"])
-
-
-def goods_piece(line: TradeLine, sign: int) -> dict[str, object]:
-    """The columns of a transaction line that tell about goods; `sign` is -1 for sales."""
-    project = line.project
-    return {
-        **line.item.piece,
-        **line.vat.piece,
-        **line.costs,
-        "AmountVATBaseFC": cents(sign * line.amount),
-        "AmountVATFC": cents(sign * line.vat_amount),
-        "Description": line.item.description,
-        "Notes": line.notes,
-        "Project": project and project.id,
-        "ProjectCode": project and project.code,
-        "ProjectDescription": project and project.description,
-        "Quantity": -sign * line.quantity,
-    }
+    put_entry(books, document, at)
+    return post_entry(books, document, at, invoice.id)

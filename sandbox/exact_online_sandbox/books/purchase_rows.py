@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,9 +11,9 @@ from exact_online_sandbox.books.masterdata import Relation
 from exact_online_sandbox.books.outbox import Row
 from exact_online_sandbox.books.trade import Totals, TradeLine
 
-OPEN, COMPLETE, CANCELLED = 10, 30, 40
+OPEN, PARTIAL, COMPLETE, CANCELLED = 10, 20, 30, 40
 """States of a purchase order."""
-AUTOMATIC, PROCESSED, MANUAL, FROM_ORDER = 1, 50, 1, 4
+AUTOMATIC, MANUAL, FROM_ORDER = 1, 1, 4
 INVOICE, DIRECT_INVOICE, DIRECT_CREDIT_NOTE = 8033, 8030, 8031
 
 
@@ -31,20 +31,45 @@ class PurchaseOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderState:
+    """How far an order has come: quantities by line."""
+
+    received: Mapping[str, float]
+    invoiced: Mapping[str, float]
+    cancelled: bool
+
+    def status(self, done: Mapping[str, float], lines: Sequence[TradeLine]) -> int:
+        """The state of receiving or invoicing."""
+        if self.cancelled:
+            return CANCELLED
+        if all(done.get(line.id) == line.quantity for line in lines):
+            return COMPLETE
+        return PARTIAL if done else OPEN
+
+    def order_status(self, lines: Sequence[TradeLine]) -> int:
+        """The state of the whole order."""
+        states = {self.status(done, lines) for done in (self.received, self.invoiced)}
+        return states.pop() if len(states) == 1 else PARTIAL
+
+
+@dataclass(frozen=True, slots=True)
 class PurchaseInvoice:
-    """The invoice for a purchase order."""
+    """The invoice for a purchase order, or for a part of it."""
 
     id: str
-    number: int
+    number: int | None
+    """Number of its entry; None for a draft."""
     order: PurchaseOrder
+    lines: tuple[TradeLine, ...]
     day: datetime
     due: datetime
     rate: float
     description: str
     payment_reference: str
+    status: int
 
 
-def order_row(books: Books, order: PurchaseOrder, sums: Totals, status: int, stamp: Row) -> Row:
+def order_row(books: Books, order: PurchaseOrder, sums: Totals, state: OrderState, stamp: Row) -> Row:
     """A row of purchaseorder/PurchaseOrders."""
     supplier, agent = order.supplier, books.data.company.users[-1]
     warehouse = books.data.warehouses[0]
@@ -63,16 +88,16 @@ def order_row(books: Books, order: PurchaseOrder, sums: Totals, status: int, sta
         "Discount": 0.0,
         "DropShipment": False,
         "ExchangeRate": order.rate,
-        "InvoiceStatus": status,
+        "InvoiceStatus": state.status(state.invoiced, order.lines),
         "OrderDate": order.day,
         "OrderNumber": order.number,
-        "OrderStatus": status,
+        "OrderStatus": state.order_status(order.lines),
         **supplier.condition.piece,
         "PurchaseAgent": agent.id,
         "PurchaseAgentFullName": agent.name,
         "PurchaseOrderLineCount": len(order.lines),
         "ReceiptDate": order.day + timedelta(days=7),
-        "ReceiptStatus": status,
+        "ReceiptStatus": state.status(state.received, order.lines),
         "Remarks": order.lines[0].notes,
         "Source": MANUAL,
         "Supplier": supplier.id,
@@ -88,13 +113,13 @@ def order_row(books: Books, order: PurchaseOrder, sums: Totals, status: int, sta
     }
 
 
-def order_line_row(order: PurchaseOrder, line: TradeLine, status: int, stamp: Row) -> Row:
+def order_line_row(order: PurchaseOrder, line: TradeLine, state: OrderState, stamp: Row) -> Row:
     """A row of purchaseorder/PurchaseOrderLines.
 
     The standard endpoint has the code in CostCenter, the feed a GUID there and the code in CostCenterCode; only the
     latter, which cannot be mistaken, is filled. The same goes for cost units.
     """
-    done = line.quantity if status == COMPLETE else 0.0
+    received, invoiced = state.received.get(line.id, 0.0), state.invoiced.get(line.id, 0.0)
     costs = {name if name.endswith("Description") else f"{name}Code": value for name, value in line.costs.items()}
     return {
         "ID": line.id,
@@ -106,7 +131,7 @@ def order_line_row(order: PurchaseOrder, line: TradeLine, status: int, stamp: Ro
         "Description": line.item.description,
         "Discount": line.discount,
         "InStock": 0.0,
-        "InvoicedQuantity": done,
+        "InvoicedQuantity": invoiced,
         "IsBatchNumberItem": 0,
         "IsSerialNumberItem": 0,
         "ItemBarcode": line.item.barcode,
@@ -114,13 +139,13 @@ def order_line_row(order: PurchaseOrder, line: TradeLine, status: int, stamp: Ro
         "LineNumber": line.number,
         "NetPrice": line.net_price,
         "Notes": line.notes,
-        "ProjectedStock": line.quantity - done,
+        "ProjectedStock": line.quantity - received,
         "PurchaseOrderID": order.id,
         "Quantity": line.quantity,
         "QuantityInPurchaseUnits": line.quantity,
         "Rebill": False,
         "ReceiptDate": order.day + timedelta(days=7),
-        "ReceivedQuantity": done,
+        "ReceivedQuantity": received,
         "SupplierItemCode": f"S/{line.item.code}",
         "SupplierItemCopyRemarks": 0,
         "Unit": line.item.unit,
@@ -135,7 +160,7 @@ def order_line_row(order: PurchaseOrder, line: TradeLine, status: int, stamp: Ro
 
 def invoice_row(books: Books, invoice: PurchaseInvoice, sums: Totals, modified: datetime) -> Row:
     """A row of purchase/PurchaseInvoices (it has neither Created nor Division)."""
-    supplier = invoice.order.supplier
+    supplier, (year, period) = invoice.order.supplier, books.fiscal(invoice.day)
     return {
         "ID": invoice.id,
         "Amount": sums.gross_fc,
@@ -150,16 +175,16 @@ def invoice_row(books: Books, invoice: PurchaseInvoice, sums: Totals, modified: 
         "DueDate": invoice.due,
         "EntryNumber": invoice.number,
         "ExchangeRate": invoice.rate,
-        "FinancialPeriod": invoice.day.month,
-        "FinancialYear": invoice.day.year,
+        "FinancialPeriod": period,
+        "FinancialYear": year,
         "InvoiceDate": invoice.day,
         "Journal": books.data.journals["purchase"].code,
         "Modified": modified,
         "PaymentCondition": supplier.condition.code,
         "PaymentReference": invoice.payment_reference,
-        "Remarks": invoice.order.lines[0].notes,
+        "Remarks": invoice.lines[0].notes,
         "Source": FROM_ORDER,
-        "Status": PROCESSED,
+        "Status": invoice.status,
         "Supplier": supplier.id,
         "Type": INVOICE,
         "VATAmount": sums.vat_fc,
@@ -183,7 +208,7 @@ def invoice_line_rows(books: Books, invoice: PurchaseInvoice, modified: datetime
             "InvoiceType": INVOICE,
             "Item": line.item.id,
             "ItemUnit": line.item.unit,
-            "LineNumber": line.number,
+            "LineNumber": number,
             "Modified": modified,
             "NetPrice": line.net_price,
             "Notes": line.notes,
@@ -197,5 +222,5 @@ def invoice_line_rows(books: Books, invoice: PurchaseInvoice, modified: datetime
             "VATCode": line.vat.code,
             "VATPercentage": line.vat.rate,
         }
-        for line in invoice.order.lines
+        for number, line in enumerate(invoice.lines, 1)
     ]

@@ -44,7 +44,8 @@ class SalesInvoice:
     """A sales invoice; `order` is None for a direct one."""
 
     id: str
-    number: int
+    number: int | None
+    """None until it is processed."""
     type: int
     customer: Relation
     order: SalesOrder | None
@@ -54,9 +55,10 @@ class SalesInvoice:
     day: datetime
     due: datetime
     rate: float
-    payment_reference: str
+    payment_reference: str | None
     your_ref: str | None
     description: str
+    status: int
 
 
 def party_piece(prefix: str, customer: Relation) -> Row:
@@ -204,8 +206,8 @@ def invoice_row(books: Books, invoice: SalesInvoice, sums: Totals, stamp: Row) -
         "Remarks": invoice.lines[0].notes,
         "Salesperson": salesperson.id,
         "SalespersonFullName": salesperson.name,
-        "Status": PROCESSED,
-        "StatusDescription": books.word("processed"),
+        "Status": invoice.status,
+        "StatusDescription": books.status_word(invoice.status),
         "Type": invoice.type,
         "TypeDescription": books.word(TYPE_WORDS[invoice.type]),
         "VATAmountDC": sums.vat_dc,
@@ -251,7 +253,7 @@ def invoice_line_rows(books: Books, invoice: SalesInvoice, sums: Totals, stamp: 
             }
         )
     taxed = next((line.vat for line in invoice.lines if line.vat_amount), None)
-    if taxed is not None and invoice.number % 2 == 0:
+    if taxed is not None and invoice.number is not None and invoice.number % 2 == 0:
         rows.append(
             {
                 "ID": str(uuid.UUID(int=uuid.uuid5(uuid.UUID(invoice.id), "VAT").int, version=4)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from exact_online_sandbox.books.checksums import dutch_account, iban
@@ -11,7 +11,7 @@ from exact_online_sandbox.books.founding import Founding
 from exact_online_sandbox.books.outbox import Row
 from exact_online_sandbox.books.tables import CountryTables
 from exact_online_sandbox.books.tables.country import JournalLine, VatLine
-from exact_online_sandbox.books.timeline import midnight
+from exact_online_sandbox.books.timeline import business_date, midnight
 
 VAT_CODE_WIDTH = 3
 """VAT codes are padded with blanks on the right to this width, as Exact stores them."""
@@ -122,16 +122,18 @@ def _journal(founding: Founding, line: JournalLine) -> Row:
 
 
 def _periods(founding: Founding) -> None:
-    for year in founding.timeline.years:
+    company, timeline = founding.company, founding.timeline
+    first_year, last_year = (company.fiscal(business_date(at))[0] for at in (timeline.start, timeline.end))
+    # The year after is set up as well: business goes on.
+    for year in range(first_year, last_year + 2):
         for period in range(1, 13):
-            first = date(year, period, 1)
-            following = date(year + period // 12, period % 12 + 1, 1)
+            first, last = company.period(year, period)
             founding.add(
                 "financial/FinancialPeriods",
                 {
                     "ID": founding.dice.guid(),
                     **founding.setup_stamp(),
-                    "EndDate": midnight(following - timedelta(days=1)),
+                    "EndDate": midnight(last),
                     "FinPeriod": period,
                     "FinYear": year,
                     "StartDate": midnight(first),

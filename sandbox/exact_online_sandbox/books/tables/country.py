@@ -96,6 +96,8 @@ class CountryTables:
     language: str
     language_name: str
     legislation: str
+    first_month: int
+    """Month in which the financial year begins."""
     phone_prefix: str
     web_domain: str
     company_names: tuple[str, ...]

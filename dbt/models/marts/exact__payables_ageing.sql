@@ -1,0 +1,1 @@
+{{ exact_online.ageing(ref('exact__payables_open_items')) }}

@@ -1,0 +1,1 @@
+{{ exact_online.open_items('payable') }}

@@ -1,0 +1,48 @@
+{#- What was bought: lines of purchase entries, of which Exact makes one for each purchase invoice. A purchase is positive. -#}
+with lines as (
+
+    select
+        lines.*,
+        entries.entry_number,
+        entries.journal_code,
+        entries.relation_id,
+        entries.currency,
+        entries.entry_date,
+        entries.due_date,
+        case when entries.entry_type = 31 then -1 else 1 end * case
+            when sum(lines.net_dc_as_sent) over (partition by lines.division, lines.entry_id) < 0 then -1 else 1
+        end as factor
+    from {{ ref('stg_exact__purchase_entry_lines') }} as lines
+    inner join {{ ref('stg_exact__purchase_entries') }} as entries
+        on entries.division = lines.division and entries.entry_id = lines.entry_id
+    where lines.line_number between 1 and 9998 and entries.status in (20, 50)
+
+)
+
+select
+    lines.division,
+    lines.line_id,
+    lines.entry_id as document_id,
+    lines.entry_number as document_number,
+    lines.journal_code,
+    lines.line_number,
+    lines.entry_date as document_date,
+    lines.due_date,
+    lines.relation_id,
+    relations.relation_name,
+    lines.item_id,
+    items.item_code,
+    lines.description,
+    lines.gl_account_id,
+    lines.cost_center_code,
+    lines.cost_unit_code,
+    lines.project_id,
+    lines.vat_code,
+    lines.currency,
+    lines.quantity,
+    {{ exact_online.cents('lines.factor * lines.net_dc_as_sent') }} as net_dc,
+    {{ exact_online.cents('lines.factor * lines.vat_dc_as_sent') }} as vat_dc
+from lines
+left join {{ ref('stg_exact__accounts') }} as relations
+    on relations.division = lines.division and relations.relation_id = lines.relation_id
+left join {{ ref('stg_exact__items') }} as items on items.division = lines.division and items.item_id = lines.item_id

@@ -1,0 +1,1 @@
+{{ exact_online.ageing(ref('exact__receivables_open_items')) }}
