@@ -14,7 +14,7 @@ from types import FrameType
 from typing import NoReturn
 
 from demo import report
-from demo.sandbox import Sandbox, SandboxError, sandbox
+from demo.sandbox import NOW, Sandbox, SandboxError, sandbox
 from demo.terminal import Terminal
 from demo.warehouse import LoadError, Warehouse
 
@@ -27,13 +27,18 @@ def main() -> int:
     """Run the demo; returns the exit code."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--size", default="small", help="bookkeeping per administration (default: %(default)s)")
+    parser.add_argument(
+        "--now",
+        default=os.environ.get("SANDBOX_NOW", NOW),
+        help="when it takes place; also SANDBOX_NOW in the environment (default: %(default)s)",
+    )
     options = parser.parse_args()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     terminal = Terminal()
     warehouse = _empty_warehouse()
     try:
-        with sandbox(OUTPUT / "sandbox.log", options.size) as box:
+        with sandbox(OUTPUT / "sandbox.log", options.size, options.now) as box:
             warehouse.config.touch(mode=0o600)
             warehouse.config.write_text(json.dumps(box.config()), encoding="utf-8")
             _tell(terminal, box, warehouse)
@@ -61,11 +66,11 @@ def _tell(terminal: Terminal, box: Sandbox, warehouse: Warehouse) -> None:
     terminal.heading("Business goes on", "orders, invoices, payments, prices, deletions")
     box.forget_calls()
     known = warehouse.keys()
-    moment = datetime.now(timezone.utc)
+    begun, moment = datetime.now(timezone.utc), box.now()
     report.activity(terminal, {one: box.work(one.code, STEPS) for one in administrations})
 
     seconds = _load(terminal, warehouse, "Second load: what changed")
-    fetched = warehouse.fetched_since(moment, known)
+    fetched = warehouse.fetched_since(begun, moment, known)
     terminal.heading("Second load: only what changed", f"{sum(one.rows for one in fetched):,} rows in {seconds:.0f} s")
     report.changed(terminal, fetched)
     if warehouse.balances():

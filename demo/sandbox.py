@@ -9,9 +9,13 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
+
+NOW = "2026-09-30T15:00:00Z"
+"""When the demo takes place, so that it tells the same figures on any day."""
 
 Summary = dict[str, dict[str, int]]
 """Rows by entity and action (inserted, updated, deleted)."""
@@ -44,6 +48,10 @@ class Sandbox:
         summary: Summary = answer["summary"]
         return summary
 
+    def now(self) -> datetime:
+        """Return the moment by the sandbox's clock."""
+        return datetime.fromisoformat(self._ask("GET", "clock")["now"])
+
     def calls(self) -> Counter[int]:
         """Return the calls made since the log was last cleared, by division; those without a division are under 0."""
         return Counter(call["division"] or 0 for call in self._ask("GET", "calls")["calls"])
@@ -68,17 +76,18 @@ class Sandbox:
 
 
 @contextmanager
-def sandbox(log: Path, size: str) -> Iterator[Sandbox]:
+def sandbox(log: Path, size: str, now: str) -> Iterator[Sandbox]:
     """Serve two administrations for as long as the context lasts.
 
     Args:
         log: file for what the sandbox complains about.
         size: how much bookkeeping each has, by the sandbox's names.
+        now: moment its clock begins at (ISO 8601); the books end there.
 
     Raises:
         SandboxError: it did not start; the message tells why.
     """
-    command = [sys.executable, "-m", "exact_online_sandbox", "--divisions", "2", "--size", size]
+    command = [sys.executable, "-m", "exact_online_sandbox", "--divisions", "2", "--size", size, "--now", now]
     with log.open("w", encoding="utf-8") as errors:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL, text=True)
     try:

@@ -102,17 +102,18 @@ class Warehouse:
         with self.open() as connection:
             return {stream: {(row[0], row[1]) for row in _rows(connection, stream)} for stream in STREAMS}
 
-    def fetched_since(self, moment: datetime, before: Keys) -> list[Fetched]:
-        """Return what was fetched after a moment, by stream; streams with nothing included.
+    def fetched_since(self, begun: datetime, moment: datetime, before: Keys) -> list[Fetched]:
+        """Return what was fetched after a load had begun, by stream; streams with nothing included.
 
         Args:
-            moment: aware.
+            begun: aware, by this machine's clock.
+            moment: aware, by the sandbox's clock: rows of the same key are changed where their Modified is later.
             before: keys of the rows that were there before.
         """
         after = self.keys()
         with self.open() as connection:
             return [
-                Fetched.of(stream, _rows(connection, stream, moment), before[stream], after[stream], moment)
+                Fetched.of(stream, _rows(connection, stream, begun), before[stream], after[stream], moment)
                 for stream in STREAMS
             ]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from integration_tests.connector import Catalog, Record, Run, configured_catalog
-from integration_tests.sandbox_client import Call
+from integration_tests.sandbox_client import Call, Sandbox
 
 FEED, LIST, SNAPSHOT = "transaction_lines", "bank_entry_lines", "receivables_list"
 LISTINGS = {
@@ -41,6 +41,33 @@ MANY = (
     "1000000",
 )
 """Options of a sandbox in which each division can meet something else."""
+
+
+def with_open_items(sandbox: Sandbox) -> Sandbox:
+    """Put rows into the list of receivables of every division: the smallest books may have nothing open."""
+    for division in sandbox.divisions:
+        items = [
+            {
+                "HID": 10 * division + number,
+                "AccountCode": f"{number:>18}",
+                "AccountId": f"00000000-0000-4000-8000-{number:012}",
+                "AccountName": f"Customer {number}",
+                "Amount": 100.25 * number,
+                "AmountInTransit": 0.5,
+                "CurrencyCode": "EUR",
+                "Description": f"Invoice {number}",
+                "DueDate": "2024-02-03T00:00:00",
+                "EntryNumber": number,
+                "InvoiceDate": "2024-01-03T00:00:00",
+                "InvoiceNumber": number,
+                "JournalCode": "70",
+                "JournalDescription": "Sales",
+                "YourRef": f"PO {number}",
+            }
+            for number in (1, 2, 3)
+        ]
+        sandbox.load(division, LISTINGS[SNAPSHOT], items)
+    return sandbox
 
 
 def catalog(streams: Iterable[str] = STREAMS) -> Catalog:

@@ -32,6 +32,7 @@ from integration_tests.field import (
     made_to,
     position,
     rows,
+    with_open_items,
 )
 from integration_tests.sandbox_client import Call, Sandbox
 from integration_tests.truth import parse_time
@@ -66,7 +67,7 @@ class Story:
 @pytest.fixture(scope="module")
 def field(start_sandbox: StartSandbox) -> Sandbox:
     """A sandbox of ten divisions."""
-    return start_sandbox(*MANY)
+    return with_open_items(start_sandbox(*MANY))
 
 
 @pytest.fixture(scope="module")

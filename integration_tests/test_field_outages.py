@@ -28,6 +28,7 @@ from integration_tests.field import (
     catalog,
     made_to,
     rows,
+    with_open_items,
 )
 from integration_tests.sandbox_client import Sandbox
 from integration_tests.truth import WALL_CLOCK, assert_same, by_key
@@ -38,7 +39,7 @@ ATTEMPTS = 6
 @pytest.fixture(scope="module")
 def field(start_sandbox: StartSandbox) -> Sandbox:
     """A sandbox of ten divisions."""
-    return start_sandbox(*MANY)
+    return with_open_items(start_sandbox(*MANY))
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from source_exact_online.version import VERSION
 from unit_tests.exact_fakes import raw_config
 
 SCRIPT = "from source_exact_online.run import run; run()"
-VERBS = ("login", "catalog", "check", "discover", "read", "spec")
+VERBS = ("login", "load", "report", "catalog", "check", "discover", "read", "spec")
 
 
 def script(*arguments: str, stdout: object = subprocess.PIPE, **variables: str) -> subprocess.CompletedProcess[bytes]:

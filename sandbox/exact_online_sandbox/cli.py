@@ -142,13 +142,15 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 
 def _fill(store: Store, clock: Clock, options: argparse.Namespace) -> None:
+    # Not what the clock has come to since: the same moment gives the same books.
+    until = options.now or clock.now()
     if options.divisions:
         # The bookkeeping is a package of its own and takes its time to load.
         from exact_online_sandbox.books import generate
 
-        generate(store, seed=options.seed, divisions=options.divisions, size=options.size, until=clock.now())
+        generate(store, seed=options.seed, divisions=options.divisions, size=options.size, until=until)
     if options.all_endpoints:
         for code in store.division_codes():
-            fill(store, code, until=clock.now())
+            fill(store, code, until=until)
     if options.real_payloads:
         load_captured(store)

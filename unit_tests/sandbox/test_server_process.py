@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from exact_online_sandbox.arguments import parser
-from exact_online_sandbox.cli import main
+from exact_online_sandbox.cli import build, main
 
 PACKAGES = Path(__file__).parents[2] / "sandbox"
 
@@ -424,3 +424,20 @@ def test_a_database_file_is_served_again_as_it_was(tmp_path: Path) -> None:
             started.terminate()
             started.communicate(timeout=10)
     assert seen[0] == seen[1] != []
+
+
+def test_the_same_moment_gives_the_same_books() -> None:
+    arguments = ["--divisions", "1", "--size", "tiny", "--now", "2026-09-30T15:00:00Z"]
+    one, other = (build(parser().parse_args(arguments)) for _ in range(2))
+    (division,) = one.store.division_codes()
+
+    for entity in ("financialtransaction/TransactionLines", "crm/Accounts", "sync/Cashflow/PaymentTerms"):
+        assert list(one.store.rows(division, entity)) == list(other.store.rows(division, entity))
+
+
+def test_settings_may_be_given_at_the_start() -> None:
+    box = build(parser().parse_args(["--divisions", "0", "--set", "figures.age_from_due_date=true"]))
+
+    assert box.settings.figures.age_from_due_date
+    with pytest.raises(ValueError, match="unknown setting"):
+        build(parser().parse_args(["--divisions", "0", "--set", "figures.nothing=true"]))

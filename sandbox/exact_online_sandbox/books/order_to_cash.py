@@ -111,7 +111,7 @@ def _direct(books: Books, at: datetime, until: datetime, status: int) -> Posted 
     drawn = draw_lines(books, customer, data.rate(customer.currency, business_date(at)))
     kind = sales_rows.DIRECT_CREDIT_NOTE if dice.chance(CREDIT_SHARE) else sales_rows.DIRECT_INVOICE
     credit = kind == sales_rows.DIRECT_CREDIT_NOTE
-    lines = tuple(line.credited(line.id) if credit else line for line in drawn)
+    lines = tuple(line.returned() if credit else line for line in drawn)
     return _invoice(books, kind, customer, None, lines, (None,) * len(lines), at, until, status)
 
 

@@ -9,8 +9,8 @@ from exact_online_sandbox.books.ledger import Books, cents
 from exact_online_sandbox.books.masterdata import Account, Item, Masterdata, Project, Relation, Vat
 from exact_online_sandbox.books.outbox import Row
 
-DEAR = 50_000.0
-"""Items above this price sell rarely."""
+DEAR, COSTLY = 50_000.0, 1_000.0
+"""Items above the one price sell rarely, those above the other by one or two."""
 CHEAP = 0.05
 """Items below this price sell by the ten thousand."""
 DISCOUNTS = (0.0, 0.0, 0.0, 0.05, 0.1, 0.125, 1 / 3)
@@ -34,11 +34,11 @@ class TradeLine:
     project: Project | None
     notes: str | None
 
-    def credited(self, line_id: str) -> TradeLine:
-        """The same line with the other sign, under its own id."""
-        return replace(
-            self, id=line_id, quantity=-self.quantity, amount=-self.amount + 0.0, vat_amount=-self.vat_amount + 0.0
-        )
+    def returned(self) -> TradeLine:
+        """The line of a credit note: for one piece of the goods, or for all where a piece costs next to nothing."""
+        quantity = min(self.quantity, 1.0) if self.net_price >= 1 else self.quantity
+        amount = cents(self.net_price * quantity)
+        return replace(self, quantity=-quantity, amount=-amount + 0.0, vat_amount=-cents(amount * self.vat.rate) + 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +122,8 @@ def _quantity(books: Books, item: Item) -> float:
         return float(dice.randrange(10, 500) * 1_000)
     if item.price > DEAR:
         return 1.0
+    if item.price > COSTLY:
+        return 2.0 if dice.chance(0.2) else 1.0
     if item.fractions and dice.chance(0.6):
         return round(dice.uniform(0.125, 40.0), 3)
     return float(1 + int(dice.expovariate(0.12)))
