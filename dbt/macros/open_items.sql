@@ -56,6 +56,7 @@ select
     items.gl_account_id,
     items.relation_id,
     items.invoice_number,
+    items.item,
     items.as_of_date,
     items.is_today,
     relations.relation_code,
