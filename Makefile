@@ -62,7 +62,7 @@ demo: demo-intro .venv-demo/ready ## load two administrations of the sandbox int
 demo-intro:
 	@test -e .venv-demo/ready || printf '%s\n' \
 		"The first time, this installs the connector, dlt and DuckDB into .venv-demo here:" \
-		"DEMO_DOWNLOAD to download, DEMO_DISK on disk. 'make clean' removes them." \
+		"about 150 MB to download, 510 MB on disk. 'make clean' removes them." \
 		"Then it serves a stand-in for Exact Online on this machine. Nothing leaves it."
 
 .PHONY: picture
@@ -147,7 +147,7 @@ clients: .venv/ready ## clients that others wrote against the sandbox, and the t
 	$(BIN)/python -m integration_tests.clients $(CLIENTS_ARGS)
 
 .PHONY: meltano
-meltano: .venv-meltano/ready ## the core through Meltano into JSON lines and PostgreSQL; MELTANO_ARGS="--postgres postgresql://...", TAP_AIRBYTE=
+meltano: .venv-meltano/ready ## the core and more through Meltano into JSON lines and PostgreSQL; MELTANO_ARGS="--postgres postgresql://...", TAP_AIRBYTE=
 	.venv-meltano/bin/python -m integration_tests.meltano_runs --tap-airbyte "$(TAP_AIRBYTE)" $(MELTANO_ARGS)
 
 .PHONY: orchestrate

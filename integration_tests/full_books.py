@@ -34,6 +34,17 @@ ODD_TEXTS = (
     "\U0001f9fe \u2028 \u202ee\u0301",
 )
 """Texts that loaders like to take for something else."""
+SUMMED_UP = {
+    *(
+        "financialtransaction/TransactionLines",
+        "sync/Cashflow/PaymentTerms",
+        "cashflow/Receivables",
+        "cashflow/Payments",
+    ),
+    *("financial/GLAccounts", "financial/FinancialPeriods", "hrm/Costcenters", "hrm/Costunits"),
+    "financial/GLAccountClassificationMappings",
+}
+"""Rows that the sandbox works its reports out from: they stay whole."""
 CLIENT = ("runner-client", "runner-secret")
 ENOUGH = 1_000_000_000
 
@@ -115,9 +126,13 @@ class FullBooks:
             if entity.deletion_type is not None:
                 self._tell()
                 self.store.delete(division, entity.name, key, at=self._clock.now())
-        row = self._chance.choice(list(self.store.rows(division, entity.name)))
+        rows = list(self.store.rows(division, entity.name))
+        if not rows:
+            return  # worked out from other rows
+        row = self._chance.choice(rows)
         if entity.key != ("Division",):
-            for new in (self._odd(entity, row), self._bare(entity, row)):
+            second = self._odd(entity, row) if entity.name in SUMMED_UP else self._bare(entity, row)
+            for new in (self._odd(entity, row), second):
                 self._tell()
                 added = self.store.insert(division, entity.name, {**new, **self._new_key(entity)}, at=self._clock.now())
                 self._added[division, entity.name].append(key_of(entity, added))
@@ -178,12 +193,16 @@ class FullBooks:
         if "header" in stream:
             del schemas["Modified"]  # that of their header, or the start of the listing that brought them
         wanted = by_key(stream, expected(self._truth, self.divisions, stream, self._clock.now()))
+        entity = _entity_name(stream)
+        is_report = not any(True for division in self.divisions for _ in self.store.rows(division, entity))
         result, seen = Comparison(), set()
         for raw in held:
             result.rows += 1
             row = {prop: comparable(raw.get(column(prop)), schema) for prop, schema in schemas.items()}
             key = tuple(row[prop] for prop in keys()[name])
             result.values += len(row)
+            if key not in wanted and is_report:
+                continue  # a line that a report no longer has: a destination that merges keeps it
             if key in seen or key not in wanted:
                 result.differences.append(f"{name} {key} is {'twice there' if key in seen else 'not in the sandbox'}")
                 continue

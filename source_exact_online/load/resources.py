@@ -74,11 +74,11 @@ def resource(stream: StreamDefinition, part: Callable[[], Part | None], *, binar
 
     def rows() -> Iterator[pa.Table]:
         found = part()
+        # What is set here outlives the run: where nothing replaces the table any more, that has to be said too, as dlt
+        # empties the table of a resource that replaces and brings nothing.
+        yield dlt.mark.with_hints([], dlt.mark.make_hints(**_hints_of(found)))
         if found is None:
             return
-        changed = _hints_of(found)
-        if changed:
-            yield dlt.mark.with_hints([], dlt.mark.make_hints(**changed))
         if found.spool is not None:
             yield from found.spool.tables(distinct=found.replaces)
         if found.state is not None:
@@ -90,13 +90,15 @@ def resource(stream: StreamDefinition, part: Callable[[], Part | None], *, binar
         name=stream.name,
         primary_key=list(stream.primary_key),
         columns=hints(schema(stream.schema, binary=binary)["properties"], merged=not is_snapshot(stream)),
-        write_disposition="merge",  # a resource that replaces, but brings nothing, would empty its table
+        write_disposition="merge",
     )
 
 
-def _hints_of(part: Part) -> dict[str, Any]:
+def _hints_of(part: Part | None) -> dict[str, Any]:
     """Return hints that hold for what there is of a stream this time. To be called within a pipeline that runs."""
-    found: dict[str, Any] = {"write_disposition": "replace"} if part.replaces else {}
+    found = {"write_disposition": "replace" if part is not None and part.replaces else "merge"}
+    if part is None:
+        return found
     if part.spool is not None and dlt.current.pipeline().destination.destination_type == "dlt.destinations.postgres":
         # dlt's CSV files, its default for PostgreSQL, make null of an empty text; its Parquet files, which go by ADBC,
         # have to have rows.

@@ -1,0 +1,167 @@
+"""A load, and a dlt pipeline with the source, into a DuckDB file; what is read comes from the test."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dlt
+import duckdb
+import pytest
+from airbyte_cdk.models import AirbyteStreamStatus, FailureType, StreamDescriptor
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_exact_online import dlt_source
+from source_exact_online.load import loading
+from source_exact_online.load.errors import LoadError
+from source_exact_online.load.reading import Limits
+from source_exact_online.load.screen import Screen
+from source_exact_online.load.summary import Tally
+from source_exact_online.read.records import RecordBatch
+from unit_tests.test_load_packages import COMPLETE, page, state, status
+from unit_tests.test_load_screen import CONFIG
+
+pytestmark = pytest.mark.slow
+
+FORBIDDEN = AirbyteTracedException(message="No right to units.", failure_type=FailureType.config_error)
+
+
+def incomplete(stream: str) -> list[Any]:
+    error = FORBIDDEN.as_sanitized_airbyte_message(stream_descriptor=StreamDescriptor(name=stream))
+    return [error, status(stream, AirbyteStreamStatus.INCOMPLETE)]
+
+
+class Reader:
+    """Stands in for the connector: each run emits the next of some lists of messages."""
+
+    def __init__(self) -> None:
+        self.runs: list[list[Any]] = []
+        self.given: list[dict[str, Any]] = []
+
+    def __call__(self, **options: Any) -> Reader:
+        return self
+
+    def read_batches(self, config: Any, configured: Any, states: Any) -> Iterator[Any]:
+        self.given.append({one.stream.stream_descriptor.name: vars(one.stream.stream_state) for one in states})
+        for message in self.runs.pop(0):
+            if isinstance(message, Exception):
+                raise message
+            yield message
+
+    def calls_left(self) -> tuple[int, int]:
+        return 40, 4000
+
+    def shutdown(self) -> None:
+        """Nothing to end."""
+
+
+@pytest.fixture
+def reader(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Reader]:
+    made = Reader()
+    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
+    monkeypatch.setenv("RUNTIME__LOG_LEVEL", "CRITICAL")
+    for module in (loading, dlt_source):
+        monkeypatch.setattr(module, "SourceExactOnline", made)
+    monkeypatch.setattr(loading, "Limits", lambda: Limits(rows=1))
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG), encoding="utf-8")
+    loggers = [logging.getLogger(), logging.getLogger("airbyte")]
+    handlers = [list(one.handlers) for one in loggers]
+    yield made
+    for one, kept in zip(loggers, handlers, strict=True):
+        one.handlers[:] = kept
+
+
+def load(folder: Path, streams: str = "accounts", *, full: bool = False) -> Tally:
+    tally, _ = loading.load(folder / "config.json", None, streams, Screen(io.StringIO()), full=full)
+    return tally
+
+
+def held(folder: Path, table: str = "accounts") -> list[Any]:
+    with duckdb.connect(str(folder / "exact.duckdb"), read_only=True) as connection:
+        return connection.execute(f"select id from exact_online.{table} order by all").fetchall()
+
+
+def test_a_load_goes_on_from_the_state_that_the_destination_holds(reader: Reader, tmp_path: Path) -> None:
+    reader.runs = [
+        [page("accounts", "a", "b"), state("accounts", 1), status("accounts", COMPLETE)],
+        [page("accounts", "b", "c"), state("accounts", 2), status("accounts", COMPLETE)],
+    ]
+    assert load(tmp_path).rows == {"accounts": 2}
+    assert load(tmp_path).rows == {"accounts": 2}
+    assert held(tmp_path) == [("a",), ("b",), ("c",)]
+    assert reader.given == [{}, {"accounts": {"row_version": 1}}]
+
+
+def test_a_tombstone_removes_the_row_and_the_last_version_of_a_row_counts(reader: Reader, tmp_path: Path) -> None:
+    deleted = {"ID": "a", "Division": 1, "_ab_cdc_deleted_at": "2025-01-01T00:00:00+00:00"}
+    again = {"ID": "c", "Division": 1, "Name": "again"}
+    reader.runs = [
+        [page("accounts", "a", "b"), state("accounts", 1)],
+        [RecordBatch.of("accounts", [deleted, {**deleted, "ID": "c"}, again], 0), state("accounts", 2)],
+    ]
+    load(tmp_path)
+    assert load(tmp_path).deleted == {"accounts": 2}
+    assert held(tmp_path) == [("b",), ("c",)]
+
+
+def test_a_run_that_dies_has_kept_the_packages_before(reader: Reader, tmp_path: Path) -> None:
+    reader.runs = [[page("accounts", "a"), state("accounts", 1), page("accounts", "b"), RuntimeError("killed")], []]
+    with pytest.raises(RuntimeError):
+        load(tmp_path)
+    load(tmp_path)
+    assert held(tmp_path) == [("a",), ("b",)]
+    assert reader.given[1] == {"accounts": {"row_version": 1}}
+
+
+def test_rows_of_a_run_that_ends_incomplete_are_loaded(reader: Reader, tmp_path: Path) -> None:
+    reader.runs = [[page("accounts", "a"), page("units", "x"), *incomplete("units"), FORBIDDEN]]
+    tally = load(tmp_path, "accounts,units")
+    assert held(tmp_path) == [("a",)]
+    assert tally.failures == {"units": "No right to units."}
+    assert tally.error == "No right to units."
+
+
+def test_full_replaces_the_rows(reader: Reader, tmp_path: Path) -> None:
+    reader.runs = [
+        [page("accounts", "a", "b"), state("accounts", 1)],
+        [page("accounts", "b"), state("accounts", 2), status("accounts", COMPLETE)],
+    ]
+    load(tmp_path)
+    load(tmp_path, full=True)
+    assert held(tmp_path) == [("b",)]
+    assert reader.given[1] == {}
+
+
+def test_a_destination_that_fails_is_told_in_a_sentence(reader: Reader, tmp_path: Path) -> None:
+    (tmp_path / "exact.duckdb").write_bytes(b"no database" * 1000)
+    with pytest.raises(LoadError, match=r"exact\.duckdb cannot be loaded: .*not a valid DuckDB database"):
+        load(tmp_path)
+    assert reader.given == []
+
+
+def test_a_pipeline_of_dlt_goes_on_from_its_state_and_tells_what_is_incomplete(reader: Reader, tmp_path: Path) -> None:
+    reader.runs = [
+        [page("accounts", "a"), state("accounts", 1), page("units", "x"), status("units", COMPLETE)],
+        [page("accounts", "b"), state("accounts", 2), page("units", "y"), *incomplete("units"), FORBIDDEN],
+        [FORBIDDEN],
+    ]
+    pipeline = dlt.pipeline(
+        "books",
+        destination=dlt.destinations.duckdb(str(tmp_path / "exact.duckdb")),
+        dataset_name="exact_online",
+        pipelines_dir=str(tmp_path / "dlt"),
+    )
+    source = dlt_source.exact_online(tmp_path / "config.json", streams=["accounts", "units"])
+    pipeline.run(source)
+    assert source.failures == {}
+    pipeline.run(source)
+    assert source.failures == {"units": "No right to units."}
+    assert held(tmp_path) == [("a",), ("b",)]
+    assert held(tmp_path, "units") == [("x",)], "what is not complete replaces nothing"
+    assert reader.given == [{}, {"accounts": {"row_version": 1}}]
+    with pytest.raises(Exception, match=r"No right to units\."):
+        pipeline.run(source)
