@@ -61,8 +61,8 @@ demo: demo-intro .venv-demo/ready ## load two administrations of the sandbox int
 .PHONY: demo-intro
 demo-intro:
 	@test -e .venv-demo/ready || printf '%s\n' \
-		"The first time, this installs the connector, dlt and DuckDB into .venv-demo here:" \
-		"about 150 MB to download, 510 MB on disk. 'make clean' removes them." \
+		"The first time, this installs the connector, dlt, DuckDB and matplotlib into .venv-demo:" \
+		"750 MB on disk, some minutes. 'make clean' removes them." \
 		"Then it serves a stand-in for Exact Online on this machine. Nothing leaves it."
 
 .PHONY: picture

@@ -120,7 +120,7 @@ class Warehouse:
     def balances(self) -> bool:
         """Whether debits equal credits in the general ledger of every division, to the cent."""
         sql = f"""
-            select bool_and(total = 0) from (
+            select bool_and(round(total, 2) = 0) from (
                 select sum(amount_dc) as total from {SCHEMA}.transaction_lines group by division
             )
         """
