@@ -14,6 +14,7 @@ import pytest
 from airbyte_cdk.test.standard_tests.source_base import SourceTestSuiteBase
 
 from integration_tests.conftest import MANY_CALLS
+from integration_tests.sandbox_client import SOME_OF_ALL
 from source_exact_online import SourceExactOnline
 
 ROOT = Path(__file__).parent.parent
@@ -33,9 +34,7 @@ def config_of_the_sandbox(request: pytest.FixtureRequest) -> Iterator[None]:
     sandbox = request.getfixturevalue("start_sandbox")(
         "--divisions",
         "1",
-        "--size",
-        "tiny",
-        "--all-endpoints",
+        *SOME_OF_ALL,
         "--minute-limit",
         MANY_CALLS,
         "--daily-limit",

@@ -11,7 +11,7 @@ import yaml
 from integration_tests.conftest import MANY_CALLS, StartSandbox
 from integration_tests.connector import ROOT, Catalog, Record, Run
 from integration_tests.protocol import members
-from integration_tests.sandbox_client import Sandbox
+from integration_tests.sandbox_client import SOME_OF_ALL, Sandbox
 from integration_tests.truth import same
 
 Stream = dict[str, Any]
@@ -31,7 +31,7 @@ ITEMS = ["items"]
 def whole(start_sandbox: StartSandbox) -> Sandbox:
     """A sandbox with rows for every endpoint."""
     return start_sandbox(
-        *("--divisions", "1", "--size", "tiny", "--all-endpoints"),
+        *("--divisions", "1", *SOME_OF_ALL),
         *("--minute-limit", MANY_CALLS, "--daily-limit", MANY_CALLS),
     )
 

@@ -85,6 +85,7 @@ def test_a_start_date_means_the_same_instant_there(abroad: tuple[Sandbox, str]) 
     assert set(modified(run, {*before, *after})) == set(after)
 
 
+@pytest.mark.soak
 def test_each_change_comes_once_through_every_change_of_the_clock(start_sandbox: StartSandbox) -> None:
     """Syncs through both nights of both sites without an overlap: nothing is missing, nothing is late."""
     for site, zone in SITES.items():

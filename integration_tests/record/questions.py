@@ -121,7 +121,7 @@ def vat_lines(exchanges: Exchanges) -> Finding | None:
     if not any("LineNumber" in row for pages in _feeds(exchanges).values() for page in pages for row in page.rows):
         return None
     told = ", ".join(f"{path}: {count}" for path, count in found.items()) or "in none of the pages read"
-    return told, set(found) <= {"sync/SalesInvoice/SalesInvoices"}
+    return told, set(found) <= {"sync/SalesInvoice/SalesInvoices", "sync/Financial/TransactionLines"}
 
 
 def refused(exchanges: Exchanges) -> Finding | None:
@@ -176,7 +176,7 @@ QUESTIONS = (
     Question("Do the rows of feeds come in the order of their row version?", "yes", order),
     Question("What is the skip token of a feed?", "a row version and L", skip_token),
     Question("Is the ID of a header in a feed the entity's own key?", "not known", feed_keys),
-    Question("Which feeds have VAT lines, LineNumber 9999?", "that of sales invoices alone", vat_lines),
+    Question("Which feeds have VAT lines, LineNumber 9999?", "those of sales invoices and of the ledger", vat_lines),
     Question(
         "Does SyncTimestamp name the first row's own version?", "yes, so reading begins one before", start_version
     ),
