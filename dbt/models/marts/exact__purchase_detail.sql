@@ -50,7 +50,7 @@ select
     lines.project_id,
     lines.vat_code,
     lines.currency,
-    lines.quantity_factor * lines.quantity as quantity,
+    cast(lines.quantity_factor * lines.quantity as decimal(28, 10)) as quantity,
     {{ exact_online.cents('lines.factor * lines.net_dc_as_sent') }} as net_dc,
     {{ exact_online.cents('lines.factor * lines.vat_dc_as_sent') }} as vat_dc
 from lines

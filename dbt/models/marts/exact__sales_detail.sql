@@ -131,7 +131,7 @@ select
     sales.order_number,
     sales.salesperson,
     sales.currency,
-    sales.quantity,
+    cast(sales.quantity as decimal(28, 10)) as quantity,
     sales.net_price,
     sales.discount_fraction,
     {{ exact_online.cents('sales.net_dc') }} as net_dc,
