@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from source_exact_online.catalog.definitions import catalog, with_full_columns
 
 PROJECT = Path(__file__).parent.parent / "dbt"
 
@@ -46,3 +49,16 @@ def test_every_stream_that_staging_reads_is_a_stream_of_the_connector() -> None:
     schemas = Path(__file__).parent.parent / "source_exact_online" / "schemas"
     for table in sources["sources"][0]["tables"]:
         assert (schemas / f"{table['name']}.json").exists(), table["name"]
+
+
+def test_staging_tells_rows_apart_by_the_key_that_they_have_with_full_columns_too() -> None:
+    text = "".join(file.read_text(encoding="utf-8") for file in PROJECT.glob("models/staging/*.sql"))
+    calls = re.findall(r"exact_rows\(\s*'(\w+)'(.*?)\)\s*\}\}", text, flags=re.DOTALL)
+    assert {"sales_invoices", "sales_orders", "items"} <= {stream for stream, _ in calls}
+    for stream, arguments in calls:
+        keys = re.search(r"\bkeys=\[([^]]*)\]", arguments)
+        first, *rest = re.findall(r"\w+", keys[1]) if keys else ["ID", "Division"]
+        named = re.search(r"named_key='(\w+)'", arguments)
+        assert catalog()[stream].primary_key == (first, *rest), stream
+        if stream in with_full_columns():
+            assert with_full_columns()[stream].primary_key == (named[1] if named else first, *rest), stream

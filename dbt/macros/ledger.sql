@@ -13,3 +13,28 @@
 
 {#- An amount in cents. -#}
 {% macro cents(amount) -%} cast({{ amount }} as decimal(18, 2)) {%- endmacro %}
+
+{#- 1 or -1; 0 counts as positive. -#}
+{% macro sign_of(amount) -%} case when {{ amount }} < 0 then -1 else 1 end {%- endmacro %}
+
+{#-
+    What to multiply the lines of a document with, that they get its sign and a line against its document keeps running so.
+    `lines` has net_dc_as_sent, vat_dc_as_sent and quantity; the macros are window functions over one document.
+
+    Args:
+        document_sign: SQL of 1 or -1, 1 where the document as a whole is a sale or a purchase.
+        document: name of the column with the document's key.
+-#}
+{% macro amount_factor(document_sign, document) -%}
+    ({{ document_sign }}) * {{ exact_online.sign_of(
+        'sum(lines.net_dc_as_sent + coalesce(lines.vat_dc_as_sent, 0)) over (partition by lines.division, lines.' ~ document ~ ')'
+    ) }}
+{%- endmacro %}
+
+{#- Quantities may be sent with other signs than amounts: what most of the document's amount does is taken as the rule. -#}
+{% macro quantity_factor(document_sign, document) -%}
+    {{ exact_online.amount_factor(document_sign, document) }} * {{ exact_online.sign_of(
+        'sum(case when lines.quantity < 0 then -lines.net_dc_as_sent else lines.net_dc_as_sent end) '
+        ~ 'over (partition by lines.division, lines.' ~ document ~ ')'
+    ) }}
+{%- endmacro %}

@@ -51,10 +51,12 @@
     Args:
         stream: name of the connector's stream.
         keys: Exact's names of the columns that make a row unique.
+        named_key: of headers, Exact's name of the key that their lines refer to. It stands in for the first of `keys` where that
+            is null, as `full_columns` reads headers without ID. A tombstone in turn has an ID alone.
         text, integer, number, amount, date, boolean: Exact's names of the columns to give, by type. An amount is rounded to
             cents, as Exact sends amounts as floating point numbers.
 -#}
-{% macro exact_rows(stream, keys=['ID', 'Division'], text=[], integer=[], number=[], amount=[], date=[], boolean=[]) %}
+{% macro exact_rows(stream, keys=['ID', 'Division'], named_key=none, text=[], integer=[], number=[], amount=[], date=[], boolean=[]) %}
     {%- set found = exact_online.loaded_columns(stream) -%}
     {%- set types = [
         (text, 'text'), (integer, 'bigint'), (number, 'decimal(28, 10)'),
@@ -80,9 +82,13 @@
     {%- else -%}
     {%- set key_columns = [] -%}
     {%- for key in keys -%}
-        {%- if exact_online.bare_name(key) in found -%}
-            {%- do key_columns.append(found[exact_online.bare_name(key)].quoted) -%}
-        {%- endif -%}
+        {%- set parts = [] -%}
+        {%- for name in ([key, named_key] if loop.first and named_key else [key]) -%}
+            {%- if exact_online.bare_name(name) in found -%}
+                {%- do parts.append(found[exact_online.bare_name(name)].quoted) -%}
+            {%- endif -%}
+        {%- endfor -%}
+        {%- if parts -%}{%- do key_columns.append('coalesce(' ~ parts | join(', ') ~ ')') -%}{%- endif -%}
     {%- endfor -%}
     {%- set modified = exact_online.as_instant(found['modified']) if 'modified' in found else 'cast(null as timestamp with time zone)' -%}
     {%- set deleted = found['abcdcdeletedat'].quoted ~ ' is not null' if 'abcdcdeletedat' in found else 'false' -%}

@@ -16,9 +16,9 @@ with ledger as (
 
 detail as (
 
-    select division, journal_code, document_number, sum(net_dc) as net_dc
+    select division, fiscal_year, journal_code, document_number, sum(net_dc) as net_dc
     from {{ ref('exact__purchase_detail') }}
-    group by division, journal_code, document_number
+    group by division, fiscal_year, journal_code, document_number
 
 )
 
@@ -38,5 +38,6 @@ left join detail
     on detail.division = ledger.division
     and detail.journal_code = ledger.journal_code
     and detail.document_number = ledger.entry_number
+    and coalesce(detail.fiscal_year = ledger.fiscal_year, true)
 where ledger.division in (select division from detail)
 group by ledger.division, ledger.fiscal_year

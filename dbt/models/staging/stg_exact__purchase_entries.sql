@@ -1,7 +1,8 @@
 with entries as (
 
     {{ exact_rows(
-        'purchase_entries', integer=['Division', 'Type', 'Status', 'EntryNumber', 'InvoiceNumber'],
+        'purchase_entries',
+        integer=['Division', 'Type', 'Status', 'EntryNumber', 'InvoiceNumber', 'FinancialYear', 'ReportingYear'],
         text=['ID', 'EntryID', 'Supplier', 'Currency', 'Journal'], amount=['AmountDC'], date=['EntryDate', 'DueDate'],
     ) }}
 
@@ -12,6 +13,7 @@ select
     entry_id,
     type as entry_type,
     status,
+    coalesce(reporting_year, financial_year) as fiscal_year,
     entry_number,
     invoice_number,
     trim(journal) as journal_code,

@@ -2,7 +2,7 @@
 with invoices as (
 
     {{ exact_rows(
-        'sales_invoices', integer=['Division', 'Type', 'Status', 'InvoiceNumber'],
+        'sales_invoices', named_key='InvoiceID', integer=['Division', 'Type', 'Status', 'InvoiceNumber'],
         text=['ID', 'InvoiceID', 'InvoiceTo', 'Currency', 'SalespersonFullName', 'Journal'],
         amount=['AmountDC', 'AmountFCExclVat'], date=['InvoiceDate', 'DueDate'],
     ) }}

@@ -11,7 +11,8 @@ with lines as (
 orders as (
 
     {{ exact_rows(
-        'sales_orders', integer=['Division', 'Status'], text=['ID', 'OrderID', 'OrderedBy'], date=['OrderDate'],
+        'sales_orders', named_key='OrderID', integer=['Division', 'Status'],
+        text=['ID', 'OrderID', 'OrderedBy'], date=['OrderDate'],
     ) }}
 
 )
