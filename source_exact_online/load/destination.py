@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +16,7 @@ from dlt.common.destination import Destination
 from dlt.destinations.impl.postgres.configuration import PostgresCredentials
 
 from source_exact_online.load.errors import LoadError
+from source_exact_online.load.lock import file_lock, postgres_lock, unlocked
 from source_exact_online.words import nearest
 
 DATASET = "exact_online"
@@ -29,11 +33,13 @@ class Target:
         destination: dlt's.
         place: as it is named to a person.
         query: how a person asks a first question; {sql} stands for it.
+        lock: held by a load from its beginning to its end. It yields a function that raises LoadError once it is lost.
     """
 
     destination: Destination[Any, Any]
     place: str
     query: str
+    lock: Callable[[], AbstractContextManager[Callable[[], None]]] = unlocked
 
 
 def target(text: str | None, config: Path) -> Target:
@@ -71,6 +77,7 @@ def _duckdb(file: Path) -> Target:
         dlt.destinations.duckdb(str(file), replace_strategy="insert-from-staging"),
         str(file),
         f"python -c \"import duckdb; duckdb.connect('{file}').sql('''\n  {{sql}}''').show()\"",
+        partial(file_lock, file),
     )
 
 
@@ -87,6 +94,7 @@ def _postgres(url: str) -> Target:
         dlt.destinations.postgres(credentials, replace_strategy="insert-from-staging"),
         _without_password(url),
         f'psql "{_without_password(url)}" -c "\n  {{sql}}"',
+        partial(postgres_lock, credentials.to_native_representation(), DATASET, _without_password(url)),
     )
 
 

@@ -58,7 +58,7 @@ def load(config: Path, to: str | None, streams: str, screen: Screen, *, full: bo
     source = SourceExactOnline(on_control=login.keep)
     tally = Tally([one.name for one in chosen])
     try:
-        with tempfile.TemporaryDirectory(prefix="exact-online-load-") as scratch:
+        with goal.lock() as check_lock, tempfile.TemporaryDirectory(prefix="exact-online-load-") as scratch:
             pipeline = _pipeline(goal, scratch)
             reading = Reading(
                 source,
@@ -74,6 +74,7 @@ def load(config: Path, to: str | None, streams: str, screen: Screen, *, full: bo
                 for parts in packages:
                     if parts:
                         screen.note(f"Loading {sum(_rows(part) for part in parts):,} rows ...")
+                        check_lock()
                         _load(pipeline, goal, parts, binary=include_binary(login.raw))
                         _count(tally, parts)
     finally:
