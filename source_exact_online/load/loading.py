@@ -13,6 +13,7 @@ from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from dlt.common.configuration.exceptions import ConfigFieldMissingException
 from dlt.common.exceptions import DltException, MissingDependencyException
+from dlt.common.schema import Schema
 
 from source_exact_online.catalog.offer import named
 from source_exact_online.config import full_columns, include_binary, stream_groups
@@ -20,7 +21,7 @@ from source_exact_online.load.config_file import LoadConfig
 from source_exact_online.load.destination import DATASET, Target, target
 from source_exact_online.load.errors import LoadError
 from source_exact_online.load.reading import Limits, Part, Reading
-from source_exact_online.load.resources import package, states_in
+from source_exact_online.load.resources import SOURCE, forgetting, package, states_in, streams_with_another_key
 from source_exact_online.load.screen import Screen, ScreenLog
 from source_exact_online.load.summary import Tally
 from source_exact_online.source import SourceExactOnline
@@ -60,6 +61,7 @@ def load(config: Path, to: str | None, streams: str, screen: Screen, *, full: bo
     try:
         with goal.lock() as check_lock, tempfile.TemporaryDirectory(prefix="exact-online-load-") as scratch:
             pipeline = _pipeline(goal, scratch)
+            recreated = streams_with_another_key(_schema(pipeline), chosen)
             reading = Reading(
                 source,
                 login.raw,
@@ -68,6 +70,7 @@ def load(config: Path, to: str | None, streams: str, screen: Screen, *, full: bo
                 Path(scratch),
                 binary=include_binary(login.raw),
                 full=full,
+                anew=recreated,
             )
             reading.on_rows = lambda: screen.progress(lambda: _progress(reading, source))
             with closing(reading.packages(Limits())) as packages:
@@ -75,7 +78,7 @@ def load(config: Path, to: str | None, streams: str, screen: Screen, *, full: bo
                     if parts:
                         screen.note(f"Loading {sum(_rows(part) for part in parts):,} rows ...")
                         check_lock()
-                        _load(pipeline, goal, parts, binary=include_binary(login.raw))
+                        _load(pipeline, goal, parts, recreated, binary=include_binary(login.raw))
                         _count(tally, parts)
     finally:
         source.shutdown()
@@ -93,9 +96,46 @@ def _pipeline(goal: Target, scratch: str) -> dlt.Pipeline:
     return pipeline
 
 
-def _load(pipeline: dlt.Pipeline, goal: Target, parts: Sequence[Part], *, binary: bool) -> None:
+def _schema(pipeline: dlt.Pipeline) -> Schema | None:
+    """Return the schema of the tables; None before the first load."""
+    return pipeline.schemas.get(SOURCE)
+
+
+def _load(
+    pipeline: dlt.Pipeline, goal: Target, parts: Sequence[Part], recreated: frozenset[str], *, binary: bool
+) -> None:
+    """Load a package.
+
+    Where a table is empty for a moment, the state of its stream is dropped before, in a package of its own: if the run
+    dies then, the next one reads the stream from the start.
+
+    Args:
+        pipeline: what loads.
+        goal: where to.
+        parts: of the package.
+        recreated: names of streams whose tables are dropped and made anew.
+        binary: whether pictures and files are columns.
+    """
+    dropping = [part for part in parts if part.stream.name in recreated]
+    others = [part for part in parts if part.stream.name not in recreated]
+    emptied = [part for part in parts if part.replaces and (part in dropping or not goal.replaces_at_once)]
     with _problems_of(goal):
-        pipeline.run(package(parts, binary=binary))
+        forgotten = {part.stream.name for part in emptied} & states_in(pipeline.state).keys()
+        if forgotten:
+            pipeline.run(forgetting(forgotten))
+        if dropping:
+            if goal.replaces_at_once:
+                _drop_staging_tables(pipeline, [part.stream.name for part in dropping])
+            pipeline.run(package(dropping, binary=binary), refresh="drop_resources")
+        if others:
+            pipeline.run(package(others, binary=binary))
+
+
+def _drop_staging_tables(pipeline: dlt.Pipeline, names: Sequence[str]) -> None:
+    """Drop the staging tables of streams. dlt does that after it has dropped the tables, and knows of both by these."""
+    with pipeline.sql_client() as client, client.with_staging_dataset():
+        if client.has_dataset():
+            client.drop_tables(*[pipeline.default_schema.naming.normalize_table_identifier(name) for name in names])
 
 
 def _count(tally: Tally, parts: Sequence[Part]) -> None:
