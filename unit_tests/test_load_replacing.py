@@ -18,7 +18,7 @@ from source_exact_online.load.errors import LoadError
 from source_exact_online.load.screen import Screen
 from source_exact_online.read.records import RecordBatch
 from unit_tests.test_load_packages import COMPLETE, page, state, status
-from unit_tests.test_load_pipeline import Reader, load, reader
+from unit_tests.test_load_pipeline import Reader, held, load, reader
 from unit_tests.test_load_screen import CONFIG
 
 __all__ = ["reader"]
@@ -74,6 +74,20 @@ def test_a_table_stays_until_the_stream_of_another_key_is_complete(reader: Reade
     load(tmp_path, "sales_invoices")
     assert ids(tmp_path) == [("h", "i"), ("j", "k")]
     assert reader.given == [{}, {}, {"sales_invoices": {"row_version": 1}}]
+
+
+def test_a_table_that_was_dropped_by_hand_is_made_anew_by_a_full_load(reader: Reader, tmp_path: Path) -> None:
+    accounts = [page("accounts", "a"), state("accounts", 1), status("accounts", COMPLETE)]
+    units = [page("units", "u"), status("units", COMPLETE)]
+    reader.runs = [accounts + units, accounts, accounts, units, units]
+    load(tmp_path, "accounts,units")
+    for name in ("accounts", "units"):
+        with duckdb.connect(str(tmp_path / "exact.duckdb")) as connection:
+            connection.execute(f"drop table exact_online.{name}")
+        with pytest.raises(LoadError, match=r"does not exist.* dropped by hand, --full makes it anew\.$"):
+            load(tmp_path, name)
+        load(tmp_path, name, full=True)
+        assert held(tmp_path, name) == [(name[0],)]
 
 
 @pytest.mark.parametrize("moment", ["initialize_storage", "update_stored_schema", "complete_load"])

@@ -14,6 +14,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from dlt.common.configuration.exceptions import ConfigFieldMissingException
 from dlt.common.exceptions import DltException, MissingDependencyException
 from dlt.common.schema import Schema
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from source_exact_online.catalog.offer import named
 from source_exact_online.config import full_columns, include_binary, stream_groups
@@ -62,6 +63,8 @@ def load(config: Path, to: str | None, streams: str, screen: Screen, *, full: bo
         with goal.lock() as check_lock, tempfile.TemporaryDirectory(prefix="exact-online-load-") as scratch:
             pipeline = _pipeline(goal, scratch)
             recreated = streams_with_another_key(_schema(pipeline), chosen)
+            if full and goal.replaces_at_once:
+                recreated |= _dropped_by_hand(pipeline, goal, [one.name for one in chosen])
             reading = Reading(
                 source,
                 login.raw,
@@ -99,6 +102,17 @@ def _pipeline(goal: Target, scratch: str) -> dlt.Pipeline:
 def _schema(pipeline: dlt.Pipeline) -> Schema | None:
     """Return the schema of the tables; None before the first load."""
     return pipeline.schemas.get(SOURCE)
+
+
+def _dropped_by_hand(pipeline: dlt.Pipeline, goal: Target, streams: Sequence[str]) -> frozenset[str]:
+    """Return the streams whose tables dlt has made, and which are not there any more."""
+    schema = _schema(pipeline)
+    if schema is None:
+        return frozenset()
+    tables = {schema.naming.normalize_table_identifier(name): name for name in streams}
+    made = [name for name in schema.data_table_names(seen_data_only=True) if name in tables]
+    with _problems_of(goal), pipeline.destination_client() as client:
+        return frozenset(tables[name] for name, columns in client.get_storage_tables(made) if not columns)
 
 
 def _load(
@@ -173,14 +187,26 @@ def _problems_of(goal: Target) -> Iterator[None]:
     try:
         yield
     except DltException as error:
-        raise LoadError(filter_secrets(f"{goal.place} cannot be loaded: {_reason(error)}")) from error
+        hint = " If its table was dropped by hand, --full makes it anew." if _misses_a_table(error) else ""
+        raise LoadError(filter_secrets(f"{goal.place} cannot be loaded: {_reason(error)}") + hint) from error
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error of dlt's, and what has caused it, the first cause last."""
+    found: BaseException | None = error
+    while found is not None:
+        yield found
+        found = getattr(found, "exception", None) or found.__cause__ or found.__context__
+
+
+def _misses_a_table(error: BaseException) -> bool:
+    return any(isinstance(one, DatabaseUndefinedRelation) for one in _causes(error))
 
 
 def _reason(error: BaseException) -> str:
     """Return the cause of an error of dlt's, in the first line of its own words."""
-    found: BaseException = error
-    while (deeper := getattr(found, "exception", None) or found.__cause__ or found.__context__) is not None:
-        found = deeper
+    found = error
+    for found in _causes(error):
         if isinstance(found, MissingDependencyException | ConfigFieldMissingException):
             break
     return " ".join(str(found).split())[:300]
