@@ -7,11 +7,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import dlt
 import duckdb
 import pytest
 from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
 from dlt.destinations.job_client_impl import SqlJobClientBase
+from dlt.pipeline.exceptions import PipelineStepFailed
 
+from source_exact_online import dlt_source
 from source_exact_online.load import loading
 from source_exact_online.load.destination import target
 from source_exact_online.load.errors import LoadError
@@ -59,6 +62,35 @@ def test_a_table_whose_primary_key_changes_is_made_anew(reader: Reader, tmp_path
     assert ids(tmp_path) == [("h", "i"), ("j", "k")]
     versions = {name: {"row_version": number} for name, number in (("accounts", 1), ("sales_invoices", 2))}
     assert reader.given == [{}, {"accounts": versions["accounts"]}, {"sales_invoices": versions["sales_invoices"]}, {}]
+
+
+def test_a_pipeline_of_dlt_is_told_how_a_table_of_another_key_is_made_anew(reader: Reader, tmp_path: Path) -> None:
+    reader.runs = [
+        invoices(1, {"ID": "h", "InvoiceID": "i"}),
+        invoices(2, {"InvoiceID": "i"}),
+        invoices(3, {"InvoiceID": "k"}),
+    ]
+    pipeline = dlt.pipeline(
+        "books",
+        destination=dlt.destinations.duckdb(str(tmp_path / "exact.duckdb")),
+        dataset_name="exact_online",
+        pipelines_dir=str(tmp_path / "dlt"),
+    )
+
+    def run(*, full: bool = False, **options: Any) -> None:
+        pipeline.run(
+            dlt_source.exact_online(tmp_path / "config.json", streams=["sales_invoices"], full=full), **options
+        )
+
+    run()
+    configure(tmp_path, "sales_invoices")
+    with pytest.raises(PipelineStepFailed, match=r"The tables sales_invoices have another primary key"):
+        run()
+    assert ids(tmp_path) == [("h", "i")]
+    run(full=True, refresh="drop_resources")
+    assert ids(tmp_path) == [(None, "i")]
+    run()
+    assert ids(tmp_path) == [(None, "i"), (None, "k")]
 
 
 def test_a_table_stays_until_the_stream_of_another_key_is_complete(reader: Reader, tmp_path: Path) -> None:
