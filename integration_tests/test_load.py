@@ -30,6 +30,7 @@ from integration_tests.warehouse_tables import (
     differences,
     primary_key,
 )
+from source_exact_online.load.destination import target
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -185,6 +186,21 @@ def test_a_load_that_is_killed_is_taken_up_by_the_next(clean: Sandbox, tmp_path:
     assert problems(clean, tables) == []
 
 
+def test_a_load_is_refused_while_another_one_runs(
+    sandbox: Sandbox, place: tuple[str, Tables, dict[str, str]], tmp_path: Path
+) -> None:
+    to, _, variables = place
+    if to.startswith("dlt:"):
+        pytest.skip("dlt has no lock for it")
+    loader = Loader.of(tmp_path, sandbox.config(), to, **variables)
+    sandbox.forget_calls()
+    with target(to, loader.config_file).lock():
+        run = loader.run("--streams", "units", succeeds=False)
+    assert run.stderr.startswith("Another load is writing to "), run
+    assert sandbox.calls() == []
+    loader.run("--streams", "units")
+
+
 def test_new_tokens_go_back_into_the_configuration_file(sandbox: Sandbox, tmp_path: Path) -> None:
     loader = Loader.of(tmp_path, sandbox.config())
     before = loader.config
@@ -193,7 +209,7 @@ def test_new_tokens_go_back_into_the_configuration_file(sandbox: Sandbox, tmp_pa
     assert after["credentials"]["refresh_token"] != before["credentials"]["refresh_token"]
     assert after["credentials"].keys() >= {"access_token", "token_expiry_date"}
     assert stat.S_IMODE(loader.config_file.stat().st_mode) == 0o600
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "exact.duckdb"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "exact.duckdb", "exact.duckdb.lock"]
 
 
 def test_with_a_token_file_the_configuration_file_stays_as_it_is(sandbox: Sandbox, tmp_path: Path) -> None:

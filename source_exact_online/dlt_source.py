@@ -10,6 +10,15 @@
 
 `source-exact-online load` does the same in several packages, so that a long first load survives its death. A run of
 this source is one package: all of it, or nothing.
+
+What a pipeline of one's own has to see to itself, so that no rows are lost:
+
+* Runs into one dataset must not overlap, on whatever machines.
+* A run that died leaves its package in the pipeline's working directory, and the next run there loads it. If another
+  machine goes on instead, abort the package before (`pipeline.abort_packages()`), or use a fresh ``pipelines_dir``.
+* After the database was restored from a backup, delete the pipeline's working directory: it holds a newer state.
+* dlt empties tables before it replaces them, unless the destination has ``replace_strategy="insert-from-staging"``.
+  Without it, a run with `full` that died has to be made again with `full`.
 """
 
 from __future__ import annotations
@@ -30,7 +39,7 @@ from source_exact_online.config import full_columns, include_binary, stream_grou
 from source_exact_online.load.config_file import LoadConfig
 from source_exact_online.load.errors import LoadError
 from source_exact_online.load.reading import Part, Reading
-from source_exact_online.load.resources import SOURCE, current_states, resource
+from source_exact_online.load.resources import SOURCE, current_states, resource, streams_with_another_key
 from source_exact_online.source import SourceExactOnline
 
 logger = logging.getLogger("airbyte.exact_online")
@@ -105,6 +114,12 @@ class _Run:
         return (self._waiting or {}).pop(name, None)
 
     def _read(self) -> None:
+        moved = sorted(streams_with_another_key(dlt.current.source_schema(), self._chosen))
+        if moved:
+            raise LoadError(
+                f"The tables {', '.join(moved)} have another primary key, as full_columns has changed: run once with "
+                f'exact_online(..., streams={moved}, full=True) and pipeline.run(source, refresh="drop_resources").'
+            )
         self._folder = TemporaryDirectory(prefix="exact-online-load-")
         self._asked = set()
         source = SourceExactOnline(on_control=self._login.keep)

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from airbyte_cdk.models import AirbyteStreamStatus, FailureType, StreamDescripto
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online import dlt_source
-from source_exact_online.load import loading
+from source_exact_online.load import destination, loading
+from source_exact_online.load.destination import target
 from source_exact_online.load.errors import LoadError
 from source_exact_online.load.reading import Limits
 from source_exact_online.load.screen import Screen
@@ -134,6 +136,30 @@ def test_full_replaces_the_rows(reader: Reader, tmp_path: Path) -> None:
     load(tmp_path, full=True)
     assert held(tmp_path) == [("b",)]
     assert reader.given[1] == {}
+
+
+def test_a_second_load_into_a_file_is_refused_while_one_runs(reader: Reader, tmp_path: Path) -> None:
+    reader.runs = [[page("accounts", "a")], [page("accounts", "b")]]
+    (tmp_path / "link.duckdb").symlink_to(tmp_path / "exact.duckdb")
+    with target(str(tmp_path / "link.duckdb"), tmp_path / "config.json").lock(), pytest.raises(LoadError) as refused:
+        load(tmp_path)
+    assert str(refused.value) == f"Another load is writing to {tmp_path / 'exact.duckdb'}: wait until it has ended."
+    assert reader.given == []
+    load(tmp_path)
+    assert held(tmp_path) == [("a",)]
+
+
+def test_a_load_ends_where_its_lock_is_lost(reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost() -> None:
+        raise LoadError("The lock is lost.")
+
+    reader.runs = [[page("accounts", "a"), state("accounts", 1)], []]
+    with monkeypatch.context() as patched:
+        patched.setattr(destination, "file_lock", lambda file: nullcontext(lost))
+        with pytest.raises(LoadError, match=r"The lock is lost\."):
+            load(tmp_path)
+    load(tmp_path)
+    assert reader.given == [{}, {}], "nothing was loaded"
 
 
 def test_a_destination_that_fails_is_told_in_a_sentence(reader: Reader, tmp_path: Path) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,10 +16,14 @@ from dlt.common.destination import Destination
 from dlt.destinations.impl.postgres.configuration import PostgresCredentials
 
 from source_exact_online.load.errors import LoadError
+from source_exact_online.load.lock import file_lock, postgres_lock, unlocked
 from source_exact_online.words import nearest
 
 DATASET = "exact_online"
 """Schema of the tables."""
+
+_STAGING = "insert-from-staging"
+"""Name of dlt's way to replace rows from a staging table, in one transaction."""
 
 _DUCKDB_SUFFIXES = (".duckdb", ".db", ".ddb")
 
@@ -29,11 +36,15 @@ class Target:
         destination: dlt's.
         place: as it is named to a person.
         query: how a person asks a first question; {sql} stands for it.
+        replaces_at_once: whether rows replace a table's from a staging table, so that it is never empty meanwhile.
+        lock: held by a load from its beginning to its end. It yields a function that raises LoadError once it is lost.
     """
 
     destination: Destination[Any, Any]
     place: str
     query: str
+    replaces_at_once: bool = True
+    lock: Callable[[], AbstractContextManager[Callable[[], None]]] = unlocked
 
 
 def target(text: str | None, config: Path) -> Target:
@@ -68,9 +79,10 @@ def _duckdb(file: Path) -> Target:
             f"DuckDB could not tell a file named {file.name} from its schema {DATASET}: choose another name."
         )
     return Target(
-        dlt.destinations.duckdb(str(file), replace_strategy="insert-from-staging"),
+        dlt.destinations.duckdb(str(file), replace_strategy=_STAGING),
         str(file),
         f"python -c \"import duckdb; duckdb.connect('{file}').sql('''\n  {{sql}}''').show()\"",
+        lock=partial(file_lock, file),
     )
 
 
@@ -84,9 +96,10 @@ def _postgres(url: str) -> Target:
     if credentials.password is None:
         credentials.password = os.environ.get("PGPASSWORD", "")  # without one, libpq looks into ~/.pgpass
     return Target(
-        dlt.destinations.postgres(credentials, replace_strategy="insert-from-staging"),
+        dlt.destinations.postgres(credentials, replace_strategy=_STAGING),
         _without_password(url),
         f'psql "{_without_password(url)}" -c "\n  {{sql}}"',
+        lock=partial(postgres_lock, credentials.to_native_representation(), DATASET, _without_password(url)),
     )
 
 
@@ -96,7 +109,19 @@ def _other(name: str) -> Target:
         near = nearest(name, known)
         hint = f"did you mean dlt:{near}?" if near else f"dlt has {', '.join(known)}."
         raise LoadError(f"dlt has no destination {name!r}: {hint}")
-    return Target(Destination.from_reference(name), f"{name}, as dlt is configured,", "{sql}")
+    place, query = f"{name}, as dlt is configured,", "{sql}"
+    if _STAGING in _replace_strategies(Destination.from_reference(name)):
+        return Target(Destination.from_reference(name, replace_strategy=_STAGING), place, query)
+    return Target(Destination.from_reference(name), place, query, replaces_at_once=False)
+
+
+def _replace_strategies(destination: Destination[Any, Any]) -> Sequence[str]:
+    """Return how dlt can replace the rows of an ordinary table in a destination."""
+    known = destination.capabilities()
+    found = known.supported_replace_strategies or []
+    if known.replace_strategies_selector:
+        found = known.replace_strategies_selector(found, table_schema={"name": DATASET})
+    return list(found)
 
 
 def _without_password(url: str) -> str:

@@ -13,6 +13,8 @@ from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from dlt.common.configuration.exceptions import ConfigFieldMissingException
 from dlt.common.exceptions import DltException, MissingDependencyException
+from dlt.common.schema import Schema
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from source_exact_online.catalog.offer import named
 from source_exact_online.config import full_columns, include_binary, stream_groups
@@ -20,7 +22,7 @@ from source_exact_online.load.config_file import LoadConfig
 from source_exact_online.load.destination import DATASET, Target, target
 from source_exact_online.load.errors import LoadError
 from source_exact_online.load.reading import Limits, Part, Reading
-from source_exact_online.load.resources import package, states_in
+from source_exact_online.load.resources import SOURCE, forgetting, package, states_in, streams_with_another_key
 from source_exact_online.load.screen import Screen, ScreenLog
 from source_exact_online.load.summary import Tally
 from source_exact_online.source import SourceExactOnline
@@ -58,8 +60,11 @@ def load(config: Path, to: str | None, streams: str, screen: Screen, *, full: bo
     source = SourceExactOnline(on_control=login.keep)
     tally = Tally([one.name for one in chosen])
     try:
-        with tempfile.TemporaryDirectory(prefix="exact-online-load-") as scratch:
+        with goal.lock() as check_lock, tempfile.TemporaryDirectory(prefix="exact-online-load-") as scratch:
             pipeline = _pipeline(goal, scratch)
+            recreated = streams_with_another_key(_schema(pipeline), chosen)
+            if full and goal.replaces_at_once:
+                recreated |= _dropped_by_hand(pipeline, goal, [one.name for one in chosen])
             reading = Reading(
                 source,
                 login.raw,
@@ -68,13 +73,15 @@ def load(config: Path, to: str | None, streams: str, screen: Screen, *, full: bo
                 Path(scratch),
                 binary=include_binary(login.raw),
                 full=full,
+                anew=recreated,
             )
             reading.on_rows = lambda: screen.progress(lambda: _progress(reading, source))
             with closing(reading.packages(Limits())) as packages:
                 for parts in packages:
                     if parts:
                         screen.note(f"Loading {sum(_rows(part) for part in parts):,} rows ...")
-                        _load(pipeline, goal, parts, binary=include_binary(login.raw))
+                        check_lock()
+                        _load(pipeline, goal, parts, recreated, binary=include_binary(login.raw))
                         _count(tally, parts)
     finally:
         source.shutdown()
@@ -92,9 +99,57 @@ def _pipeline(goal: Target, scratch: str) -> dlt.Pipeline:
     return pipeline
 
 
-def _load(pipeline: dlt.Pipeline, goal: Target, parts: Sequence[Part], *, binary: bool) -> None:
+def _schema(pipeline: dlt.Pipeline) -> Schema | None:
+    """Return the schema of the tables; None before the first load."""
+    return pipeline.schemas.get(SOURCE)
+
+
+def _dropped_by_hand(pipeline: dlt.Pipeline, goal: Target, streams: Sequence[str]) -> frozenset[str]:
+    """Return the streams whose tables dlt has made, and which are not there any more."""
+    schema = _schema(pipeline)
+    if schema is None:
+        return frozenset()
+    tables = {schema.naming.normalize_table_identifier(name): name for name in streams}
+    made = [name for name in schema.data_table_names(seen_data_only=True) if name in tables]
+    with _problems_of(goal), pipeline.destination_client() as client:
+        return frozenset(tables[name] for name, columns in client.get_storage_tables(made) if not columns)
+
+
+def _load(
+    pipeline: dlt.Pipeline, goal: Target, parts: Sequence[Part], recreated: frozenset[str], *, binary: bool
+) -> None:
+    """Load a package.
+
+    Where a table is empty for a moment, the state of its stream is dropped before, in a package of its own: if the run
+    dies then, the next one reads the stream from the start.
+
+    Args:
+        pipeline: what loads.
+        goal: where to.
+        parts: of the package.
+        recreated: names of streams whose tables are dropped and made anew.
+        binary: whether pictures and files are columns.
+    """
+    dropping = [part for part in parts if part.stream.name in recreated]
+    others = [part for part in parts if part.stream.name not in recreated]
+    emptied = [part for part in parts if part.replaces and (part in dropping or not goal.replaces_at_once)]
     with _problems_of(goal):
-        pipeline.run(package(parts, binary=binary))
+        forgotten = {part.stream.name for part in emptied} & states_in(pipeline.state).keys()
+        if forgotten:
+            pipeline.run(forgetting(forgotten))
+        if dropping:
+            if goal.replaces_at_once:
+                _drop_staging_tables(pipeline, [part.stream.name for part in dropping])
+            pipeline.run(package(dropping, binary=binary), refresh="drop_resources")
+        if others:
+            pipeline.run(package(others, binary=binary))
+
+
+def _drop_staging_tables(pipeline: dlt.Pipeline, names: Sequence[str]) -> None:
+    """Drop the staging tables of streams. dlt does that after it has dropped the tables, and knows of both by these."""
+    with pipeline.sql_client() as client, client.with_staging_dataset():
+        if client.has_dataset():
+            client.drop_tables(*[pipeline.default_schema.naming.normalize_table_identifier(name) for name in names])
 
 
 def _count(tally: Tally, parts: Sequence[Part]) -> None:
@@ -132,14 +187,26 @@ def _problems_of(goal: Target) -> Iterator[None]:
     try:
         yield
     except DltException as error:
-        raise LoadError(filter_secrets(f"{goal.place} cannot be loaded: {_reason(error)}")) from error
+        hint = " If its table was dropped by hand, --full makes it anew." if _misses_a_table(error) else ""
+        raise LoadError(filter_secrets(f"{goal.place} cannot be loaded: {_reason(error)}") + hint) from error
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error of dlt's, and what has caused it, the first cause last."""
+    found: BaseException | None = error
+    while found is not None:
+        yield found
+        found = getattr(found, "exception", None) or found.__cause__ or found.__context__
+
+
+def _misses_a_table(error: BaseException) -> bool:
+    return any(isinstance(one, DatabaseUndefinedRelation) for one in _causes(error))
 
 
 def _reason(error: BaseException) -> str:
     """Return the cause of an error of dlt's, in the first line of its own words."""
-    found: BaseException = error
-    while (deeper := getattr(found, "exception", None) or found.__cause__ or found.__context__) is not None:
-        found = deeper
+    found = error
+    for found in _causes(error):
         if isinstance(found, MissingDependencyException | ConfigFieldMissingException):
             break
     return " ".join(str(found).split())[:300]

@@ -105,6 +105,7 @@ class Reading:
         folder: for rows that wait.
         binary: whether pictures and files are columns.
         full: read everything anew.
+        anew: names of streams to read anew, where not everything is.
         monotonic: seconds, for the limits.
     """
 
@@ -118,12 +119,13 @@ class Reading:
         *,
         binary: bool = False,
         full: bool = False,
+        anew: frozenset[str] = frozenset(),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source = source
         self._config = config
         self._streams = {one.name: one for one in streams}
-        self._replacing = {one.name for one in streams if full or is_snapshot(one)}
+        self._replacing = {one.name for one in streams if full or one.name in anew or is_snapshot(one)}
         self._states = {name: states[name] for name in self._streams if name in states and name not in self._replacing}
         self._formats = {
             name: TableFormat(name, schema(one.schema, binary=binary)["properties"], one.primary_key)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import dlt
 import pyarrow as pa
+from dlt.common.schema import Schema
 from dlt.extract import DltResource, DltSource
 
 from source_exact_online.catalog.column_types import ColumnType, column_type
@@ -42,6 +43,46 @@ def states_in(pipeline_state: Mapping[str, Any]) -> dict[str, State]:
 def current_states() -> dict[str, State]:
     """Return the states by stream, from within a resource that dlt runs."""
     return dict(dlt.current.source_state().get(_STREAMS, {}))
+
+
+def streams_with_another_key(schema: Schema | None, streams: Iterable[StreamDefinition]) -> frozenset[str]:
+    """Return the names of streams whose tables have another primary key than the stream: `full_columns` changes some.
+
+    Rows of the two keys cannot be told to be the same, and columns of the table's key take no null.
+
+    Args:
+        schema: of the tables, as dlt knows it; None if there are none.
+        streams: to look at.
+    """
+    if schema is None:
+        return frozenset()
+    found = set()
+    for stream in streams:
+        columns = schema.tables.get(schema.naming.normalize_table_identifier(stream.name), {}).get("columns", {})
+        stored = {name for name, column in columns.items() if column.get("primary_key")}
+        if stored and stored != {schema.naming.normalize_identifier(name) for name in stream.primary_key}:
+            found.add(stream.name)
+    return frozenset(found)
+
+
+def forgetting(streams: Collection[str]) -> DltSource:
+    """Return a source that brings no rows, and drops the states of streams: they are read from the start then.
+
+    Args:
+        streams: their names.
+    """
+
+    def forget() -> Iterator[pa.Table]:
+        states = dlt.current.source_state().get(_STREAMS, {})
+        for name in streams:
+            states.pop(name, None)
+        yield from ()
+
+    @dlt.source(name=SOURCE)  # type: ignore[untyped-decorator]
+    def source() -> list[DltResource]:
+        return [dlt.resource(forget, name="forgotten")]
+
+    return source()
 
 
 def package(parts: Sequence[Part], *, binary: bool) -> DltSource:
