@@ -80,7 +80,7 @@ def resource(stream: StreamDefinition, part: Callable[[], Part | None], *, binar
         if found is None:
             return
         if found.spool is not None:
-            yield from found.spool.tables(distinct=found.replaces)
+            yield from found.spool.tables(distinct=found.replaces, divisions=found.divisions)
         if found.state is not None:
             # Kept only where a resource sets it. It is loaded in the same package as the rows.
             dlt.current.source_state().setdefault(_STREAMS, {})[stream.name] = found.state
@@ -96,7 +96,9 @@ def resource(stream: StreamDefinition, part: Callable[[], Part | None], *, binar
 
 def _hints_of(part: Part | None) -> dict[str, Any]:
     """Return hints that hold for what there is of a stream this time. To be called within a pipeline that runs."""
-    found = {"write_disposition": "replace" if part is not None and part.replaces else "merge"}
+    found: dict[str, Any] = {"write_disposition": _write_disposition(part)}
+    if found["write_disposition"] == "merge":
+        found["additional_table_hints"] = {"x-merge-destination-scope": None}  # that of an earlier run
     if part is None:
         return found
     if part.spool is not None and dlt.current.pipeline().destination.destination_type == "dlt.destinations.postgres":
@@ -104,6 +106,20 @@ def _hints_of(part: Part | None) -> dict[str, Any]:
         # have to have rows.
         found["file_format"] = "parquet" if part.spool.rows else "csv"
     return found
+
+
+def _write_disposition(part: Part | None) -> str | dict[str, str]:
+    """Return how the rows get into the table: files can only be replaced whole."""
+    if part is None or not part.replaces:
+        return "merge"
+    strategies = dlt.current.pipeline().destination.capabilities().supported_merge_strategies or ()
+    if part.divisions is None or "delete-insert" not in strategies:
+        return "replace"
+    divisions = ", ".join(map(str, sorted(part.divisions)))
+    return {
+        "disposition": "merge",
+        "destination_scope": f"division IN ({divisions})" if divisions else "1 = 0",
+    }
 
 
 def hints(properties: Mapping[str, Mapping[str, Any]], *, merged: bool) -> dict[str, dict[str, Any]]:

@@ -59,7 +59,7 @@ class Spool:
         if self._writer is not None:
             self._writer.close()
 
-    def tables(self, *, distinct: bool) -> Iterator[pa.Table]:
+    def tables(self, *, distinct: bool, divisions: frozenset[int] | None = None) -> Iterator[pa.Table]:
         """Yield the rows in the order in which they came, in several tables; if there are none, one without rows.
 
         The file is removed after that.
@@ -67,6 +67,7 @@ class Spool:
         Args:
             distinct: leave out all but the last row of each primary key. A run that had to begin a listing anew has
                 read rows twice.
+            divisions: leave out the rows of all others; None = of none.
         """
         if self._writer is None:
             yield self._table.schema.empty_table()
@@ -75,7 +76,11 @@ class Spool:
         with self._batches() as batches:
             for batch in batches:
                 table = pa.Table.from_batches([batch])
-                yield table if last is None else table.filter(pc.is_in(table[READ_AT], last))
+                if last is not None:
+                    table = table.filter(pc.is_in(table[READ_AT], last))
+                if divisions is not None:
+                    table = table.filter(pc.is_in(table["Division"], pa.array(divisions, pa.int64())))
+                yield table
         self._file.unlink()
 
     def _last_of_each_key(self) -> pa.Array | None:

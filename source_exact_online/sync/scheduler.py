@@ -55,7 +55,7 @@ class PartitionTask:
 @dataclass(slots=True)
 class _StreamStatus:
     open: int = 0
-    readable: int = 0
+    readable: set[int] = field(default_factory=set)
     skipped: list[str] = field(default_factory=list)
     failures: list[AirbyteTracedException] = field(default_factory=list)
 
@@ -109,6 +109,10 @@ class Scheduler:
     def failures(self) -> dict[str, list[AirbyteTracedException]]:
         """Why streams ended incomplete, by stream."""
         return {name: status.failures for name, status in self._stream_status.items() if status.failures}
+
+    def divisions_read(self, stream: str) -> frozenset[int]:
+        """Return the divisions in which a stream was read to its end so far; one, if it is read once per login."""
+        return frozenset(self._stream_status[stream].readable)
 
     def run(self) -> Iterator[Message]:
         """Read everything; yield the messages to emit.
@@ -221,7 +225,7 @@ class Scheduler:
             yield from self._messages.checkpoint(self._states[stream])
         if result.finished:
             for stream in task.partition.readable:
-                self._stream_status[stream].readable += 1
+                self._stream_status[stream].readable.add(task.partition.division)
             yield from self._close(task)
         else:
             self._ready.append(task)
