@@ -28,26 +28,25 @@ def site_clock(server_time: object, utc_offset: object, now_ms: float) -> WallCl
     Args:
         server_time: ``ServerTime``, text without a zone. One that cannot be the present (a whole number of hours from
             UTC) is no clock's.
-        utc_offset: ``ServerUtcOffset``, seconds. It counts only where there is no ``ServerTime``.
+        utc_offset: ``ServerUtcOffset``, seconds, if told. Where it contradicts the time that is shown, neither counts.
         now_ms: the present, as the ``Date`` header of the answer tells it, epoch milliseconds.
     """
-    shown_ms = _shown(server_time, utc_offset, now_ms)
+    shown_ms = _shown(server_time)
     if shown_ms is None:
         return AMSTERDAM
     hours = round((shown_ms - now_ms) / _HOUR_MS)
     instant = shown_ms - hours * _HOUR_MS
     if abs(instant - now_ms) > _TOLERANCE_MS or abs(hours) > _MOST_HOURS:
         return AMSTERDAM
+    if isinstance(utc_offset, int | float) and utc_offset != hours * 3600:
+        return AMSTERDAM
     clocks = (clock for clock in _CLOCKS if clock.from_instant(instant) == shown_ms)
     return next(clocks, None) or WallClock(f"Etc/GMT{-hours:+d}")  # POSIX counts hours west of Greenwich
 
 
-def _shown(server_time: object, utc_offset: object, now_ms: float) -> int | None:
+def _shown(server_time: object) -> int | None:
     """Return what the clock shows, in milliseconds since 1970 on it; None where nothing usable is told."""
     if isinstance(server_time, str) and server_time:
         with suppress(ValueError):
             return exact_time.from_text(server_time)
-        return None
-    if isinstance(utc_offset, int | float) and abs(utc_offset) <= _MOST_HOURS * 3600:
-        return int(now_ms + utc_offset * 1000)
     return None
