@@ -59,8 +59,8 @@ def exact_online(
     once they are complete. The state is dlt's, in the destination.
 
     Args:
-        config: path of the configuration file, into which new tokens go back, or the configuration itself, which has to
-            name ``credentials.token_file`` then.
+        config: path of the configuration file, beside which a token file is kept unless it names one, or the
+            configuration itself, which has to name ``credentials.token_file`` then.
         streams: "core", "all", or names.
         full: read everything anew, and replace the tables once each is complete.
 
