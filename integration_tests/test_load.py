@@ -129,6 +129,31 @@ def test_every_stream_equals_the_books(
     assert found == []
 
 
+@pytest.mark.parametrize("lists", ["one division is blocked", "no list of divisions"])
+@pytest.mark.parametrize("full", [(), ("--full",)])
+def test_rows_of_a_division_that_cannot_be_read_stay(
+    clean: Sandbox, tmp_path: Path, lists: str, full: tuple[str, ...]
+) -> None:
+    """Units are read whole each time, journals with `--full`; Exact may not even list the divisions."""
+    tables, loader = DuckDBTables(tmp_path / "exact.duckdb"), Loader.of(tmp_path, clean.config())
+    streams = ("--streams", "units,journals")
+
+    def keys() -> list[Any]:
+        each = "select id, division from exact_online."
+        return tables.rows(f"{each}units union all {each}journals order by all")[1]
+
+    loader.run(*streams)
+    before = keys()
+    assert {division for _, division in before} == set(clean.divisions)
+    if lists == "one division is blocked":
+        clean.deny("blocked", reason="LicenseExpired", division=clean.divisions[1])
+    else:
+        clean.deny("module", path="system/Divisions")
+        clean.deny("module", path="hrm/Divisions")
+    loader.run(*streams, *full)
+    assert keys() == before
+
+
 def test_rows_that_are_gone_go_from_the_tables_of_complete_streams(clean: Sandbox, tmp_path: Path) -> None:
     """Exact logs no deletion of a unit or a journal: units are read whole each time, journals with `--full`."""
     tables, loader = DuckDBTables(tmp_path / "exact.duckdb"), Loader.of(tmp_path, clean.config())

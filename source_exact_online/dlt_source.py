@@ -30,7 +30,7 @@ from source_exact_online.config import full_columns, include_binary, stream_grou
 from source_exact_online.load.config_file import LoadConfig
 from source_exact_online.load.errors import LoadError
 from source_exact_online.load.reading import Part, Reading
-from source_exact_online.load.resources import SOURCE, current_states, resource
+from source_exact_online.load.resources import SOURCE, current_states, replaces_by_division, resource
 from source_exact_online.source import SourceExactOnline
 
 logger = logging.getLogger("airbyte.exact_online")
@@ -116,6 +116,7 @@ class _Run:
             Path(self._folder.name),
             binary=include_binary(self._login.raw),
             full=self._full,
+            by_division=replaces_by_division(dlt.current.pipeline()),
         )
         try:
             self._waiting = {part.stream.name: part for parts in reading.packages(None) for part in parts}

@@ -233,6 +233,10 @@ class SourceExactOnline(AbstractSource):
         """Return the divisions in which this run has read a stream to its end so far."""
         return self._scheduler.divisions_read(stream) if self._scheduler is not None else frozenset()
 
+    def divisions_skipped(self, stream: str) -> frozenset[int]:
+        """Return the divisions in which this run could not read a stream, though the stream may be complete."""
+        return self._scheduler.divisions_skipped(stream) if self._scheduler is not None else frozenset()
+
     def calls_left(self) -> tuple[int, int] | None:
         """Return the calls that are left in this minute and on this day where the fewest are; None = not known yet."""
         return self._quotas.fewest_left() if self._quotas is not None else None

@@ -64,9 +64,13 @@ class Source:
         self.states: dict[str, Any] = {}
         self.known: frozenset[int] = frozenset()
         self.divisions = frozenset({1})
+        self.skipped: frozenset[int] = frozenset()
 
     def divisions_read(self, stream: str) -> frozenset[int]:
         return self.divisions
+
+    def divisions_skipped(self, stream: str) -> frozenset[int]:
+        return self.skipped
 
     def read_batches(
         self, config: Any, configured: Any, states: Any, known: Iterable[int]
@@ -214,3 +218,19 @@ def test_a_stream_of_the_login_replaces_its_whole_table(reading: Any) -> None:
     ((part,),) = reading(Source(status("divisions", COMPLETE)), "divisions").packages(None)
     assert part.replaces
     assert part.divisions is None
+
+
+@pytest.mark.parametrize(
+    ("skipped", "known", "excluded", "replaced"),
+    [([], [1], [], True), ([2], [], [], False), ([], [1, 2], [], False), ([], [1, 2], [2], True)],
+)
+def test_a_table_that_can_only_be_replaced_whole_stays_if_a_division_was_not_read(
+    tmp_path: Path, skipped: list[int], known: list[int], excluded: list[int], replaced: bool
+) -> None:
+    source = Source(page("units", "a"), status("units", COMPLETE))
+    source.skipped = frozenset(skipped)
+    states = {"accounts": {"version": 1, "divisions": {str(one): {} for one in known}}}
+    made = Reading(source, {"exclude_divisions": excluded}, [catalog()["units"]], states, tmp_path, by_division=False)
+    (parts,) = made.packages(None)
+    assert [(part.replaces, part.divisions) for part in parts] == ([(True, None)] if replaced else [])
+    assert [why[:26] for why in made.failures.values()] == ([] if replaced else ["Division 2 could not be rea"[:26]])

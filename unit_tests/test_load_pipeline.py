@@ -46,6 +46,9 @@ class Reader:
     def divisions_read(self, stream: str) -> frozenset[int]:
         return self.divisions
 
+    def divisions_skipped(self, stream: str) -> frozenset[int]:
+        return frozenset()
+
     def __call__(self, **options: Any) -> Reader:
         return self
 

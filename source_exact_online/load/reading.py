@@ -52,6 +52,9 @@ class Source(Protocol):
     def divisions_read(self, stream: str) -> frozenset[int]:
         """Return the divisions in which a stream was read to its end so far."""
 
+    def divisions_skipped(self, stream: str) -> frozenset[int]:
+        """Return the divisions in which a stream could not be read so far, though it may be complete."""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -117,6 +120,8 @@ class Reading:
         folder: for rows that wait.
         binary: whether pictures and files are columns.
         full: read everything anew.
+        by_division: whether rows of single divisions can be replaced; else a stream with a division that was not read
+            replaces nothing.
         monotonic: seconds, for the limits.
     """
 
@@ -130,6 +135,7 @@ class Reading:
         *,
         binary: bool = False,
         full: bool = False,
+        by_division: bool = True,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source = source
@@ -144,6 +150,7 @@ class Reading:
         }
         self._with_table = set(self._states)
         self._binary = binary
+        self._by_division = by_division
         self._folder = folder
         self._monotonic = monotonic
         self._progress = {name: _Progress() for name in self._streams}
@@ -187,8 +194,11 @@ class Reading:
         yield self._package()
 
     def _messages(self) -> Iterator[AirbyteMessage | RecordBatch]:
-        known = division_numbers(key for state in self._before.values() for key in state.get("divisions", {}))
-        return self._source.read_batches(self._config, self._catalog(), self._state_messages(), known)
+        return self._source.read_batches(self._config, self._catalog(), self._state_messages(), self._known())
+
+    def _known(self) -> frozenset[int]:
+        """Return the divisions that the table of any stream may have rows of."""
+        return division_numbers(key for state in self._before.values() for key in state.get("divisions", {}))
 
     def _take_rows(self, batch: RecordBatch) -> None:
         progress = self._progress[batch.stream]
@@ -221,7 +231,7 @@ class Reading:
     def _part(self, name: str) -> Part | None:
         progress, stream = self._progress[name], self._streams[name]
         replaces = name in self._replacing
-        if replaces and not progress.complete:
+        if replaces and not (progress.complete and self._may_replace(stream)):
             return None
         state = None if is_snapshot(stream) else progress.state
         if progress.spool is None and progress.complete and (replaces or name not in self._with_table):
@@ -232,10 +242,26 @@ class Reading:
             progress.spool.close()
             self._with_table.add(name)
         self._progress[name] = _Progress()
-        if not replaces or stream.per_login:
+        if not replaces or stream.per_login or not self._by_division:
             return Part(stream, progress.spool, replaces, state)
         divisions = self._source.divisions_read(name)
         return Part(stream, progress.spool, replaces, state and self._with_unread(name, state, divisions), divisions)
+
+    def _may_replace(self, stream: StreamDefinition) -> bool:
+        """Return whether no row of a division that was not read would be lost; note it where one would be."""
+        if self._by_division or stream.per_login:
+            return True
+        wanted, excluded = (
+            frozenset(map(int, self._config.get(name) or ())) for name in ("divisions", "exclude_divisions")
+        )
+        gone = self._known() - self._source.divisions_read(stream.name) - excluded
+        unread = self._source.divisions_skipped(stream.name) | (gone & wanted if wanted else gone)
+        if unread:
+            self.failures[stream.name] = (
+                f"Division {', '.join(map(str, sorted(unread)))} could not be read, and this destination can only "
+                "replace a table whole: the old rows stay. Put it into exclude_divisions to give its rows up."
+            )
+        return not unread
 
     def _with_unread(self, name: str, state: State, read: frozenset[int]) -> State:
         """Return a new state in which divisions that were not read, and whose rows stay, are where they were."""

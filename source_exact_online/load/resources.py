@@ -44,6 +44,11 @@ def current_states() -> dict[str, State]:
     return dict(dlt.current.source_state().get(_STREAMS, {}))
 
 
+def replaces_by_division(pipeline: dlt.Pipeline) -> bool:
+    """Return whether a pipeline's destination can replace the rows of single divisions; files can not."""
+    return "delete-insert" in (pipeline.destination.capabilities().supported_merge_strategies or ())
+
+
 def package(parts: Sequence[Part], *, binary: bool) -> DltSource:
     """Return the source of one load package.
 
@@ -109,11 +114,9 @@ def _hints_of(part: Part | None) -> dict[str, Any]:
 
 
 def _write_disposition(part: Part | None) -> str | dict[str, str]:
-    """Return how the rows get into the table: files can only be replaced whole."""
     if part is None or not part.replaces:
         return "merge"
-    strategies = dlt.current.pipeline().destination.capabilities().supported_merge_strategies or ()
-    if part.divisions is None or "delete-insert" not in strategies:
+    if part.divisions is None:
         return "replace"
     divisions = ", ".join(map(str, sorted(part.divisions)))
     return {

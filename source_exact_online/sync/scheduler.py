@@ -56,7 +56,7 @@ class PartitionTask:
 class _StreamStatus:
     open: int = 0
     readable: set[int] = field(default_factory=set)
-    skipped: list[str] = field(default_factory=list)
+    skipped: dict[int, str] = field(default_factory=dict)
     failures: list[AirbyteTracedException] = field(default_factory=list)
 
 
@@ -113,6 +113,10 @@ class Scheduler:
     def divisions_read(self, stream: str) -> frozenset[int]:
         """Return the divisions in which a stream was read to its end so far; one, if it is read once per login."""
         return frozenset(self._stream_status[stream].readable)
+
+    def divisions_skipped(self, stream: str) -> frozenset[int]:
+        """Return the divisions in which a stream could not be read so far, though it may be complete."""
+        return frozenset(self._stream_status[stream].skipped)
 
     def run(self) -> Iterator[Message]:
         """Read everything; yield the messages to emit.
@@ -244,7 +248,7 @@ class Scheduler:
         if isinstance(error, NotReadableError):
             logger.warning("Skipped %s in division %s: %s", context.stream, context.division, error.message)
             for stream in task.partition.readable:
-                self._stream_status[stream].skipped.append(error.resolution.message)
+                self._stream_status[stream].skipped[task.partition.division] = error.resolution.message
             yield from self._close(task)
             return
         logger.error("%s in division %s failed: %s", context.stream, context.division, error)
@@ -280,7 +284,7 @@ class Scheduler:
     def _end(self, stream: str) -> Iterator[Message]:
         status, state = self._stream_status[stream], self._states[stream]
         if status.skipped and not status.readable and not status.failures:
-            message = f"Stream {stream} could not be read in any division. {status.skipped[0]}"
+            message = f"Stream {stream} could not be read in any division. {next(iter(status.skipped.values()))}"
             status.failures.append(AirbyteTracedException(message=message, failure_type=FailureType.config_error))
         if not status.failures:
             for key, position in state.positions.items():
