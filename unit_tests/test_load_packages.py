@@ -234,3 +234,11 @@ def test_a_table_that_can_only_be_replaced_whole_stays_if_a_division_was_not_rea
     (parts,) = made.packages(None)
     assert [(part.replaces, part.divisions) for part in parts] == ([(True, None)] if replaced else [])
     assert [why[:26] for why in made.failures.values()] == ([] if replaced else ["Division 2 could not be rea"[:26]])
+
+
+def test_rows_of_a_division_that_was_not_read_to_its_end_do_not_count(reading: Any) -> None:
+    source = Source(page("units", "a"), page("units", "half", "more", division=2), status("units", COMPLETE))
+    ((part,),) = reading(source, "units").packages(None)
+    assert part.spool is not None
+    assert part.spool.rows == 1
+    assert told(iter([[part]])) == [{"units": (["a"], True, None)}]

@@ -245,6 +245,8 @@ class Reading:
         if not replaces or stream.per_login or not self._by_division:
             return Part(stream, progress.spool, replaces, state)
         divisions = self._source.divisions_read(name)
+        if progress.spool is not None:
+            progress.spool.keep(divisions)
         return Part(stream, progress.spool, replaces, state and self._with_unread(name, state, divisions), divisions)
 
     def _may_replace(self, stream: StreamDefinition) -> bool:

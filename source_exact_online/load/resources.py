@@ -85,7 +85,7 @@ def resource(stream: StreamDefinition, part: Callable[[], Part | None], *, binar
         if found is None:
             return
         if found.spool is not None:
-            yield from found.spool.tables(distinct=found.replaces, divisions=found.divisions)
+            yield from found.spool.tables(distinct=found.replaces)
         if found.state is not None:
             # Kept only where a resource sets it. It is loaded in the same package as the rows.
             dlt.current.source_state().setdefault(_STREAMS, {})[stream.name] = found.state
