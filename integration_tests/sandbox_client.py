@@ -34,7 +34,7 @@ It makes visible which tests depend on the time: `SANDBOX_NOW=2025-10-26T00:30:0
 """
 
 SOME_OF_ALL = ("--size", "150", "--seed", "8", "--now", "2026-03-02T12:00:00Z", "--all-endpoints")
-"""Small books with rows for every endpoint; by luck of the seed, open items to collect and to pay at that moment too."""
+"""Small books with rows for every endpoint; by luck of the seed, there are open items to collect and to pay then."""
 
 _numbers = itertools.count(1)
 

@@ -130,6 +130,31 @@ def test_every_stream_equals_the_books(
     assert found == []
 
 
+@pytest.mark.parametrize("lists", ["one division is blocked", "no list of divisions"])
+@pytest.mark.parametrize("full", [(), ("--full",)])
+def test_rows_of_a_division_that_cannot_be_read_stay(
+    clean: Sandbox, tmp_path: Path, lists: str, full: tuple[str, ...]
+) -> None:
+    """Units are read whole each time, journals with `--full`; Exact may not even list the divisions."""
+    tables, loader = DuckDBTables(tmp_path / "exact.duckdb"), Loader.of(tmp_path, clean.config())
+    streams = ("--streams", "units,journals")
+
+    def keys() -> list[Any]:
+        each = "select id, division from exact_online."
+        return tables.rows(f"{each}units union all {each}journals order by all")[1]
+
+    loader.run(*streams)
+    before = keys()
+    assert {division for _, division in before} == set(clean.divisions)
+    if lists == "one division is blocked":
+        clean.deny("blocked", reason="LicenseExpired", division=clean.divisions[1])
+    else:
+        clean.deny("module", path="system/Divisions")
+        clean.deny("module", path="hrm/Divisions")
+    loader.run(*streams, *full)
+    assert keys() == before
+
+
 def test_rows_that_are_gone_go_from_the_tables_of_complete_streams(clean: Sandbox, tmp_path: Path) -> None:
     """Exact logs no deletion of a unit or a journal: units are read whole each time, journals with `--full`."""
     tables, loader = DuckDBTables(tmp_path / "exact.duckdb"), Loader.of(tmp_path, clean.config())
@@ -201,15 +226,13 @@ def test_a_load_is_refused_while_another_one_runs(
     loader.run("--streams", "units")
 
 
-def test_new_tokens_go_back_into_the_configuration_file(sandbox: Sandbox, tmp_path: Path) -> None:
-    loader = Loader.of(tmp_path, sandbox.config())
-    before = loader.config
+def test_tokens_are_kept_beside_a_configuration_file_that_stays_as_it_is(sandbox: Sandbox, tmp_path: Path) -> None:
+    config = sandbox.config()
+    loader = Loader.of(tmp_path, config)
     loader.run("--streams", "units")
-    after = loader.config
-    assert after["credentials"]["refresh_token"] != before["credentials"]["refresh_token"]
-    assert after["credentials"].keys() >= {"access_token", "token_expiry_date"}
-    assert stat.S_IMODE(loader.config_file.stat().st_mode) == 0o600
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "exact.duckdb", "exact.duckdb.lock"]
+    loader.run("--streams", "units")
+    assert loader.config == config
+    assert stat.S_IMODE((tmp_path / "config.tokens.json").stat().st_mode) == 0o600
 
 
 def test_with_a_token_file_the_configuration_file_stays_as_it_is(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -39,7 +39,13 @@ from source_exact_online.config import full_columns, include_binary, stream_grou
 from source_exact_online.load.config_file import LoadConfig
 from source_exact_online.load.errors import LoadError
 from source_exact_online.load.reading import Part, Reading
-from source_exact_online.load.resources import SOURCE, current_states, resource, streams_with_another_key
+from source_exact_online.load.resources import (
+    SOURCE,
+    current_states,
+    replaces_by_division,
+    resource,
+    streams_with_another_key,
+)
 from source_exact_online.source import SourceExactOnline
 
 logger = logging.getLogger("airbyte.exact_online")
@@ -68,8 +74,8 @@ def exact_online(
     once they are complete. The state is dlt's, in the destination.
 
     Args:
-        config: path of the configuration file, into which new tokens go back, or the configuration itself, which has to
-            name ``credentials.token_file`` then.
+        config: path of the configuration file, beside which a token file is kept unless it names one, or the
+            configuration itself, which has to name ``credentials.token_file`` then.
         streams: "core", "all", or names.
         full: read everything anew, and replace the tables once each is complete.
 
@@ -131,6 +137,7 @@ class _Run:
             Path(self._folder.name),
             binary=include_binary(self._login.raw),
             full=self._full,
+            by_division=replaces_by_division(dlt.current.pipeline()),
         )
         try:
             self._waiting = {part.stream.name: part for parts in reading.packages(None) for part in parts}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
@@ -72,6 +72,7 @@ class SourceExactOnline(AbstractSource):
         self._on_control = on_control
         self._authenticator: ExactAuthenticator | None = None
         self._quotas: Quotas | None = None
+        self._scheduler: Scheduler | None = None
 
     @property
     def name(self) -> str:
@@ -177,8 +178,15 @@ class SourceExactOnline(AbstractSource):
         config: Mapping[str, Any],
         catalog: ConfiguredAirbyteCatalog,
         state: list[AirbyteStateMessage] | None = None,
+        known: Iterable[int] = (),
     ) -> Iterator[AirbyteMessage | RecordBatch]:
         """Read the configured streams, the records of a page as ready lines.
+
+        Args:
+            config: of the user.
+            catalog: what to read.
+            state: where to go on.
+            known: divisions that were read before, beside those that the state tells of.
 
         Raises:
             AirbyteTracedException: nothing can be read; while iterating, some streams ended incomplete.
@@ -190,7 +198,7 @@ class SourceExactOnline(AbstractSource):
         states = load_states(state, [stream.stream.name for stream in streams], now)
         client = self._client(parsed, config)
         self._quotas = client.quotas
-        divisions = choose_divisions(client, parsed, known_divisions(states.values()))
+        divisions = choose_divisions(client, parsed, tuple(sorted({*known, *known_divisions(states.values())})))
         user = divisions.accessible.user or _user(client)
         self._remember_user(user)
         _set_clock(client, user)
@@ -218,7 +226,16 @@ class SourceExactOnline(AbstractSource):
             positions=plan.positions,
             columns=plan.columns,
         )
+        self._scheduler = scheduler
         return scheduler.run()
+
+    def divisions_read(self, stream: str) -> frozenset[int]:
+        """Return the divisions in which this run has read a stream to its end so far."""
+        return self._scheduler.divisions_read(stream) if self._scheduler is not None else frozenset()
+
+    def divisions_skipped(self, stream: str) -> frozenset[int]:
+        """Return the divisions in which this run could not read a stream, though the stream may be complete."""
+        return self._scheduler.divisions_skipped(stream) if self._scheduler is not None else frozenset()
 
     def calls_left(self) -> tuple[int, int] | None:
         """Return the calls that are left in this minute and on this day where the fewest are; None = not known yet."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,8 @@ from source_exact_online.read.records import RecordBatch
 COMPLETE, INCOMPLETE = AirbyteStreamStatus.COMPLETE, AirbyteStreamStatus.INCOMPLETE
 
 
-def page(stream: str, *keys: str) -> RecordBatch:
-    return RecordBatch.of(stream, [{"ID": key, "Division": 1} for key in keys], 0)
+def page(stream: str, *keys: str, division: int = 1) -> RecordBatch:
+    return RecordBatch.of(stream, [{"ID": key, "Division": division} for key in keys], 0)
 
 
 def state(stream: str, version: int) -> AirbyteMessage:
@@ -45,6 +45,12 @@ def state(stream: str, version: int) -> AirbyteMessage:
     )
 
 
+def positions(stream: str, of: dict[str, Any]) -> AirbyteMessage:
+    blob = AirbyteStateBlob({"version": 1, "divisions": of})
+    part = AirbyteStreamState(stream_descriptor=StreamDescriptor(name=stream), stream_state=blob)
+    return AirbyteMessage(type=Type.STATE, state=AirbyteStateMessage(type=AirbyteStateType.STREAM, stream=part))
+
+
 def status(stream: str, value: AirbyteStreamStatus) -> AirbyteMessage:
     return as_airbyte_message(StreamDescriptor(name=stream), value)
 
@@ -56,8 +62,20 @@ class Source:
         self._messages = messages
         self.modes: dict[str, SyncMode] = {}
         self.states: dict[str, Any] = {}
+        self.known: frozenset[int] = frozenset()
+        self.divisions = frozenset({1})
+        self.skipped: frozenset[int] = frozenset()
 
-    def read_batches(self, config: Any, configured: Any, states: Any) -> Iterator[AirbyteMessage | RecordBatch]:
+    def divisions_read(self, stream: str) -> frozenset[int]:
+        return self.divisions
+
+    def divisions_skipped(self, stream: str) -> frozenset[int]:
+        return self.skipped
+
+    def read_batches(
+        self, config: Any, configured: Any, states: Any, known: Iterable[int]
+    ) -> Iterator[AirbyteMessage | RecordBatch]:
+        self.known = frozenset(known)
         self.modes = {one.stream.name: one.sync_mode for one in configured.streams}
         self.states = {one.stream.stream_descriptor.name: vars(one.stream.stream_state) for one in states}
         for message in self._messages:
@@ -167,7 +185,7 @@ def test_full_begins_without_a_state_and_keeps_the_one_it_ends_with(reading: Any
     source = Source(page("accounts", "a"), state("accounts", 5), status("accounts", COMPLETE))
     states = {"accounts": {"row_version": 4}}
     assert told(reading(source, "accounts", full=True, states=states).packages(Limits(rows=1))) == [
-        {"accounts": (["a"], True, {"row_version": 5})}
+        {"accounts": (["a"], True, {"row_version": 5, "divisions": {}})}
     ]
     assert source.states == {}
     assert source.modes["accounts"] is SyncMode.incremental
@@ -177,3 +195,50 @@ def test_a_run_goes_on_from_the_state(reading: Any) -> None:
     source = Source()
     told(reading(source, "accounts", states={"accounts": {"row_version": 4}, "items": {}}).packages(None))
     assert source.states == {"accounts": {"row_version": 4}}
+
+
+def test_full_keeps_the_positions_of_divisions_that_were_not_read_to_their_end(reading: Any) -> None:
+    source = Source(
+        page("accounts", "a"),
+        page("accounts", "half", division=2),
+        positions("accounts", {"1": "new", "2": "half"}),
+        status("accounts", COMPLETE),
+    )
+    before = {
+        "accounts": {"version": 1, "divisions": {"1": "old", "2": "old"}},
+        "items": {"version": 1, "divisions": {"3": "old", "login": "old"}},
+    }
+    ((part,),) = reading(source, "accounts", full=True, states=before).packages(None)
+    assert part.state == {"version": 1, "divisions": {"1": "new", "2": "old"}}
+    assert part.divisions == {1}
+    assert source.known == {1, 2, 3}, "divisions to read if Exact does not list them"
+
+
+def test_a_stream_of_the_login_replaces_its_whole_table(reading: Any) -> None:
+    ((part,),) = reading(Source(status("divisions", COMPLETE)), "divisions").packages(None)
+    assert part.replaces
+    assert part.divisions is None
+
+
+@pytest.mark.parametrize(
+    ("skipped", "known", "excluded", "replaced"),
+    [([], [1], [], True), ([2], [], [], False), ([], [1, 2], [], False), ([], [1, 2], [2], True)],
+)
+def test_a_table_that_can_only_be_replaced_whole_stays_if_a_division_was_not_read(
+    tmp_path: Path, skipped: list[int], known: list[int], excluded: list[int], replaced: bool
+) -> None:
+    source = Source(page("units", "a"), status("units", COMPLETE))
+    source.skipped = frozenset(skipped)
+    states = {"accounts": {"version": 1, "divisions": {str(one): {} for one in known}}}
+    made = Reading(source, {"exclude_divisions": excluded}, [catalog()["units"]], states, tmp_path, by_division=False)
+    (parts,) = made.packages(None)
+    assert [(part.replaces, part.divisions) for part in parts] == ([(True, None)] if replaced else [])
+    assert [why[:26] for why in made.failures.values()] == ([] if replaced else ["Division 2 could not be rea"[:26]])
+
+
+def test_rows_of_a_division_that_was_not_read_to_its_end_do_not_count(reading: Any) -> None:
+    source = Source(page("units", "a"), page("units", "half", "more", division=2), status("units", COMPLETE))
+    ((part,),) = reading(source, "units").packages(None)
+    assert part.spool is not None
+    assert part.spool.rows == 1
+    assert told(iter([[part]])) == [{"units": (["a"], True, None)}]

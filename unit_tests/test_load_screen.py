@@ -7,7 +7,6 @@ import builtins
 import io
 import json
 import logging
-import stat
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -142,18 +141,27 @@ def test_what_ends_a_load_is_told_in_a_sentence(
     assert capsys.readouterr().err.startswith(sentence)
 
 
-def test_new_tokens_replace_the_configuration_file_at_once(tmp_path: Path) -> None:
-    file = tmp_path / "config.json"
+def test_tokens_are_kept_beside_a_configuration_that_does_not_say_where(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file, tokens = tmp_path / "config.json", tmp_path / "config.tokens.json"
     file.write_text(json.dumps(CONFIG), encoding="utf-8")
-    link = tmp_path / "link.json"
-    link.symlink_to(file)
-    login = LoadConfig.read(link)
-    login.raw["credentials"]["refresh_token"] = "new"
-    login.keep(login.raw)
-    assert json.loads(file.read_text())["credentials"]["refresh_token"] == "new"
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert link.is_symlink()
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["config.json", "link.json"]
+    with caplog.at_level(logging.WARNING, "airbyte.exact_online"):
+        assert LoadConfig.read(file).raw["credentials"]["token_file"] == str(tokens)
+        assert str(tokens) in caplog.text
+        caplog.clear()
+        tokens.touch()
+        LoadConfig.read(file)
+    assert caplog.text == ""
+    assert json.loads(file.read_text()) == CONFIG
+
+
+@pytest.mark.parametrize("named", [{"token_file": "/elsewhere"}, {"token_store": "postgresql://u@h/d"}])
+def test_tokens_are_kept_where_the_configuration_says(tmp_path: Path, named: dict[str, str]) -> None:
+    file = tmp_path / "config.json"
+    config = {**CONFIG, "credentials": {**CONFIG["credentials"], **named}}
+    file.write_text(json.dumps(config), encoding="utf-8")
+    assert LoadConfig.read(file).raw == config
 
 
 def test_a_configuration_without_a_file_needs_a_place_for_its_tokens(tmp_path: Path) -> None:

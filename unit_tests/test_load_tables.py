@@ -156,3 +156,8 @@ def test_a_spool_without_rows_has_columns(tmp_path: Path) -> None:
     table = spooled(tmp_path, now=Clock(), distinct=True)
     assert table.num_rows == 0
     assert table.column_names == [*PROPERTIES, READ_AT]
+
+
+@pytest.mark.parametrize("sent", [1e18, -1e18, 10**18, 1.7e18])
+def test_a_number_that_is_too_large_is_empty_also_where_all_others_fit(sent: float) -> None:
+    assert rows({"ID": "a", "Amount": sent})[0]["Amount"] is None

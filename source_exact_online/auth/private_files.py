@@ -77,25 +77,3 @@ def everybody_may_write(directory: Path) -> bool:
         return bool(directory.stat().st_mode & stat.S_IWOTH)
     except OSError:
         return False
-
-
-def replace(path: Path, data: bytes) -> None:
-    """Put a file with this content in place of another, at once: a reader sees the one or the other.
-
-    Raises:
-        OSError: it cannot be written; the other one is still there.
-    """
-    fresh = path.with_name(f".{path.name}.new")
-    handle = create(fresh)
-    try:
-        write(handle, data)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    os.replace(fresh, path)
-    with suppress(OSError):  # some file systems cannot sync a directory; the rename itself has happened
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)

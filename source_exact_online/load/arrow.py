@@ -91,10 +91,16 @@ class TableFormat:
         return pa.RecordBatch.from_arrays([*rows.flatten(), read_at], schema=self.schema)
 
     def _parse(self, lines: bytes | bytearray) -> pa.StructArray:
+        """Return rows whose values fit their columns.
+
+        Raises:
+            pa.ArrowInvalid: some do not.
+        """
         table = arrow_json.read_json(
             io.BytesIO(lines), arrow_json.ReadOptions(use_threads=False, block_size=len(lines) + 1), self._options
         )
         records: pa.StructArray = table.column("record").combine_chunks().field("data")
+        records.validate(full=True)  # 1e18 is read though it has more digits than the column
         return records
 
     def _fitted(self, lines: bytes | bytearray) -> bytes:

@@ -1,20 +1,17 @@
-"""The configuration of a load: read from a file, into which new tokens go back."""
+"""The configuration of a load: read from a file that stays as it is, as a token store keeps the tokens."""
 
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Callable, MutableMapping
+from collections.abc import MutableMapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import orjson
 from airbyte_cdk.utils.airbyte_secrets_utils import get_secrets, update_secrets
 
-from source_exact_online.auth import private_files
-from source_exact_online.config import check_shape, config_error, config_warnings, parse_config
+from source_exact_online.config import check_shape, config_error, config_warnings, parse_config, token_file_beside
 from source_exact_online.source import SourceExactOnline
 
 logger = logging.getLogger("airbyte.exact_online")
@@ -22,36 +19,38 @@ logger = logging.getLogger("airbyte.exact_online")
 
 @dataclass(frozen=True, slots=True)
 class LoadConfig:
-    """A configuration that fits the spec.
+    """A configuration that fits the spec, and whose tokens are kept in a token store.
 
     Attributes:
-        raw: as it stands in the file; the connector changes its tokens.
-        keep: makes changed tokens durable.
+        raw: as it stands in the file, with a token file if it names no token store; the connector changes its tokens.
     """
 
     raw: MutableMapping[str, Any]
-    keep: Callable[[MutableMapping[str, Any]], None]
 
     @classmethod
     def read(cls, path: Path) -> LoadConfig:
-        """Read a configuration file.
+        """Read a configuration file, which stays as it is.
+
+        Tokens are kept in `token_file_beside` it unless it says where: with a journal and a lock, and no edit of the
+        configuration is ever undone.
 
         Raises:
-            AirbyteTracedException: the file holds none, or new tokens could not be kept.
+            AirbyteTracedException: the file holds none.
         """
         try:
             raw = SourceExactOnline.read_config(str(path))
         except OSError as error:
             raise config_error(f"{path} cannot be read: {error.strerror}.") from None
         if not _keeps_tokens(raw):
-            file = Path(os.path.realpath(path))
-            if not os.access(file.parent, os.W_OK):
-                raise config_error(
-                    f"{path} could not be written anew, and Exact Online changes the refresh token at each use: give "
-                    "permission to its folder, or name credentials.token_file."
+            file = token_file_beside(path.resolve())
+            raw["credentials"]["token_file"] = str(file)
+            if not file.exists():
+                logger.warning(
+                    "Tokens are kept in %s from now on. Name it in credentials.token_file if anything else but load "
+                    "uses this configuration.",
+                    file,
                 )
-            return cls(raw, lambda changed: private_files.replace(file, _pretty(changed)))
-        return cls(raw, lambda changed: None)
+        return cls(raw)
 
     @classmethod
     def of(cls, raw: MutableMapping[str, Any]) -> LoadConfig:
@@ -65,7 +64,10 @@ class LoadConfig:
                 "New tokens have to be kept, as a refresh token of Exact Online works once: pass the path of the "
                 "configuration file, or name credentials.token_file."
             )
-        return cls(raw, lambda changed: None)
+        return cls(raw)
+
+    def keep(self, changed: MutableMapping[str, Any]) -> None:
+        """Take a configuration with new tokens from the connector: the token store has them already."""
 
 
 def _keeps_tokens(raw: MutableMapping[str, Any]) -> bool:
@@ -81,7 +83,3 @@ def _keeps_tokens(raw: MutableMapping[str, Any]) -> bool:
         logger.warning(warning)
     config = parse_config(raw, datetime.now(timezone.utc))
     return config.token_file is not None or config.token_store is not None
-
-
-def _pretty(raw: MutableMapping[str, Any]) -> bytes:
-    return orjson.dumps(raw, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)

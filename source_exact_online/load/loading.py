@@ -22,7 +22,14 @@ from source_exact_online.load.config_file import LoadConfig
 from source_exact_online.load.destination import DATASET, Target, target
 from source_exact_online.load.errors import LoadError
 from source_exact_online.load.reading import Limits, Part, Reading
-from source_exact_online.load.resources import SOURCE, forgetting, package, states_in, streams_with_another_key
+from source_exact_online.load.resources import (
+    SOURCE,
+    forgetting,
+    package,
+    replaces_by_division,
+    states_in,
+    streams_with_another_key,
+)
 from source_exact_online.load.screen import Screen, ScreenLog
 from source_exact_online.load.summary import Tally
 from source_exact_online.source import SourceExactOnline
@@ -74,6 +81,7 @@ def load(config: Path, to: str | None, streams: str, screen: Screen, *, full: bo
                 binary=include_binary(login.raw),
                 full=full,
                 anew=recreated,
+                by_division=replaces_by_division(pipeline),
             )
             reading.on_rows = lambda: screen.progress(lambda: _progress(reading, source))
             with closing(reading.packages(Limits())) as packages:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,6 +31,7 @@ from source_exact_online.catalog.stream import ExactStream
 from source_exact_online.load.arrow import TableFormat
 from source_exact_online.load.spool import Spool
 from source_exact_online.read.records import RecordBatch
+from source_exact_online.state.stream_state import division_numbers
 
 State = dict[str, Any]
 """State of one stream."""
@@ -40,9 +41,19 @@ class Source(Protocol):
     """What is asked of the connector."""
 
     def read_batches(
-        self, config: Mapping[str, Any], catalog: ConfiguredAirbyteCatalog, state: list[AirbyteStateMessage] | None
+        self,
+        config: Mapping[str, Any],
+        catalog: ConfiguredAirbyteCatalog,
+        state: list[AirbyteStateMessage] | None,
+        known: Iterable[int],
     ) -> Iterator[AirbyteMessage | RecordBatch]:
         """Read the configured streams."""
+
+    def divisions_read(self, stream: str) -> frozenset[int]:
+        """Return the divisions in which a stream was read to its end so far."""
+
+    def divisions_skipped(self, stream: str) -> frozenset[int]:
+        """Return the divisions in which a stream could not be read so far, though it may be complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +64,7 @@ class Part:
         stream: the stream.
         spool: its rows; None where only the state has moved.
         replaces: whether these are all rows that there are, so that they take the place of the table's.
+        divisions: those whose rows they replace; rows of others stay. None = all rows of the table.
         state: what to go on from once the rows are in the table; None where that has not changed.
     """
 
@@ -60,6 +72,7 @@ class Part:
     spool: Spool | None
     replaces: bool
     state: State | None
+    divisions: frozenset[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +101,9 @@ class Reading:
     """One run over some streams.
 
     A stream is merged into its table, package by package, or replaces it: a snapshot, of which Exact does not tell what
-    has changed, and any stream that is to be read in full. What replaces is held back until the stream is complete.
+    has changed, and any stream that is to be read in full. What replaces is held back until the stream is complete,
+    and replaces the rows of the divisions that were read to their end: a complete stream may have skipped some, or not
+    know of them.
 
     Attributes:
         on_rows: called after each page.
@@ -106,6 +121,8 @@ class Reading:
         binary: whether pictures and files are columns.
         full: read everything anew.
         anew: names of streams to read anew, where not everything is.
+        by_division: whether rows of single divisions can be replaced; else a stream with a division that was not read
+            replaces nothing.
         monotonic: seconds, for the limits.
     """
 
@@ -120,6 +137,7 @@ class Reading:
         binary: bool = False,
         full: bool = False,
         anew: frozenset[str] = frozenset(),
+        by_division: bool = True,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source = source
@@ -127,12 +145,14 @@ class Reading:
         self._streams = {one.name: one for one in streams}
         self._replacing = {one.name for one in streams if full or one.name in anew or is_snapshot(one)}
         self._states = {name: states[name] for name in self._streams if name in states and name not in self._replacing}
+        self._before = states
         self._formats = {
             name: TableFormat(name, schema(one.schema, binary=binary)["properties"], one.primary_key)
             for name, one in self._streams.items()
         }
         self._with_table = set(self._states)
         self._binary = binary
+        self._by_division = by_division
         self._folder = folder
         self._monotonic = monotonic
         self._progress = {name: _Progress() for name in self._streams}
@@ -159,7 +179,7 @@ class Reading:
         """
         closed_at = self._monotonic()
         try:
-            for message in self._source.read_batches(self._config, self._catalog(), self._state_messages()):
+            for message in self._messages():
                 if isinstance(message, RecordBatch):
                     self._take_rows(message)
                 else:
@@ -174,6 +194,13 @@ class Reading:
         except AirbyteTracedException as error:
             self.error = error.message or str(error)
         yield self._package()
+
+    def _messages(self) -> Iterator[AirbyteMessage | RecordBatch]:
+        return self._source.read_batches(self._config, self._catalog(), self._state_messages(), self._known())
+
+    def _known(self) -> frozenset[int]:
+        """Return the divisions that the table of any stream may have rows of."""
+        return division_numbers(key for state in self._before.values() for key in state.get("divisions", {}))
 
     def _take_rows(self, batch: RecordBatch) -> None:
         progress = self._progress[batch.stream]
@@ -206,7 +233,7 @@ class Reading:
     def _part(self, name: str) -> Part | None:
         progress, stream = self._progress[name], self._streams[name]
         replaces = name in self._replacing
-        if replaces and not progress.complete:
+        if replaces and not (progress.complete and self._may_replace(stream)):
             return None
         state = None if is_snapshot(stream) else progress.state
         if progress.spool is None and progress.complete and (replaces or name not in self._with_table):
@@ -217,7 +244,36 @@ class Reading:
             progress.spool.close()
             self._with_table.add(name)
         self._progress[name] = _Progress()
-        return Part(stream, progress.spool, replaces, state)
+        if not replaces or stream.per_login or not self._by_division:
+            return Part(stream, progress.spool, replaces, state)
+        divisions = self._source.divisions_read(name)
+        if progress.spool is not None:
+            progress.spool.keep(divisions)
+        return Part(stream, progress.spool, replaces, state and self._with_unread(name, state, divisions), divisions)
+
+    def _may_replace(self, stream: StreamDefinition) -> bool:
+        """Return whether no row of a division that was not read would be lost; note it where one would be."""
+        if self._by_division or stream.per_login:
+            return True
+        wanted, excluded = (
+            frozenset(map(int, self._config.get(name) or ())) for name in ("divisions", "exclude_divisions")
+        )
+        gone = self._known() - self._source.divisions_read(stream.name) - excluded
+        unread = self._source.divisions_skipped(stream.name) | (gone & wanted if wanted else gone)
+        if unread:
+            self.failures[stream.name] = (
+                f"Division {', '.join(map(str, sorted(unread)))} could not be read, and this destination can only "
+                "replace a table whole: the old rows stay. Put it into exclude_divisions to give its rows up."
+            )
+        return not unread
+
+    def _with_unread(self, name: str, state: State, read: frozenset[int]) -> State:
+        """Return a new state in which divisions that were not read, and whose rows stay, are where they were."""
+        before, now = self._before.get(name, {}), state.get("divisions", {})
+        if before.get("version") != state.get("version"):
+            before = {}
+        kept = {key: one for key, one in before.get("divisions", {}).items() if not division_numbers([key]) <= read}
+        return {**state, "divisions": {**kept, **{key: now[key] for key in now if division_numbers([key]) <= read}}}
 
     def _spool(self, name: str) -> Spool:
         self._files += 1

@@ -85,6 +85,11 @@ def forgetting(streams: Collection[str]) -> DltSource:
     return source()
 
 
+def replaces_by_division(pipeline: dlt.Pipeline) -> bool:
+    """Return whether a pipeline's destination can replace the rows of single divisions; files can not."""
+    return "delete-insert" in (pipeline.destination.capabilities().supported_merge_strategies or ())
+
+
 def package(parts: Sequence[Part], *, binary: bool) -> DltSource:
     """Return the source of one load package.
 
@@ -137,7 +142,9 @@ def resource(stream: StreamDefinition, part: Callable[[], Part | None], *, binar
 
 def _hints_of(part: Part | None) -> dict[str, Any]:
     """Return hints that hold for what there is of a stream this time. To be called within a pipeline that runs."""
-    found = {"write_disposition": "replace" if part is not None and part.replaces else "merge"}
+    found: dict[str, Any] = {"write_disposition": _write_disposition(part)}
+    if found["write_disposition"] == "merge":
+        found["additional_table_hints"] = {"x-merge-destination-scope": None}  # that of an earlier run
     if part is None:
         return found
     if part.spool is not None and dlt.current.pipeline().destination.destination_type == "dlt.destinations.postgres":
@@ -145,6 +152,18 @@ def _hints_of(part: Part | None) -> dict[str, Any]:
         # have to have rows.
         found["file_format"] = "parquet" if part.spool.rows else "csv"
     return found
+
+
+def _write_disposition(part: Part | None) -> str | dict[str, str]:
+    if part is None or not part.replaces:
+        return "merge"
+    if part.divisions is None:
+        return "replace"
+    divisions = ", ".join(map(str, sorted(part.divisions)))
+    return {
+        "disposition": "merge",
+        "destination_scope": f"division IN ({divisions})" if divisions else "1 = 0",
+    }
 
 
 def hints(properties: Mapping[str, Mapping[str, Any]], *, merged: bool) -> dict[str, dict[str, Any]]:

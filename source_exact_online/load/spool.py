@@ -23,7 +23,7 @@ class Spool:
     """Rows of one stream, in a file that is removed once it has been read.
 
     Attributes:
-        rows: number of rows, tombstones included.
+        rows: number of rows that count, tombstones included.
         deleted: number of tombstones; known once the spool is closed.
 
     Args:
@@ -42,6 +42,7 @@ class Spool:
         self._held = 0
         self._read_at = 0
         self._writer: pa.ipc.RecordBatchStreamWriter | None = None
+        self._divisions: pa.Array | None = None
         self.rows = 0
         self.deleted = 0
 
@@ -59,6 +60,13 @@ class Spool:
         if self._writer is not None:
             self._writer.close()
 
+    def keep(self, divisions: frozenset[int]) -> None:
+        """Leave out the rows of all other divisions. To be called once it is closed."""
+        self._divisions = pa.array(divisions, pa.int64())
+        if self._writer is not None:
+            with self._batches() as batches:
+                self.rows = sum(pc.sum(self._is_kept(batch), min_count=0).as_py() for batch in batches)
+
     def tables(self, *, distinct: bool) -> Iterator[pa.Table]:
         """Yield the rows in the order in which they came, in several tables; if there are none, one without rows.
 
@@ -75,8 +83,13 @@ class Spool:
         with self._batches() as batches:
             for batch in batches:
                 table = pa.Table.from_batches([batch])
-                yield table if last is None else table.filter(pc.is_in(table[READ_AT], last))
+                if last is not None:
+                    table = table.filter(pc.is_in(table[READ_AT], last))
+                yield table if self._divisions is None else table.filter(self._is_kept(table))
         self._file.unlink()
+
+    def _is_kept(self, rows: pa.Table | pa.RecordBatch) -> pa.Array:
+        return pc.is_in(rows["Division"], self._divisions)
 
     def _last_of_each_key(self) -> pa.Array | None:
         """Return the values of `READ_AT` of the rows that count; None if all do."""

@@ -13,6 +13,7 @@ from source_exact_online.auth.masking import mask
 from source_exact_online.auth.token_endpoint import TokenEndpoint
 from source_exact_online.clock import Clock, SystemClock
 from source_exact_online.command_line import SECRET_VARIABLE
+from source_exact_online.config import token_file_beside
 from source_exact_online.login.config_file import LoginRequest
 from source_exact_online.login.flow import DivisionLister, LoginFlow
 from source_exact_online.login.redirect import LoginError
@@ -92,9 +93,8 @@ def _request(args: argparse.Namespace, terminal: Terminal, environment: Mapping[
 
 
 def _token_file(config_file: Path, named: str | None) -> Path:
-    """Return the absolute path of the token file: as named, else beside the configuration, with a name of its own."""
-    path = Path(named) if named else config_file.with_name(f"{config_file.stem}.tokens.json")
-    return Path(os.path.abspath(path.expanduser()))
+    """Return the absolute path of the token file: as named, else beside the configuration."""
+    return Path(os.path.abspath(Path(named).expanduser())) if named else token_file_beside(config_file)
 
 
 class _FixedToken:

@@ -96,7 +96,7 @@ class StreamState:
     @property
     def divisions(self) -> frozenset[int]:
         """Numbers of the divisions that it has positions of."""
-        return frozenset(int(key) for key in self.positions if key.isascii() and key.isdigit() and len(key) < 12)
+        return division_numbers(self.positions)
 
     def message(self) -> AirbyteMessage:
         """Return the STATE message of the stream."""
@@ -159,6 +159,11 @@ def load_states(
             blob = part.stream_state
             documents[part.stream_descriptor.name] = dict(vars(blob)) if blob is not None else {}
     return {stream: StreamState.load(stream, documents.get(stream, {}), now) for stream in streams}
+
+
+def division_numbers(keys: Iterable[str]) -> frozenset[int]:
+    """Return the divisions among the keys of a state's positions."""
+    return frozenset(int(key) for key in keys if key.isascii() and key.isdigit() and len(key) < 12)
 
 
 def known_divisions(states: Iterable[StreamState]) -> tuple[int, ...]:

@@ -55,8 +55,8 @@ class PartitionTask:
 @dataclass(slots=True)
 class _StreamStatus:
     open: int = 0
-    readable: int = 0
-    skipped: list[str] = field(default_factory=list)
+    readable: set[int] = field(default_factory=set)
+    skipped: dict[int, str] = field(default_factory=dict)
     failures: list[AirbyteTracedException] = field(default_factory=list)
 
 
@@ -109,6 +109,14 @@ class Scheduler:
     def failures(self) -> dict[str, list[AirbyteTracedException]]:
         """Why streams ended incomplete, by stream."""
         return {name: status.failures for name, status in self._stream_status.items() if status.failures}
+
+    def divisions_read(self, stream: str) -> frozenset[int]:
+        """Return the divisions in which a stream was read to its end so far; one, if it is read once per login."""
+        return frozenset(self._stream_status[stream].readable)
+
+    def divisions_skipped(self, stream: str) -> frozenset[int]:
+        """Return the divisions in which a stream could not be read so far, though it may be complete."""
+        return frozenset(self._stream_status[stream].skipped)
 
     def run(self) -> Iterator[Message]:
         """Read everything; yield the messages to emit.
@@ -221,7 +229,7 @@ class Scheduler:
             yield from self._messages.checkpoint(self._states[stream])
         if result.finished:
             for stream in task.partition.readable:
-                self._stream_status[stream].readable += 1
+                self._stream_status[stream].readable.add(task.partition.division)
             yield from self._close(task)
         else:
             self._ready.append(task)
@@ -240,7 +248,7 @@ class Scheduler:
         if isinstance(error, NotReadableError):
             logger.warning("Skipped %s in division %s: %s", context.stream, context.division, error.message)
             for stream in task.partition.readable:
-                self._stream_status[stream].skipped.append(error.resolution.message)
+                self._stream_status[stream].skipped[task.partition.division] = error.resolution.message
             yield from self._close(task)
             return
         logger.error("%s in division %s failed: %s", context.stream, context.division, error)
@@ -276,7 +284,7 @@ class Scheduler:
     def _end(self, stream: str) -> Iterator[Message]:
         status, state = self._stream_status[stream], self._states[stream]
         if status.skipped and not status.readable and not status.failures:
-            message = f"Stream {stream} could not be read in any division. {status.skipped[0]}"
+            message = f"Stream {stream} could not be read in any division. {next(iter(status.skipped.values()))}"
             status.failures.append(AirbyteTracedException(message=message, failure_type=FailureType.config_error))
         if not status.failures:
             for key, position in state.positions.items():
