@@ -60,7 +60,7 @@ def test_a_table_whose_primary_key_changes_is_made_anew(reader: Reader, tmp_path
     configure(tmp_path)
     load(tmp_path, "sales_invoices")
     assert ids(tmp_path) == [("h", "i"), ("j", "k")]
-    versions = {name: {"row_version": number} for name, number in (("accounts", 1), ("sales_invoices", 2))}
+    versions = {"accounts": {"row_version": 1}, "sales_invoices": {"row_version": 2, "divisions": {}}}
     assert reader.given == [{}, {"accounts": versions["accounts"]}, {"sales_invoices": versions["sales_invoices"]}, {}]
 
 

@@ -120,7 +120,7 @@ class Reading:
         folder: for rows that wait.
         binary: whether pictures and files are columns.
         full: read everything anew.
-        anew: names of streams to read anew, where not everything is.
+        anew: names of streams to read anew, whose tables are made anew: no row in them stays.
         by_division: whether rows of single divisions can be replaced; else a stream with a division that was not read
             replaces nothing.
         monotonic: seconds, for the limits.
@@ -145,6 +145,7 @@ class Reading:
         self._streams = {one.name: one for one in streams}
         self._replacing = {one.name for one in streams if full or one.name in anew or is_snapshot(one)}
         self._states = {name: states[name] for name in self._streams if name in states and name not in self._replacing}
+        self._anew = anew
         self._before = states
         self._formats = {
             name: TableFormat(name, schema(one.schema, binary=binary)["properties"], one.primary_key)
@@ -249,7 +250,8 @@ class Reading:
         divisions = self._source.divisions_read(name)
         if progress.spool is not None:
             progress.spool.keep(divisions)
-        return Part(stream, progress.spool, replaces, state and self._with_unread(name, state, divisions), divisions)
+        state = state and self._with_unread(name, state, divisions)
+        return Part(stream, progress.spool, replaces, state, None if name in self._anew else divisions)
 
     def _may_replace(self, stream: StreamDefinition) -> bool:
         """Return whether no row of a division that was not read would be lost; note it where one would be."""
@@ -270,7 +272,7 @@ class Reading:
     def _with_unread(self, name: str, state: State, read: frozenset[int]) -> State:
         """Return a new state in which divisions that were not read, and whose rows stay, are where they were."""
         before, now = self._before.get(name, {}), state.get("divisions", {})
-        if before.get("version") != state.get("version"):
+        if name in self._anew or before.get("version") != state.get("version"):
             before = {}
         kept = {key: one for key, one in before.get("divisions", {}).items() if not division_numbers([key]) <= read}
         return {**state, "divisions": {**kept, **{key: now[key] for key in now if division_numbers([key]) <= read}}}
