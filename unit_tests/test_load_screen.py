@@ -80,7 +80,7 @@ def test_the_summary_has_rows_by_stream_a_first_question_and_what_to_do_next() -
         "  accounts        1,200",
         "  items               0          2",
         "",
-        "Nothing new in the other 1 stream.",
+        "Nothing new in 1 other stream.",
         "A first question:",
         "",
         "ask: select * from exact_online.accounts limit 10",

@@ -63,6 +63,10 @@ def load(config: Path, to: str | None, streams: str, screen: Screen, *, full: bo
         chosen = named(streams, stream_groups(login.raw), full_columns(login.raw))
     except (AirbyteTracedException, ValueError) as error:
         raise LoadError(str(error)) from None
+    if not chosen:
+        raise LoadError(
+            "None of these streams is in a group that the configuration's stream_groups name: say --streams all."
+        )
     goal = target(to, config)
     source = SourceExactOnline(on_control=login.keep)
     tally = Tally([one.name for one in chosen])

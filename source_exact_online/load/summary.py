@@ -51,14 +51,14 @@ def lines(tally: Tally, place: str, seconds: float, query: str, dataset: str, co
             yield f"  {name:<{width}}  {tally.rows[name]:>11,}{gone}".rstrip()
         yield ""
     quiet = len(tally.streams) - len(touched) - sum(1 for name in tally.failures if name not in touched)
-    if quiet:
-        yield f"Nothing new in {'the other ' if touched else ''}{counted(quiet, 'stream')}."
+    if quiet and not tally.error:
+        yield f"Nothing new in {counted(quiet, 'other stream' if touched else 'stream')}."
     for name, why in tally.failures.items():
         yield f"INCOMPLETE {name}: {why}"
     if tally.error and not tally.failures:
         yield f"INCOMPLETE: {tally.error}"
     if tally.failures or tally.error:
-        yield "What was read is loaded. The next load goes on from there."
+        yield "What was read is loaded. The next load goes on from there." if touched else "Nothing was loaded."
     elif touched:
         yield "A first question:"
         yield ""
