@@ -84,6 +84,7 @@ def exact_online(
         ValueError: a name is none of a stream.
     """
     login = LoadConfig.of(config) if isinstance(config, MutableMapping) else LoadConfig.read(Path(config))
+    login.announce()
     names = streams if isinstance(streams, str) else ",".join(streams)
     chosen = named(names, stream_groups(login.raw), full_columns(login.raw))
     run = _Run(login, chosen, full=full)

@@ -147,11 +147,13 @@ def test_tokens_are_kept_beside_a_configuration_that_does_not_say_where(
     file, tokens = tmp_path / "config.json", tmp_path / "config.tokens.json"
     file.write_text(json.dumps(CONFIG), encoding="utf-8")
     with caplog.at_level(logging.WARNING, "airbyte.exact_online"):
-        assert LoadConfig.read(file).raw["credentials"]["token_file"] == str(tokens)
+        login = LoadConfig.read(file)
+        login.announce()
+        assert login.raw["credentials"]["token_file"] == str(tokens)
         assert str(tokens) in caplog.text
         caplog.clear()
         tokens.touch()
-        LoadConfig.read(file)
+        LoadConfig.read(file).announce()
     assert caplog.text == ""
     assert json.loads(file.read_text()) == CONFIG
 

@@ -23,9 +23,11 @@ class LoadConfig:
 
     Attributes:
         raw: as it stands in the file, with a token file if it names no token store; the connector changes its tokens.
+        new_token_file: where tokens are kept from now on, without the configuration's saying so.
     """
 
     raw: MutableMapping[str, Any]
+    new_token_file: Path | None = None
 
     @classmethod
     def read(cls, path: Path) -> LoadConfig:
@@ -45,12 +47,17 @@ class LoadConfig:
             file = token_file_beside(path.resolve())
             raw["credentials"]["token_file"] = str(file)
             if not file.exists():
-                logger.warning(
-                    "Tokens are kept in %s from now on. Name it in credentials.token_file if anything else but load "
-                    "uses this configuration.",
-                    file,
-                )
+                return cls(raw, file)
         return cls(raw)
+
+    def announce(self) -> None:
+        """Say where tokens are kept from now on, if the configuration does not."""
+        if self.new_token_file is not None:
+            logger.warning(
+                "Tokens are kept in %s from now on. Name it in credentials.token_file if anything else but load "
+                "uses this configuration.",
+                self.new_token_file,
+            )
 
     @classmethod
     def of(cls, raw: MutableMapping[str, Any]) -> LoadConfig:

@@ -73,6 +73,7 @@ def load(config: Path, to: str | None, streams: str, screen: Screen, *, full: bo
     try:
         with goal.lock() as check_lock, tempfile.TemporaryDirectory(prefix="exact-online-load-") as scratch:
             pipeline = _pipeline(goal, scratch)
+            login.announce()
             recreated = streams_with_another_key(_schema(pipeline), chosen)
             if full and goal.replaces_at_once:
                 recreated |= _dropped_by_hand(pipeline, goal, [one.name for one in chosen])
