@@ -39,6 +39,15 @@ def test_no_file_names_a_path_of_one_machine() -> None:
     assert found == []
 
 
+def test_no_merge_is_left_half_done() -> None:
+    if not (ROOT / ".git").exists() or shutil.which("git") is None:
+        pytest.skip("without git and a clone it cannot be told which files belong to the repository")
+    marker = re.compile(r"^(<{7}|>{7}) ", re.MULTILINE)
+    found = [file for file in tracked_text_files() if marker.search(file.read_text(encoding="utf-8"))]
+
+    assert found == []
+
+
 def test_files_that_hold_secrets_are_ignored_by_git_and_by_the_image() -> None:
     if not (ROOT / ".git").exists() or shutil.which("git") is None:
         pytest.skip("without git and a clone nothing can be ignored")
@@ -48,6 +57,11 @@ def test_files_that_hold_secrets_are_ignored_by_git_and_by_the_image() -> None:
         "tokens.json.lock",
         "tokens.json.new",
         "tokens.json.pending",
+        "config.tokens.json",
+        "config.tokens.json.pending",
+        "exact.duckdb",
+        "exact.duckdb.lock",
+        "report.html",
         "secrets/config.json",
         ".tmp/config.json",
     ]
