@@ -378,6 +378,25 @@ def test_a_value_that_does_not_fit_is_repaired_and_named(
     msgspec.json.encode(page.rows).decode("utf-8")
 
 
+@pytest.mark.parametrize("value", ['"x"', '""', '"1.5"', "1.5", "true", "null", '"9223372036854775808"', '"1e3x"', "[]"])
+def test_a_number_that_is_the_key_and_none_is_damage(value: str) -> None:
+    """Exact sends 64 bit integers as text; a record without its key must not come of it."""
+    decoder = PageDecoder(RowShape.of({"HID": int | str, "Amount": int | float}, ["HID"]), DIVISION)
+
+    for other in ("1", '"n/a"'):  # a row for the strict decoder, and one for the forgiving one
+        with pytest.raises(DamagedPageError):
+            decoder.decode(listing('{"HID":1,"Amount":1}', f'{{"HID":{value},"Amount":{other}}}'), URL)
+
+
+@pytest.mark.parametrize("value", ['"7"', "7", '"-7"', '"9223372036854775807"', "9223372036854775807", "0"])
+def test_a_number_that_is_the_key_may_be_text(value: str) -> None:
+    decoder = PageDecoder(RowShape.of({"HID": int | str, "Amount": int | float}, ["HID"]), DIVISION)
+
+    for other in ("1", '"n/a"'):
+        page = decoder.decode(listing(f'{{"HID":{value},"Amount":{other}}}'), URL)
+        assert int(page.rows[0].HID) == int(value.strip('"'))
+
+
 def test_a_repair_shows_what_was_sent_on_one_short_line() -> None:
     body = listing(
         '{"ID":"a","Rate":"n/a\\nb"}', '{"ID":"b","Rate":"' + "x" * 500 + '"}', '{"ID":"c","Code":"\ufffd\x0b"}'

@@ -207,7 +207,8 @@ class PageDecoder:
             value = row.get(name)
             if value is None and (kind is not Any or name not in row):
                 continue
-            fitting, is_odd = fit(value, kind)
+            is_number = name in self.key and kind == int | str
+            fitting, is_odd = fit(value, int if is_number else kind)
             if name in self.key and not _names(fitting):
                 raise DamagedPageError(f"a row has {shown(value)} for its key {name}")
             if is_odd:
@@ -231,7 +232,11 @@ _INT64: Any = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _WITHIN_64_BITS: Mapping[Any, Any] = {int: _INT64, int | float: _INT64 | float, int | str: _INT64 | str}
 """Types whose integers the output can hold."""
 
-_KEYS: Mapping[Any, Any] = {**_WITHIN_64_BITS, str: Annotated[str, msgspec.Meta(min_length=1)]}
+_KEYS: Mapping[Any, Any] = {
+    **_WITHIN_64_BITS,
+    str: Annotated[str, msgspec.Meta(min_length=1)],
+    int | str: _INT64 | Annotated[str, msgspec.Meta(pattern="^-?[0-9]{1,18}$")],
+}
 """Types of keys, which name a row."""
 
 
