@@ -28,6 +28,7 @@ from source_exact_online.api.repair import ODD_TEXT, DamagedPageError, fit, leni
 METADATA = "__metadata"
 
 _NUL = re.compile(rb"\\u0000")
+_DIVISION = re.compile(r"/api/v1/(?:beta/)?(\d+)/")
 _CHUNK = 1 << 16
 
 Row = Any
@@ -135,7 +136,21 @@ class PageDecoder:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # a type that does not fit is a DecodeError
             rows, link = self._forgive(body, repairs)
         self._prove_division(rows)
-        return Page(rows, following(url, link) if link else None, repairs)
+        return Page(rows, self._following(url, link) if link else None, repairs)
+
+    def _following(self, url: str, link: str) -> str:
+        """Return the address that a link to the next page means.
+
+        Raises:
+            DamagedPageError: it leads nowhere, to another listing, or to another division's.
+        """
+        found = following(url, link)
+        other = _DIVISION.search(urlsplit(found).path)
+        if self._division is not None and other is not None and other[1] != str(self._division):
+            raise DamagedPageError(
+                f"the link to the next page leads to division {other[1][:20]} in place of {self._division}"
+            )
+        return found
 
     def _prove_division(self, rows: Sequence[Row]) -> None:
         """Hold the rows to the division that was asked.
@@ -150,7 +165,7 @@ class PageDecoder:
                 continue
             found = None
             if metadata is not None and part not in metadata.uri:
-                found = re.search(r"/api/v1/(?:beta/)?(\d+)/", metadata.uri)
+                found = _DIVISION.search(metadata.uri)
             other = found[1] if found is not None else row.Division
             if other is not None and other != division:
                 raise DamagedPageError(f"a row of division {other} came in place of one of {division}")
