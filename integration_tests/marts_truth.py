@@ -19,7 +19,7 @@ Figures = dict[Any, Decimal]
 
 
 def differences(sandbox: Sandbox, warehouse: Warehouse) -> Iterator[str]:
-    """Yield where the marts differ from the books: trial balance, statements, open items at 24 month ends, cash, group."""
+    """Yield where the marts differ from the books: statements, open items at 24 month ends, cash, the group."""
     compared = 0
     with (PROJECT / "seeds" / "exact_gl_account_types.csv").open(encoding="utf-8", newline="") as file:
         subsections = {int(row["account_type"]): row["subsection"] for row in csv.DictReader(file)}
@@ -105,7 +105,7 @@ def _cash(
 def _group(
     sandbox: Sandbox, division: int, accounts: dict[str, Row], lines: list[Row], subsections: dict[int, str]
 ) -> tuple[str, Figures, str]:
-    """The balances of the latest period in euros, but equity: the sandbox's periods are months, its rates last a quarter."""
+    """The latest balances in euros, but equity. The sandbox's periods are months, and its rates last a quarter."""
     last = max(_period(line) for line in lines)
     ends = {
         (row["FinYear"], row["FinPeriod"]): row["EndDate"][:10]

@@ -22,15 +22,18 @@ with group_rows as (
 
 ),
 
+periods as (
+
+    select distinct division, period_key, period_end
+    from {{ ref('exact__general_ledger_by_period') }}
+
+),
+
 last_periods as (
 
-    select
-        group_rows.division,
-        group_rows.month_end,
-        max(ledger.period_key) as period_key
+    select group_rows.division, group_rows.month_end, max(periods.period_key) as period_key
     from group_rows
-    inner join {{ ref('exact__general_ledger_by_period') }} as ledger
-        on ledger.division = group_rows.division and ledger.period_end <= group_rows.month_end
+    inner join periods on periods.division = group_rows.division and periods.period_end <= group_rows.month_end
     group by group_rows.division, group_rows.month_end
 
 ),
