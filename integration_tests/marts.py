@@ -4,9 +4,9 @@
 
 Loads three administrations and builds the models with all their tests; both databases must give the same tables. Then
 business goes on, twice, and the same must hold after each load. The tables renamed as PyAirbyte would have them, with
-old versions and tombstones, must give the same models. So must headers without ID, as full_columns reads them. All tests
-hold with other settings of the models too, and with a sandbox that answers the open questions about Exact the other
-way. Last, rows are spoilt one after the other, and the check that watches over each must fail.
+old versions and tombstones, must give the same models. So must headers without ID, as full_columns reads them. The
+tests hold with other settings of the models too, and with a sandbox that answers the open questions about Exact the
+other way. Last, rows are spoilt one after the other, and the check that watches over each must fail.
 
 Drops the schemas exact_online and exact_models of the PostgreSQL database. Exit code 0 when all is as it should be.
 """

@@ -125,10 +125,11 @@ class Models:
 
     def _run(self, command: str) -> bool:
         target = self.scratch / self.warehouse.name
+        variables = json.dumps({"exact_today": self.today, **self.settings})
         process = subprocess.run(
             [
                 self.dbt, "--no-use-colors", "--quiet", command, "--project-dir", PROJECT, "--profiles-dir", PROJECT,
-                "--target-path", target, "--log-path", target, "--vars", json.dumps({"exact_today": self.today, **self.settings}),
+                "--target-path", target, "--log-path", target, "--vars", variables,
             ],
             env={**os.environ, **self.warehouse.variables, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"},
             capture_output=True, text=True, check=False,
