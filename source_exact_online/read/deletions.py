@@ -34,7 +34,7 @@ KEPT_DAYS = 60
 """Days after which a gap in reading the log may have swallowed deletions: two months, the shortest ones."""
 
 _NAMING = ("EntityKey", "EntityType")
-"""Columns that name the row that was deleted. They are never null by Exact's metadata; who reads is not to rely on it."""
+"""Columns that name the row that was deleted; by Exact's metadata they are never null."""
 
 _DAY_MS = 86_400_000
 _OVERLAP_MS = 2 * 3_600_000
