@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
 _INTERVAL = 0.2
 """Seconds between two changes of the line that moves."""
+
+_TIME_WIDTH = len("  1:01 ")
+"""Columns that the time takes in front of it."""
 
 
 class Screen:
@@ -45,14 +48,17 @@ class Screen:
         else:
             self.say(text)
 
-    def progress(self, text: Callable[[], str]) -> None:
+    def progress(self, parts: Callable[[], Sequence[str]]) -> None:
         """Show how far the load is, in a terminal and not too often.
 
         Args:
-            text: tells it.
+            parts: tells it; the last ones are left out where the terminal is too narrow.
         """
         if self._live and self._monotonic() - self._shown_at >= _INTERVAL:
-            self._show(text())
+            shown = list(parts())
+            while len(shown) > 1 and len(", ".join(shown)) > self._room:
+                shown.pop()
+            self._show(", ".join(shown))
 
     def clear(self) -> None:
         """Remove the line that moves."""
@@ -60,10 +66,13 @@ class Screen:
             self._out.write("\r\x1b[K")
             self._is_written = False
 
+    @property
+    def _room(self) -> int:
+        return max(0, shutil.get_terminal_size().columns - 1 - _TIME_WIDTH)
+
     def _show(self, text: str) -> None:
         minutes, seconds = divmod(int(self.seconds), 60)
-        line = f"{minutes:>3}:{seconds:02} {text}"
-        self._out.write(f"\r{line[: shutil.get_terminal_size().columns - 1]}\x1b[K")
+        self._out.write(f"\r{minutes:>3}:{seconds:02} {text[: self._room]}\x1b[K")
         self._out.flush()
         self._is_written = True
         self._shown_at = self._monotonic()
