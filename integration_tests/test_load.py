@@ -200,15 +200,20 @@ def test_rows_that_are_gone_go_from_the_tables_of_complete_streams(clean: Sandbo
 
 
 def test_a_load_that_is_killed_is_taken_up_by_the_next(clean: Sandbox, tmp_path: Path) -> None:
-    """Whenever it dies: nothing is lost, nothing doubled."""
-    tables, loader = DuckDBTables(tmp_path / "exact.duckdb"), Loader.of(tmp_path, clean.config())
+    """Whenever it dies: nothing is lost, nothing doubled, and nothing of it stays in the temporary directory."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    loader = Loader.of(tmp_path, clean.config(), TMPDIR=str(temporary))
+    tables = DuckDBTables(tmp_path / "exact.duckdb")
     for seconds in (2.0, 4.0, 6.0):
         process = loader.start()
         time.sleep(seconds)
         process.send_signal(signal.SIGKILL)
         process.communicate()
+    assert list(temporary.iterdir())
     loader.run()
     assert problems(clean, tables) == []
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_load_is_refused_while_another_one_runs(
