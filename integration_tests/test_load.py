@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -197,6 +198,29 @@ def test_rows_that_are_gone_go_from_the_tables_of_complete_streams(clean: Sandbo
     change(clean, "journals", division, rows_of(clean, "journals", division)[1])
     loader.run(*streams)
     assert right("journals"), "after a full load changes arrive as before"
+
+
+def test_a_division_that_is_left_out_keeps_its_rows_and_goes_on_later(clean: Sandbox, tmp_path: Path) -> None:
+    tables, config = DuckDBTables(tmp_path / "exact.duckdb"), clean.config()
+    kept, left_out = clean.divisions
+    streams = ("--streams", "accounts,journals,divisions")
+
+    def counts(table: str, column: str = "division") -> dict[Any, Any]:
+        return dict(tables.rows(f"select {column}, count(*) from exact_online.{table} group by all")[1])
+
+    Loader.of(tmp_path, config).run(*streams)
+    before = {name: counts(name) for name in ("accounts", "journals")}
+    narrowed = Loader.of(tmp_path, {**config, "divisions": [kept]})
+    narrowed.run(*streams)
+    narrowed.run(*streams, "--full")
+    assert {name: counts(name) for name in before} == before
+    assert counts("divisions", "code") == {kept: 1}
+
+    change(clean, "accounts", left_out, rows_of(clean, "accounts", left_out)[0])
+    clean.forget_calls()
+    run = Loader.of(tmp_path, config).run(*streams)
+    assert re.search(r"^  accounts +1$", run.stdout, re.MULTILINE), run
+    assert [one for stream in before for one in differences(tables, stream, clean.expected(stream))] == []
 
 
 def test_a_load_that_is_killed_is_taken_up_by_the_next(clean: Sandbox, tmp_path: Path) -> None:
