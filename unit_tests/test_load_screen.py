@@ -67,6 +67,18 @@ def test_in_a_terminal_one_line_moves_and_warnings_stay(monkeypatch: pytest.Monk
     assert out.getvalue() == "\r  1:01 1,000 rows o\x1b[K\r\x1b[KWarning: Strange.\n"
 
 
+def test_in_a_narrow_terminal_words_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    out = Tty()
+    screen = Screen(out, Seconds())
+    log(screen, logging.INFO, "Waiting 14 s for the quota; resumes at 09:07:20 UTC.")
+    log(screen, logging.WARNING, "Tokens are kept in /home/me/books/config.tokens.json from now on.")
+    assert out.getvalue() == (
+        "\r  0:00 Waiting 14 s for the quota\x1b[K\r\x1b[K"
+        "Warning: Tokens are kept in\n/home/me/books/config.tokens.json from\nnow on.\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("columns", "shown"), [(40, "1,000 rows, 2 of 21 streams"), (80, "1,000 rows, 2 of 21 streams, ~3 min left")]
 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 from typing import TextIO
@@ -11,8 +13,8 @@ from typing import TextIO
 _INTERVAL = 0.2
 """Seconds between two changes of the line that moves."""
 
-_TIME_WIDTH = len("  1:01 ")
-"""Columns that the time takes in front of it."""
+_PARTS = re.compile(r"(.+)[,;] ")
+"""All parts of a text but the last."""
 
 
 class Screen:
@@ -37,8 +39,11 @@ class Screen:
         return self._monotonic() - self._began
 
     def say(self, text: str) -> None:
-        """Print a line that stays."""
+        """Print a line that stays; in a terminal in lines of whole words."""
         self.clear()
+        if self._live:
+            width = shutil.get_terminal_size().columns
+            text = textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
         print(text, file=self._out, flush=True)
 
     def note(self, text: str) -> None:
@@ -55,10 +60,7 @@ class Screen:
             parts: tells it; the last ones are left out where the terminal is too narrow.
         """
         if self._live and self._monotonic() - self._shown_at >= _INTERVAL:
-            shown = list(parts())
-            while len(shown) > 1 and len(", ".join(shown)) > self._room:
-                shown.pop()
-            self._show(", ".join(shown))
+            self._show(", ".join(parts()))
 
     def clear(self) -> None:
         """Remove the line that moves."""
@@ -66,13 +68,14 @@ class Screen:
             self._out.write("\r\x1b[K")
             self._is_written = False
 
-    @property
-    def _room(self) -> int:
-        return max(0, shutil.get_terminal_size().columns - 1 - _TIME_WIDTH)
-
     def _show(self, text: str) -> None:
+        """Show a text in the line that moves; of one that is too long, the parts that fit."""
         minutes, seconds = divmod(int(self.seconds), 60)
-        self._out.write(f"\r{minutes:>3}:{seconds:02} {text[: self._room]}\x1b[K")
+        time_ = f"{minutes:>3}:{seconds:02} "
+        room = max(0, shutil.get_terminal_size().columns - 1 - len(time_))
+        while len(text) > room and (shorter := _PARTS.match(text)):
+            text = shorter[1]
+        self._out.write(f"\r{time_}{text[:room]}\x1b[K")
         self._out.flush()
         self._is_written = True
         self._shown_at = self._monotonic()
