@@ -72,10 +72,10 @@ def test_in_a_narrow_terminal_words_stay_whole(monkeypatch: pytest.MonkeyPatch) 
     out = Tty()
     screen = Screen(out, Seconds())
     log(screen, logging.INFO, "Waiting 14 s for the quota; resumes at 09:07:20 UTC.")
-    log(screen, logging.WARNING, "Tokens are kept in /home/me/books/config.tokens.json from now on.")
+    log(screen, logging.WARNING, "Tokens are kept in /data/my-books/config.tokens.json from now on.")
     assert out.getvalue() == (
         "\r  0:00 Waiting 14 s for the quota\x1b[K\r\x1b[K"
-        "Warning: Tokens are kept in\n/home/me/books/config.tokens.json from\nnow on.\n"
+        "Warning: Tokens are kept in\n/data/my-books/config.tokens.json from\nnow on.\n"
     )
 
 
