@@ -219,7 +219,7 @@ def test_a_division_that_is_left_out_keeps_its_rows_and_goes_on_later(clean: San
     change(clean, "accounts", left_out, rows_of(clean, "accounts", left_out)[0])
     clean.forget_calls()
     run = Loader.of(tmp_path, config).run(*streams)
-    assert re.search(r"^  accounts +1$", run.stdout, re.MULTILINE), run
+    assert re.search(r"^  accounts +1(?![\d,])", run.stdout, re.MULTILINE), run
     assert [one for stream in before for one in differences(tables, stream, clean.expected(stream))] == []
 
 

@@ -22,8 +22,7 @@ logger = logging.getLogger("airbyte.exact_online")
 
 _LOG_IN_AGAIN = (
     "Log in again: run `source-exact-online login --site {site}` and use the configuration it writes{or_platform}. "
-    "If something else logs in with the same app and user, give each an app and user of its own, or have all of them "
-    "share one token file or token store."
+    "Anything else that logs in needs an app and user of its own, or the same token file or token store."
 )
 
 _OR_PLATFORM = ", or press the Authenticate button of the source in Airbyte"
