@@ -25,7 +25,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_exact_online.api.client import ExactClient
 from source_exact_online.api.divisions import CurrentUser, closed, current_user
 from source_exact_online.api.errors import LoginUnusableError
-from source_exact_online.api.rate_limits import Quotas
+from source_exact_online.api.rate_limits import CallsUsed, Quotas
 from source_exact_online.auth.authenticator import ExactAuthenticator
 from source_exact_online.catalog.configured import understood_catalog
 from source_exact_online.catalog.definitions import StreamDefinition
@@ -244,6 +244,10 @@ class SourceExactOnline(AbstractSource):
     def seconds_left(self) -> float | None:
         """Return about how long the run still takes; None where that cannot be told."""
         return self._scheduler.seconds_left() if self._scheduler is not None else None
+
+    def calls_used(self) -> dict[int, CallsUsed]:
+        """Return how many of this day's calls are used, by division; empty before Exact has told of any."""
+        return self._quotas.used() if self._quotas is not None else {}
 
     def shutdown(self) -> None:
         """Let a token refresh that is under way finish, so that its answer is not lost when the process ends.
