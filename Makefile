@@ -163,6 +163,10 @@ mutate: .venv-mutate/ready ## change the code where a mistake costs data or a lo
 bench: .venv-bench/ready ## measure speed, memory and calls (an hour) and write docs/performance.md; BENCH_ARGS="--rows 20000" is quick
 	.venv-bench/bin/python -m benchmarks $(BENCH_ARGS)
 
+.PHONY: bench-load
+bench-load: .venv-demo/ready .venv-warehouses/ready ## load beside PyAirbyte: time and memory of first loads; BENCH_ARGS="--lines 2000 --rounds 1" is quick
+	.venv-demo/bin/python -m benchmarks.load --pyairbyte .venv-warehouses/bin/python $(BENCH_ARGS)
+
 .PHONY: lint
 lint: .venv/ready ## ruff, the format of the code, spelling, the direction of imports, mypy --strict
 	$(BIN)/ruff check $(SOURCES)

@@ -66,11 +66,11 @@ def _tell(terminal: Terminal, box: Sandbox, warehouse: Warehouse) -> None:
     terminal.heading("Business goes on", "orders, invoices, payments, prices, deletions")
     box.forget_calls()
     known = warehouse.keys()
-    begun, moment = datetime.now(timezone.utc), box.now()
+    begun = datetime.now(timezone.utc)
     report.activity(terminal, {one: box.work(one.code, STEPS) for one in administrations})
 
     seconds = _load(terminal, warehouse, "Second load: what changed")
-    fetched = warehouse.fetched_since(begun, moment, known)
+    fetched = warehouse.fetched_since(begun, box.began, known)
     terminal.heading("Second load: only what changed", f"{sum(one.rows for one in fetched):,} rows in {seconds:.0f} s")
     report.changed(terminal, fetched)
     if warehouse.balances():

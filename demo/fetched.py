@@ -29,6 +29,11 @@ class Fetched:
         """All of them."""
         return self.new + self.changed + self.deleted + self.unchanged
 
+    @property
+    def differs(self) -> bool:
+        """Whether the table is another one after them."""
+        return self.rows > self.unchanged
+
     @classmethod
     def of(
         cls, stream: str, rows: Sequence[Row], before: Collection[Key], after: Collection[Key], moment: datetime

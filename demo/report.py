@@ -11,6 +11,7 @@ from demo.questions import questions
 from demo.sandbox import Summary
 from demo.terminal import DIM, YELLOW, Terminal
 from demo.warehouse import Administration, Warehouse
+from source_exact_online.words import counted
 
 
 def loaded(
@@ -52,11 +53,12 @@ def activity(terminal: Terminal, changes: Mapping[Administration, Summary]) -> N
 
 def changed(terminal: Terminal, fetched: Sequence[Fetched]) -> None:
     """Print what an incremental load fetched, by stream."""
-    kinds = [kind for kind in ("new", "changed", "deleted", "unchanged") if any(getattr(one, kind) for one in fetched)]
-    table = [[one.stream, *(getattr(one, kind) or None for kind in kinds)] for one in fetched if one.rows]
+    kinds = [kind for kind in ("new", "changed", "deleted") if any(getattr(one, kind) for one in fetched)]
+    table = [[one.stream, *(getattr(one, kind) or None for kind in kinds)] for one in fetched if one.differs]
     terminal.table(["stream", *kinds], table)
-    quiet = sum(1 for one in fetched if not one.rows)
-    terminal.line(f"Nothing had happened in the other {quiet} streams.", DIM)
+    again = counted(sum(one.unchanged for one in fetched), "row")
+    others = counted(len(fetched) - len(table), "other stream")
+    terminal.line(f"Nothing had happened in {others}; {again} came again unchanged.", DIM)
 
 
 def calls(

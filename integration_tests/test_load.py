@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -201,16 +202,44 @@ def test_rows_that_are_gone_go_from_the_tables_of_complete_streams(clean: Sandbo
     assert right("journals"), "after a full load changes arrive as before"
 
 
+def test_a_division_that_is_left_out_keeps_its_rows_and_goes_on_later(clean: Sandbox, tmp_path: Path) -> None:
+    tables, config = DuckDBTables(tmp_path / "exact.duckdb"), clean.config()
+    kept, left_out = clean.divisions
+    streams = ("--streams", "accounts,journals,divisions")
+
+    def counts(table: str, column: str = "division") -> dict[Any, Any]:
+        return dict(tables.rows(f"select {column}, count(*) from exact_online.{table} group by all")[1])
+
+    Loader.of(tmp_path, config).run(*streams)
+    before = {name: counts(name) for name in ("accounts", "journals")}
+    narrowed = Loader.of(tmp_path, {**config, "divisions": [kept]})
+    narrowed.run(*streams)
+    narrowed.run(*streams, "--full")
+    assert {name: counts(name) for name in before} == before
+    assert counts("divisions", "code") == {kept: 1}
+
+    change(clean, "accounts", left_out, rows_of(clean, "accounts", left_out)[0])
+    clean.forget_calls()
+    run = Loader.of(tmp_path, config).run(*streams)
+    assert re.search(r"^  accounts +1(?![\d,])", run.stdout, re.MULTILINE), run
+    assert [one for stream in before for one in differences(tables, stream, clean.expected(stream))] == []
+
+
 def test_a_load_that_is_killed_is_taken_up_by_the_next(clean: Sandbox, tmp_path: Path) -> None:
-    """Whenever it dies: nothing is lost, nothing doubled."""
-    tables, loader = DuckDBTables(tmp_path / "exact.duckdb"), Loader.of(tmp_path, clean.config())
+    """Whenever it dies: nothing is lost, nothing doubled, and nothing of it stays in the temporary directory."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    loader = Loader.of(tmp_path, clean.config(), TMPDIR=str(temporary))
+    tables = DuckDBTables(tmp_path / "exact.duckdb")
     for seconds in (2.0, 4.0, 6.0):
         process = loader.start()
         time.sleep(seconds)
         process.send_signal(signal.SIGKILL)
         process.communicate()
+    assert list(temporary.iterdir())
     loader.run()
     assert problems(clean, tables) == []
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_table_tells_the_calls_of_the_day_other_programs_with_the_app_included(

@@ -117,14 +117,19 @@ def test_whoever_gives_up_at_a_prompt_is_let_go(
     assert written == ("is written nevertheless" in terminal.shown)
 
 
-def test_without_a_terminal_the_way_to_get_one_is_told(clean: Sandbox, app: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("stdin", ["empty", "closed"])
+@pytest.mark.parametrize("asked", ["secret", "address"])
+def test_without_a_terminal_the_way_to_get_one_is_told(
+    stdin: str, asked: str, clean: Sandbox, app: dict[str, str], tmp_path: Path
+) -> None:
     """As in `docker run` without `-it`."""
+    line = [*command(), *arguments(clean, app, tmp_path)]
     run = subprocess.run(
-        [*command(), *arguments(clean, app, tmp_path)],
+        ["sh", "-c", 'exec "$@" <&-', "sh", *line] if stdin == "closed" else line,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        env=environment(),
+        env=environment({} if asked == "secret" else {"EXACT_ONLINE_CLIENT_SECRET": app["client_secret"]}),
         timeout=60,
         check=False,
     )
@@ -132,7 +137,7 @@ def test_without_a_terminal_the_way_to_get_one_is_told(clean: Sandbox, app: dict
 
     assert run.returncode == 1
     assert "docker run -it" in run.stdout
-    assert "Traceback" not in run.stderr
+    assert run.stderr == ""
 
 
 def test_a_denied_consent_names_the_approval_that_the_app_may_lack(

@@ -25,6 +25,9 @@ MISTAKES: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("user_m
 
 STREAMS = ("journals", "aging_overview")
 
+PEOPLE = ("load", "login")
+"""Verbs that tell people things on the way, and `login` all of it on stdout."""
+
 
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
@@ -91,17 +94,18 @@ def arguments_of(mistake: dict[str, Any], sandbox: Sandbox, at_hand: Mapping[str
         (folder / f"{name}.json").write_text(text, encoding)
         options += [f"--{name}", str(folder / f"{name}.json")]
     if "arguments" in mistake:
-        return list(filled(mistake["arguments"], texts))
+        return list(filled(mistake["arguments"], {**sandbox.config()["credentials"], **texts}))
     return ["read" if "catalog" in files else "check", *options]
 
 
 def run_script(
-    arguments: list[str], variables: Mapping[str, str], stdout: str | None, folder: Path
+    arguments: list[str], variables: Mapping[str, str], mistake: Mapping[str, Any], folder: Path
 ) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of the real console script."""
-    line, output = list(command()), folder / "stdout"
-    if stdout == "closed":
-        line = ["sh", "-c", 'exec "$@" >&-', "sh", *line]
+    line, output, stdout = list(command()), folder / "stdout", mistake.get("stdout")
+    for stream, closes in (("stdin", "<&-"), ("stdout", ">&-")):
+        if mistake.get(stream) == "closed":
+            line = ["sh", "-c", f'exec "$@" {closes}', "sh", *line]
     with open("/dev/full" if stdout == "full" else output, "w") as file:
         ended = subprocess.run(
             [*line, *arguments],
@@ -120,8 +124,8 @@ def test_it_is_understood_or_refused_in_one_sentence(
 ) -> None:
     arguments = arguments_of(mistake, sandbox, at_hand, tmp_path)
     variables = filled(mistake.get("environment", {}), {"folder": str(tmp_path)})
-    if variables or "stdout" in mistake:
-        code, stdout, stderr = run_script(arguments, variables, mistake.get("stdout"), tmp_path)
+    if variables or mistake.keys() & {"stdin", "stdout"}:
+        code, stdout, stderr = run_script(arguments, variables, mistake, tmp_path)
         OUTPUTS.keep(stdout, stderr)
     else:
         child = warm.start(*arguments)
@@ -134,11 +138,11 @@ def test_it_is_understood_or_refused_in_one_sentence(
     logs = [log["message"] for log in members(messages, "LOG") if log["level"] != "INFO"]
     traces = [trace["error"]["message"] for trace in members(messages, "TRACE") if trace["type"] == "ERROR"]
     statuses = [one["message"] for one in members(messages, "CONNECTION_STATUS") if "message" in one]
-    told = [*logs, *traces, *statuses, *stderr.splitlines()]
+    told = [*logs, *traces, *statuses, *stderr.splitlines(), *(stdout.splitlines() if arguments[0] in PEOPLE else ())]
     assert not [one for one in told if "Traceback" in one or 'File "' in one], told
     words = filled(mistake.get("says", ""), {"folder": str(tmp_path)})
     assert not words or any(words in one for one in told), said
-    if code == 1:
+    if code == 1 and arguments[0] not in PEOPLE:
         assert len({*traces, *statuses, *(stderr.splitlines() if not messages else ())}) == 1, "one sentence"
     if code == 0 and not words:
         assert told == [], "nothing to say"

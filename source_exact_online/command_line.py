@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -34,6 +35,16 @@ _REMEDIES = {
 """What to do where an option is missing."""
 
 
+class _Help(argparse.HelpFormatter):
+    """Keeps lines as they are given, and breaks none at a hyphen: what stands there may be a command to copy."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(" ".join(text.split()), width, break_long_words=False, break_on_hyphens=False)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n".join(indent + line for given in text.splitlines() for line in self._split_lines(given, width))
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser that says what to do where an option is missing."""
 
@@ -63,8 +74,9 @@ def command_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     parser = _Parser(
         prog=NAME,
+        formatter_class=_Help,
         description="Read the administrations of an Exact Online account into a warehouse.",
-        epilog=f"COMMAND --help shows the options of a command. Documentation: {DOCUMENTATION}",
+        epilog=f"COMMAND --help shows the options of a command. Documentation:\n{DOCUMENTATION}",
     )
     parser.add_argument("--version", action="version", version=f"{NAME} {VERSION}", help="print the version")
     parser.add_argument(
@@ -77,7 +89,7 @@ def command_parser() -> argparse.ArgumentParser:
 
     def verb(name: str, summary: str, description: str = "") -> argparse.ArgumentParser:
         text = description or f"{summary[0].upper()}{summary[1:]}."
-        return commands.add_parser(name, help=summary, description=text)
+        return commands.add_parser(name, help=summary, description=text, formatter_class=_Help)
 
     add_login_options(
         verb("login", "log in once, in a browser, and write config.json", "Log in and write a ready configuration.")
@@ -125,8 +137,12 @@ def add_login_options(parser: argparse.ArgumentParser) -> None:
     """
     parser.epilog = f"The client secret is taken from the environment ({SECRET_VARIABLE}) or asked for."
     parser.add_argument("--site", required=True, choices=SITES, help="country where the app is registered")
-    parser.add_argument("--client-id", required=True, help="client id of the app, from the Exact App Centre")
-    parser.add_argument("--redirect-uri", required=True, help="redirect URI of the app, exactly as registered")
+    parser.add_argument(
+        "--client-id", metavar="ID", required=True, help="client id of the app, from the Exact App Centre"
+    )
+    parser.add_argument(
+        "--redirect-uri", metavar="URI", required=True, help="redirect URI of the app, exactly as registered"
+    )
     _add_file(parser, "--config", "file to write (default: config.json)", type=Path, default=Path("config.json"))
     tokens = parser.add_mutually_exclusive_group()
     _add_file(tokens, "--token-file", "file in which the connector keeps the login (default: beside the configuration)")
@@ -135,7 +151,9 @@ def add_login_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="keep none: Airbyte's platform keeps the login itself",
     )
-    parser.add_argument("--divisions", help='"all", or division numbers separated by commas (default: ask)')
+    parser.add_argument(
+        "--divisions", metavar="NUMBERS", help='"all", or division numbers separated by commas (default: ask)'
+    )
     parser.add_argument("--force-login", action="store_true", help="log in afresh even if the browser is logged in")
     parser.add_argument("--no-browser", action="store_true", help="only show the address, open no browser")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file without a question")
@@ -147,7 +165,7 @@ def add_login_options(parser: argparse.ArgumentParser) -> None:
 def _add_load_options(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "The state is kept in the destination, so that the next load, on any machine, reads what has changed since. "
-        f"Needs dlt: {LOAD_EXTRA}"
+        f"Needs dlt:\n{LOAD_EXTRA}"
     )
     _add_file(parser, "--config", "configuration (login writes one)", required=True, type=Path)
     parser.add_argument(
@@ -165,6 +183,7 @@ def _add_load_options(parser: argparse.ArgumentParser) -> None:
 def _add_streams(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--streams",
+        metavar="NAMES",
         default="core",
         help="core (what most people load; the default), all, or names separated by commas",
     )
@@ -173,7 +192,7 @@ def _add_streams(parser: argparse.ArgumentParser) -> None:
 def _add_report_options(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "Its figures come from the dbt models where they were built, else from the loaded tables. "
-        f"Needs DuckDB, matplotlib and Jinja2: {REPORT_EXTRA}"
+        f"Needs DuckDB, matplotlib and Jinja2:\n{REPORT_EXTRA}"
     )
     _add_file(parser, "--from", "DuckDB file that `load` has filled", dest="source", type=Path, required=True)
     _add_file(parser, "--to", "page to write (default: %(default)s)", type=Path, default=Path("report.html"))

@@ -26,8 +26,8 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, MutableMapping
+from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import dlt
@@ -46,6 +46,7 @@ from source_exact_online.load.resources import (
     resource,
     streams_with_another_key,
 )
+from source_exact_online.load.scratch import scratch_folder
 from source_exact_online.source import SourceExactOnline
 
 logger = logging.getLogger("airbyte.exact_online")
@@ -110,7 +111,7 @@ class _Run:
         self._full = full
         self._waiting: dict[str, Part] | None = None
         self._asked: set[str] = set()
-        self._folder: TemporaryDirectory[str] | None = None
+        self._scratch = ExitStack()
         self.failures: dict[str, str] = {}
 
     def part(self, name: str) -> Part | None:
@@ -127,7 +128,8 @@ class _Run:
                 f"The tables {', '.join(moved)} have another primary key, as full_columns has changed: run once with "
                 f'exact_online(..., streams={moved}, full=True) and pipeline.run(source, refresh="drop_resources").'
             )
-        self._folder = TemporaryDirectory(prefix="exact-online-load-")
+        self._scratch.close()
+        folder = self._scratch.enter_context(scratch_folder())
         self._asked = set()
         source = SourceExactOnline(on_control=self._login.keep)
         reading = Reading(
@@ -135,7 +137,7 @@ class _Run:
             self._login.raw,
             self._chosen,
             current_states(),
-            Path(self._folder.name),
+            folder,
             binary=include_binary(self._login.raw),
             full=self._full,
             by_division=replaces_by_division(dlt.current.pipeline()),

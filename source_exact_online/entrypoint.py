@@ -22,6 +22,7 @@ from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.memory_monitor import MemoryMonitor
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_exact_online.auth.masking import mask_configured
 from source_exact_online.config import check_shape, config_warnings
 from source_exact_online.source import SourceExactOnline
 from source_exact_online.stdout import StdoutError
@@ -39,6 +40,11 @@ MEMORY_CHECK_INTERVAL = 5
 
 class Entrypoint(AirbyteEntrypoint):
     """The CDK's entry point; a configuration that does not fit the spec is refused with the name of the field."""
+
+    @staticmethod
+    def set_up_secret_filter(config: Mapping[str, Any], connection_specification: Mapping[str, Any]) -> None:
+        """Keep the secrets of a configuration out of every log line and error message."""
+        mask_configured(connection_specification, config)
 
     @staticmethod
     def validate_connection(source_spec: ConnectorSpecification, config: Mapping[str, Any]) -> None:

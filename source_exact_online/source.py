@@ -241,6 +241,10 @@ class SourceExactOnline(AbstractSource):
         """Return the calls that are left in this minute and on this day where the fewest are; None = not known yet."""
         return self._quotas.fewest_left() if self._quotas is not None else None
 
+    def seconds_left(self) -> float | None:
+        """Return about how long the run still takes; None where that cannot be told."""
+        return self._scheduler.seconds_left() if self._scheduler is not None else None
+
     def calls_used(self) -> dict[int, CallsUsed]:
         """Return how many of this day's calls are used, by division; empty before Exact has told of any."""
         return self._quotas.used() if self._quotas is not None else {}

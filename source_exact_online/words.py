@@ -12,6 +12,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun if number == 1 else f'{noun}s'}"
 
 
+def about_minutes(seconds: float) -> str:
+    """Return a duration that is only known roughly: "3 min"."""
+    return f"{max(1, round(seconds / 60)):,} min"
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return what was probably meant by a name that is not known; known ones are in lower case, with underscores."""
     plain = re.sub(r"[\s-]", "_", name.lower())

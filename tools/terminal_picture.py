@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-CELL_WIDTH, LINE_HEIGHT, FONT_SIZE = 8.4, 19, 14
+CELL_WIDTH, LINE_HEIGHT, FONT_SIZE = 8.4, 18, 14
 """Size of a character and of the font, in pixels."""
 MARGIN, TITLE_HEIGHT = 18, 34
 FONTS = 'ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import io
 import json
+import logging
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,11 +17,12 @@ from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.auth import token_endpoint
-from source_exact_online.auth.masking import mask
+from source_exact_online.auth.masking import mask, mask_configured
 from source_exact_online.auth.token_endpoint import Lost, TokenEndpoint
 from source_exact_online.auth.token_errors import LONGEST_DETAIL, read_refusal
 from source_exact_online.clock import SystemClock
 from source_exact_online.config import parse_config
+from source_exact_online.source import SourceExactOnline
 from unit_tests.auth_fakes import CLIENT_SECRET, FakeClock, Fault, Login, configuration
 
 DEEP = "[" * 100_000
@@ -116,6 +118,19 @@ class TestSecretsInTexts:
             quote(secret, safe="").replace("%2F", "%2f").replace("%3D", "%3d").replace("%2B", "%2b"),
         ]
         assert [text for text in spellings if filter_secrets(f"<{text}>") != "<****>"] == []
+
+    def test_what_is_too_short_for_a_secret_of_exact_masks_no_words(self) -> None:
+        specification = SourceExactOnline().spec(logging.getLogger()).connectionSpecification
+        raw = configuration()
+        raw["credentials"].update(client_id="me", client_secret="secret", refresh_token="refresh!0")
+        mask_configured(specification, raw)
+        Login(config=raw)
+        text = "The client secret and the refresh token refresh!0 mean something."
+        assert filter_secrets(text) == text.replace("refresh!0", "****")
+
+    def test_a_short_password_of_a_database_is_masked(self) -> None:
+        mask("pw1", shortest=1)
+        assert filter_secrets("password is pw1") == "password is ****"
 
     def test_a_long_token_in_a_refusal_is_masked_before_the_text_is_cut(self) -> None:
         token = "A1b2C3d4" * 80

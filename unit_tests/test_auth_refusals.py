@@ -343,6 +343,16 @@ def test_tokens_are_masked_in_log_lines_also_in_their_url_form() -> None:
     assert filter_secrets("code refresh!1 refresh%211 access-1") == "code **** **** ****"
 
 
+@pytest.mark.parametrize("on_platform", [True, False])
+def test_airbyte_is_only_spoken_of_where_its_platform_runs_the_connector(on_platform: bool) -> None:
+    login = Login(environment={"WORKER_JOB_ID": "42"} if on_platform else {})
+    login.server.faults.append(Fault(401, OLD_TOKEN))
+    with pytest.raises(AirbyteTracedException) as caught:
+        login.auth.get_access_token()
+    assert "run `source-exact-online login --site nl`" in str(caught.value)
+    assert ("Airbyte" in str(caught.value)) is on_platform
+
+
 @contextmanager
 def serving(*answers: bytes | None) -> Iterator[str]:
     """A server that answers one connection after the other with raw bytes; None = closes without a word."""

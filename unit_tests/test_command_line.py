@@ -12,7 +12,7 @@ import pytest
 
 from source_exact_online import offline
 from source_exact_online.catalog.definitions import UNDOCUMENTED, catalog
-from source_exact_online.command_line import command_parser
+from source_exact_online.command_line import LOAD_EXTRA, REPORT_EXTRA, command_parser
 from source_exact_online.version import VERSION
 from unit_tests.exact_fakes import raw_config
 
@@ -36,6 +36,16 @@ def config(tmp_path: Path) -> str:
     path = tmp_path / "config.json"
     path.write_text(json.dumps(raw_config(stream_groups=["hrm"], include_binary=True)))
     return str(path)
+
+
+@pytest.mark.parametrize(("verb", "command"), [("load", LOAD_EXTRA), ("report", REPORT_EXTRA)])
+def test_a_command_to_copy_stands_on_a_line_of_its_own(
+    verb: str, command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        command_parser().parse_args([verb, "--help"])
+    assert command in capsys.readouterr().out.splitlines()
 
 
 @pytest.mark.parametrize("columns", ["80", "120"])

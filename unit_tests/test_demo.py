@@ -6,9 +6,12 @@ import io
 import re
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
+from demo import report
 from demo.fetched import Fetched
 from demo.questions import Question, questions
 from demo.terminal import WIDTH, Terminal
@@ -63,6 +66,22 @@ def test_fetched_rows_are_told_apart_by_what_happened_to_them() -> None:
     fetched = Fetched.of("accounts", rows, known, now, NOON)
     assert fetched == Fetched("accounts", new=2, changed=1, deleted=1, unchanged=1)
     assert fetched.rows == 5
+
+
+def test_what_came_again_unchanged_is_one_line(out: io.StringIO) -> None:
+    report.changed(
+        Terminal(out), [Fetched("items", 1, 0, 2, 4), Fetched("journals", 0, 0, 0, 10), Fetched("units", 0, 0, 0, 0)]
+    )
+    shown = out.getvalue()
+    assert "items" in shown
+    assert "journals" not in shown
+    assert "Nothing had happened in 2 other streams; 14 rows came again unchanged." in shown
+
+
+def test_the_picture_of_it_fits_a_screen() -> None:
+    root = ElementTree.parse(Path(__file__).parent.parent / "docs" / "demo.svg").getroot()
+    assert int(root.attrib["height"]) <= 700
+    assert int(root.attrib["width"]) <= 800
 
 
 @pytest.mark.parametrize("question", QUESTIONS)

@@ -15,6 +15,16 @@ MISTAKES = {
     "exact.csv": "'exact.csv' is no destination: name a file that ends in .duckdb, postgresql://..., or dlt:NAME.",
     "mysql://me:secret@host/books": "'mysql://me:***@host/books' is no destination: name a file that ends in .duckdb, "
     "postgresql://..., or dlt:NAME.",
+    "duckdb:books": "'duckdb:books' is no destination: a DuckDB file is named by its path alone, as in "
+    "--to books.duckdb.",
+    "duckdb:///books.db": "'duckdb:///books.db' is no destination: a DuckDB file is named by its path alone, as in "
+    "--to books.db.",
+    "duckdb": "'duckdb' is no destination: a DuckDB file is named by its path alone, as in --to exact.duckdb.",
+    "books": "'books' is no destination: name a file that ends in .duckdb, postgresql://..., or dlt:NAME.",
+    "snowflake://me:secret@host/books": "'snowflake://me:***@host/books' is no destination: say --to dlt:snowflake, "
+    "and configure it as dlt wants it.",
+    "BigQuery": "'BigQuery' is no destination: say --to dlt:bigquery, and configure it as dlt wants it.",
+    "postgres:books": "'postgres:books' is no destination: say --to postgresql://user:password@host:5432/database.",
     "nowhere/exact.duckdb": "There is no folder nowhere for exact.duckdb.",
     "exact_online.duckdb": "DuckDB could not tell a file named exact_online.duckdb from its schema exact_online: "
     "choose another name.",

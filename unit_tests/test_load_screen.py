@@ -51,7 +51,7 @@ def test_elsewhere_than_in_a_terminal_there_are_plain_lines_and_no_progress() ->
     log(screen, logging.INFO, "Waiting 40 s for the quota.")
     log(screen, logging.INFO, "Cost of this run:\na table")
     log(screen, logging.WARNING, "A secret is strange.")
-    screen.progress(lambda: "12 rows")
+    screen.progress(lambda: ["12 rows"])
     screen.clear()
     assert out.getvalue() == "Waiting 40 s for the quota.\nWarning: A **** is strange.\n"
 
@@ -61,10 +61,36 @@ def test_in_a_terminal_one_line_moves_and_warnings_stay(monkeypatch: pytest.Monk
     out, seconds = Tty(), Seconds()
     screen = Screen(out, seconds)
     seconds.now = 61.5
-    screen.progress(lambda: "1,000 rows of many streams")
-    screen.progress(lambda: "too soon after that")
+    screen.progress(lambda: ["1,000 rows of many streams"])
+    screen.progress(lambda: ["too soon after that"])
     log(screen, logging.WARNING, "Strange.")
     assert out.getvalue() == "\r  1:01 1,000 rows o\x1b[K\r\x1b[KWarning: Strange.\n"
+
+
+def test_in_a_narrow_terminal_words_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    out = Tty()
+    screen = Screen(out, Seconds())
+    log(screen, logging.INFO, "Waiting 14 s for the quota; resumes at 09:07:20 UTC.")
+    log(screen, logging.WARNING, "Tokens are kept in /data/my-books/config.tokens.json from now on.")
+    assert out.getvalue() == (
+        "\r  0:00 Waiting 14 s for the quota\x1b[K\r\x1b[K"
+        "Warning: Tokens are kept in\n/data/my-books/config.tokens.json from\nnow on.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"), [(40, "1,000 rows, 2 of 21 streams"), (80, "1,000 rows, 2 of 21 streams, ~3 min left")]
+)
+def test_what_does_not_fit_into_a_narrow_terminal_is_left_out(
+    columns: int, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    out, seconds = Tty(), Seconds()
+    screen = Screen(out, seconds)
+    seconds.now = 1
+    screen.progress(lambda: ["1,000 rows", "2 of 21 streams", "~3 min left"])
+    assert out.getvalue() == f"\r  0:01 {shown}\x1b[K"
 
 
 def told(tally: Tally) -> list[str]:

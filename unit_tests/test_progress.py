@@ -112,8 +112,9 @@ class TestLine:
         progress.page(ITEMS, 500)
         progress.page(ACCOUNTS, 234)
         clock.advance(51)
+        progress.ended(20, 15)
 
-        progress.tick(20, 15, 3, None)
+        progress.tick(15, 3, None)
 
         (line,) = lines.texts
         assert "1,734 rows read, 15 partitions to go, 3 of them waiting, about 3 min at the pace so far." in line
@@ -126,7 +127,7 @@ class TestLine:
         progress.page(ACCOUNTS, 1)
         clock.advance(61)
 
-        progress.tick(1, 1, 0, None)
+        progress.tick(1, 0, None)
 
         assert "60 this minute, 4,310 today" in lines.texts[0]
 
@@ -135,12 +136,29 @@ class TestLine:
     ) -> None:
         clock.advance(51)
 
-        progress.tick(100, 95, 0, None)
+        progress.ended(100, 95)
+        progress.tick(95, 0, None)
 
+        assert progress.seconds_left() is None
         assert "at the pace" not in lines.texts[0]
 
+    def test_a_guess_counts_down_and_is_given_up_once_it_has_proved_too_short(
+        self, clock: FakeClock, progress: Progress
+    ) -> None:
+        clock.advance(100)
+        progress.ended(10, 5)
+        left = [progress.seconds_left()]
+        for seconds in (60, 40):
+            clock.advance(seconds)
+            left.append(progress.seconds_left())
+        clock.advance(100)
+        progress.ended(10, 4)
+        left.append(progress.seconds_left())
+
+        assert left == [100, 40, None, 200]
+
     def test_when_all_wait_it_says_until_when(self, lines: Lines, progress: Progress) -> None:
-        progress.tick(20, 15, 15, 75.0)
+        progress.tick(15, 15, 75.0)
 
         assert lines.texts[0].startswith("0 rows read, 15 partitions to go, 15 of them waiting until 09:01:15 UTC")
 
@@ -151,7 +169,7 @@ class TestLine:
             progress.page(RequestContext("items", None, division), 1)
         clock.advance(51)
 
-        progress.tick(500, 400, 0, None)
+        progress.tick(400, 0, None)
 
         assert lines.texts[0].count("items of division") == 4
 

@@ -49,7 +49,7 @@ class ExactAuthenticator(AuthBase):
         clock = clock or SystemClock()
         endpoint = TokenEndpoint(config.base_url, config.client_id, config.client_secret, clock, session, timeout)
         self._credentials = Credentials(config, connector_config, clock, on_control)
-        self._refresher = Refresher(self._credentials, endpoint, clock, config.site)
+        self._refresher = Refresher(self._credentials, endpoint, clock, config.site, on_platform=config.on_platform)
         self._origin = origin(config.base_url)
         self._lock = threading.Lock()
         self._background: threading.Event | None = None

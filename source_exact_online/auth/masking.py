@@ -6,18 +6,44 @@ import html
 import json
 import re
 import threading
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote, quote_plus
 
-from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets, filter_secrets
+from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets, filter_secrets, get_secrets, update_secrets
 
 _masked: set[str] = set()
 _lock = threading.Lock()
 
 
-def mask(*secrets: str) -> None:
-    """Keep secrets out of every log line and error message from now on, in every spelling that they may have there."""
+SHORTEST = 8
+"""Characters that a secret of Exact's has at least: ids are GUIDs, client secrets and tokens have twelve and more.
+
+A shorter value is a slip, such as `me` for a client id. If it were masked, so were words that have it in them.
+"""
+
+
+def mask_configured(specification: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """Keep the secrets of a configuration out of every log line and error message, and none that were before.
+
+    Args:
+        specification: of a configuration, with ``airbyte_secret`` at its secrets.
+        config: the raw configuration.
+    """
+    update_secrets([one for one in get_secrets(specification, config) if len(str(one)) >= SHORTEST])
+
+
+def mask(*secrets: str, shortest: int = SHORTEST) -> None:
+    """Keep secrets out of every log line and error message from now on, in every spelling that they may have there.
+
+    Args:
+        secrets: what to mask.
+        shortest: characters below which a value is no secret.
+    """
     with _lock:
         for secret in secrets:
+            if len(secret) < shortest:
+                continue
             for spelling in _spellings(secret):
                 # The CDK forgets what was registered whenever a command begins, so its own list is asked.
                 if spelling and (spelling not in _masked or spelling in filter_secrets(spelling)):

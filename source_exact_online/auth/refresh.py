@@ -22,10 +22,11 @@ from source_exact_online.failures import NoTokenInThisRunError
 logger = logging.getLogger("airbyte.exact_online")
 
 _LOG_IN_AGAIN = (
-    "Log in again: run `source-exact-online login --site {site}` and use the configuration it writes, or press the "
-    "Authenticate button of the source in Airbyte. Then give each connection an app and user of its own, or have all "
-    "of them share one token file or token store."
+    "Log in again: run `source-exact-online login --site {site}` and use the configuration it writes{or_platform}. "
+    "Anything else that logs in needs an app and user of its own, or the same token file or token store."
 )
+
+_OR_PLATFORM = ", or press the Authenticate button of the source in Airbyte"
 
 _LOOK_AGAIN_SECONDS = 2.0
 """Longest pause between two looks at another process's refresh that may be under way."""
@@ -39,6 +40,7 @@ class Refresher:
         endpoint: who gives new ones.
         clock: time source.
         site: country site, for messages.
+        on_platform: whether Airbyte's platform runs the connector, for messages.
     """
 
     def __init__(
@@ -47,11 +49,13 @@ class Refresher:
         endpoint: TokenEndpoint,
         clock: Clock,
         site: str,
+        *,
+        on_platform: bool,
     ) -> None:
         self._credentials = credentials
         self._endpoint = endpoint
         self._clock = clock
-        self._site = site
+        self._log_in_again = _LOG_IN_AGAIN.format(site=site, or_platform=_OR_PLATFORM if on_platform else "")
         self._state = RefreshState()
 
     def usable_token(self) -> str | None:
@@ -175,7 +179,7 @@ class Refresher:
         return self._state.answer_missing or self._credentials.refresh_was_cut_short
 
     def _error(self, fail: Fail) -> AirbyteTracedException:
-        message = f"{fail.message} {_LOG_IN_AGAIN.format(site=self._site)}" if fail.log_in_again else fail.message
+        message = f"{fail.message} {self._log_in_again}" if fail.log_in_again else fail.message
         passes_later = fail.for_good and fail.failure is FailureType.transient_error
         kind = NoTokenInThisRunError if passes_later else AirbyteTracedException
         return kind(message=message, internal_message=f"{message}{fail.detail}", failure_type=fail.failure)

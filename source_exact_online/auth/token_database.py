@@ -128,7 +128,7 @@ class TokenDatabase:
                 "postgresql://user:password@host:5432/database, with what is special in a password written as in a URL "
                 "(%40 for @)."
             ) from None
-        mask(url, *(str(parameters.get(name) or "") for name in ("password", "sslpassword")))
+        mask(url, *(str(parameters.get(name) or "") for name in ("password", "sslpassword")), shortest=1)
         self._address = make_conninfo(
             url, client_encoding="UTF8", **{name: _DEFAULTS[name] for name in _DEFAULTS.keys() - parameters.keys()}
         )

@@ -9,8 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from airbyte_cdk.utils.airbyte_secrets_utils import get_secrets, update_secrets
-
+from source_exact_online.auth.masking import mask_configured
 from source_exact_online.config import check_shape, config_error, config_warnings, parse_config, token_file_beside
 from source_exact_online.source import SourceExactOnline
 
@@ -84,7 +83,7 @@ def _keeps_tokens(raw: MutableMapping[str, Any]) -> bool:
         AirbyteTracedException: it does not fit.
     """
     specification = SourceExactOnline().spec(logger).connectionSpecification
-    update_secrets(get_secrets(specification, raw))
+    mask_configured(specification, raw)
     check_shape(raw, specification)
     for warning in config_warnings(raw, specification):
         logger.warning(warning)

@@ -63,12 +63,31 @@ def target(text: str | None, config: Path) -> Target:
         return _postgres(text)
     if text.startswith("dlt:"):
         return _other(text.removeprefix("dlt:"))
-    if "://" not in text and text.endswith(_DUCKDB_SUFFIXES):
+    hint = _hint(text)
+    if hint is None and "://" not in text and text.endswith(_DUCKDB_SUFFIXES):
         return _duckdb(Path(text).expanduser())
-    raise LoadError(
-        f"{_without_password(text)!r} is no destination: name a file that ends in .duckdb, postgresql://..., "
-        "or dlt:NAME."
-    )
+    hint = hint or "name a file that ends in .duckdb, postgresql://..., or dlt:NAME."
+    raise LoadError(f"{_without_password(text)!r} is no destination: {hint}")
+
+
+def _hint(text: str) -> str | None:
+    """Return what to say in place of the name of a database, alone or in front of a colon; None for anything else."""
+    name, _, rest = text.partition(":")
+    name = name.lower()
+    if name == "duckdb":
+        file = rest.rpartition("/")[2] or "exact"
+        file += "" if file.endswith(_DUCKDB_SUFFIXES) else ".duckdb"
+        return f"a DuckDB file is named by its path alone, as in --to {file}."
+    if name in ("postgresql", "postgres"):
+        return "say --to postgresql://user:password@host:5432/database."
+    if name in _names():
+        return f"say --to dlt:{name}, and configure it as dlt wants it."
+    return None
+
+
+def _names() -> list[str]:
+    """Return the names of dlt's destinations."""
+    return [one for one in dlt.destinations.__all__ if one != "destination"]
 
 
 def _duckdb(file: Path) -> Target:
@@ -104,7 +123,7 @@ def _postgres(url: str) -> Target:
 
 
 def _other(name: str) -> Target:
-    known = [one for one in dlt.destinations.__all__ if one != "destination"]
+    known = _names()
     if name not in known:
         near = nearest(name, known)
         hint = f"did you mean dlt:{near}?" if near else f"dlt has {', '.join(known)}."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -31,9 +30,11 @@ from source_exact_online.load.resources import (
     states_in,
     streams_with_another_key,
 )
+from source_exact_online.load.scratch import scratch_folder
 from source_exact_online.load.screen import Screen, ScreenLog
 from source_exact_online.load.summary import Tally
 from source_exact_online.source import SourceExactOnline
+from source_exact_online.words import about_minutes, counted
 
 PIPELINE = "exact_online"
 """Name of dlt's pipeline, under which the destination keeps the state."""
@@ -72,7 +73,7 @@ def load(config: Path, to: str | None, streams: str, screen: Screen, *, full: bo
     source = SourceExactOnline(on_control=login.keep)
     tally = Tally([one.name for one in chosen])
     try:
-        with goal.lock() as check_lock, tempfile.TemporaryDirectory(prefix="exact-online-load-") as scratch:
+        with goal.lock() as check_lock, scratch_folder() as scratch:
             pipeline = _pipeline(goal, scratch)
             login.announce()
             recreated = streams_with_another_key(_schema(pipeline), chosen)
@@ -83,7 +84,7 @@ def load(config: Path, to: str | None, streams: str, screen: Screen, *, full: bo
                 login.raw,
                 chosen,
                 states_in(pipeline.state),
-                Path(scratch),
+                scratch,
                 binary=include_binary(login.raw),
                 full=full,
                 anew=recreated,
@@ -93,7 +94,7 @@ def load(config: Path, to: str | None, streams: str, screen: Screen, *, full: bo
             with closing(reading.packages(Limits())) as packages:
                 for parts in packages:
                     if parts:
-                        screen.note(f"Loading {sum(_rows(part) for part in parts):,} rows ...")
+                        screen.note(f"Loading {counted(sum(_rows(part) for part in parts), 'row')} ...")
                         check_lock()
                         _load(pipeline, goal, parts, recreated, source.calls_used(), binary=include_binary(login.raw))
                         _count(tally, parts)
@@ -103,11 +104,11 @@ def load(config: Path, to: str | None, streams: str, screen: Screen, *, full: bo
     return tally, goal
 
 
-def _pipeline(goal: Target, scratch: str) -> dlt.Pipeline:
+def _pipeline(goal: Target, scratch: Path) -> dlt.Pipeline:
     """Return a pipeline that knows what the destination holds, and leaves nothing on this machine."""
     with _problems_of(goal):
         pipeline = dlt.pipeline(
-            PIPELINE, destination=goal.destination, dataset_name=DATASET, pipelines_dir=str(Path(scratch) / "dlt")
+            PIPELINE, destination=goal.destination, dataset_name=DATASET, pipelines_dir=str(scratch / "dlt")
         )
         pipeline.sync_destination()
     return pipeline
@@ -184,10 +185,14 @@ def _rows(part: Part) -> int:
     return part.spool.rows if part.spool is not None else 0
 
 
-def _progress(reading: Reading, source: SourceExactOnline) -> str:
-    text = f"{reading.rows:,} rows, {reading.complete} of {reading.streams} streams complete"
-    left = source.calls_left()
-    return text if left is None else f"{text}, calls left: {left[0]} this minute, {left[1]:,} today"
+def _progress(reading: Reading, source: SourceExactOnline) -> list[str]:
+    parts = [counted(reading.rows, "row"), f"{reading.complete} of {counted(reading.streams, 'stream')}"]
+    seconds, calls = source.seconds_left(), source.calls_left()
+    if seconds is not None:
+        parts.append(f"~{about_minutes(seconds)} left")
+    if calls is not None:
+        parts.append(f"{counted(calls[0], 'call')} left, {calls[1]:,} today")
+    return parts
 
 
 def _show_log(screen: Screen) -> None:

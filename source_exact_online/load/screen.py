@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
+import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
 _INTERVAL = 0.2
 """Seconds between two changes of the line that moves."""
+
+_PARTS = re.compile(r"(.+)[,;] ")
+"""All parts of a text but the last."""
 
 
 class Screen:
@@ -34,8 +39,11 @@ class Screen:
         return self._monotonic() - self._began
 
     def say(self, text: str) -> None:
-        """Print a line that stays."""
+        """Print a line that stays; in a terminal in lines of whole words."""
         self.clear()
+        if self._live:
+            width = shutil.get_terminal_size().columns
+            text = textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
         print(text, file=self._out, flush=True)
 
     def note(self, text: str) -> None:
@@ -45,14 +53,14 @@ class Screen:
         else:
             self.say(text)
 
-    def progress(self, text: Callable[[], str]) -> None:
+    def progress(self, parts: Callable[[], Sequence[str]]) -> None:
         """Show how far the load is, in a terminal and not too often.
 
         Args:
-            text: tells it.
+            parts: tells it; the last ones are left out where the terminal is too narrow.
         """
         if self._live and self._monotonic() - self._shown_at >= _INTERVAL:
-            self._show(text())
+            self._show(", ".join(parts()))
 
     def clear(self) -> None:
         """Remove the line that moves."""
@@ -61,9 +69,13 @@ class Screen:
             self._is_written = False
 
     def _show(self, text: str) -> None:
+        """Show a text in the line that moves; of one that is too long, the parts that fit."""
         minutes, seconds = divmod(int(self.seconds), 60)
-        line = f"{minutes:>3}:{seconds:02} {text}"
-        self._out.write(f"\r{line[: shutil.get_terminal_size().columns - 1]}\x1b[K")
+        time_ = f"{minutes:>3}:{seconds:02} "
+        room = max(0, shutil.get_terminal_size().columns - 1 - len(time_))
+        while len(text) > room and (shorter := _PARTS.match(text)):
+            text = shorter[1]
+        self._out.write(f"\r{time_}{text[:room]}\x1b[K")
         self._out.flush()
         self._is_written = True
         self._shown_at = self._monotonic()

@@ -57,7 +57,7 @@ class Console:
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         self._environment = environment
         self._buffer = b""
-        self._ended = False
+        self._ended = sys.stdin is None  # it was closed, and its number may be that of another file by now
 
     def say(self, text: str) -> None:
         """Print a text, without what a terminal would take for a command."""
@@ -69,7 +69,7 @@ class Console:
 
     def secret(self, prompt: str) -> str:
         """Return one line that is not shown while it is typed."""
-        if not sys.stdin.isatty():
+        if sys.stdin is None or not sys.stdin.isatty():
             return self.ask(prompt)
         try:
             return getpass.getpass(f"{prompt} ")
@@ -96,7 +96,7 @@ class Console:
                 if received is not None:
                     print()
                     return received
-            if sys.stdin.fileno() in ready:
+            if not self._ended and sys.stdin.fileno() in ready:
                 self._read()
 
     def open_browser(self, url: str) -> bool:

@@ -189,6 +189,13 @@ class Books:
         return sorted(together, key=lambda check: (check.failed == 0, check.title))
 
 
+_MAGIC = slice(8, 12), b"DUCK"
+"""Where a DuckDB file says that it is one: DuckDB takes some other files for databases, or for tables.
+
+Source: https://duckdb.org/docs/stable/internals/storage
+"""
+
+
 def read(file: Path, models: str) -> Books:
     """Read the figures of a page.
 
@@ -199,6 +206,16 @@ def read(file: Path, models: str) -> Books:
     Raises:
         ReportError: the file is none of DuckDB's, is in use, or holds no ledger.
     """
+    try:
+        with file.open("rb") as opened:
+            place, word = _MAGIC
+            if opened.read(place.stop)[place] != word:
+                raise ReportError(
+                    f"{file} is no DuckDB file: name the one that `source-exact-online load` has filled, such as "
+                    "exact.duckdb."
+                )
+    except OSError as error:
+        raise ReportError(f"{file} cannot be read: {error.strerror}.") from None
     try:
         with duckdb.connect(str(file), read_only=True) as connection:
             return _books(connection, models)

@@ -12,7 +12,7 @@ from source_exact_online.api.rate_limits import Quotas
 from source_exact_online.api.request import RetryAfter
 from source_exact_online.api.usage import Usage
 from source_exact_online.clock import HEARTBEAT_SECONDS, Clock
-from source_exact_online.words import counted
+from source_exact_online.words import about_minutes, counted
 
 logger = logging.getLogger("airbyte.exact_online")
 
@@ -37,6 +37,7 @@ class Progress:
         self._recent: dict[RequestContext, None] = {}
         self._waits_told: dict[object, float] = {}
         self._began = self._last_line = clock.monotonic()
+        self._expected_end: float | None = None
 
     @property
     def silence_left(self) -> float:
@@ -48,6 +49,27 @@ class Progress:
         self._rows[context] += rows
         self._recent.pop(context, None)
         self._recent[context] = None
+
+    def ended(self, partitions: int, open_partitions: int) -> None:
+        """Note that a partition has ended.
+
+        Args:
+            partitions: of the run.
+            open_partitions: those that have not ended.
+        """
+        done = partitions - open_partitions
+        if done >= max(1.0, TELLING_SHARE * partitions):
+            now = self._clock.monotonic()
+            self._expected_end = now + (now - self._began) * open_partitions / done
+
+    def seconds_left(self) -> float | None:
+        """Return how long the rest takes if its partitions are like those that have ended.
+
+        Nobody knows their rows. None while too few have ended to tell, and once that time has passed: those that are
+        left are larger then.
+        """
+        left = self._expected_end - self._clock.monotonic() if self._expected_end is not None else 0.0
+        return left if left > 0 else None
 
     def wait(self, context: RequestContext, later: RetryAfter) -> None:
         """Tell of a wait that can be noticed.
@@ -72,11 +94,10 @@ class Progress:
             self._waits_told[what] = until
             logger.info(line, *values)
 
-    def tick(self, partitions: int, open_partitions: int, waiting: int, until_next: float | None) -> None:
+    def tick(self, open_partitions: int, waiting: int, until_next: float | None) -> None:
         """Log a line, so that nobody takes the connector for dead; due when no silence is left.
 
         Args:
-            partitions: of the run.
             open_partitions: those that have not ended.
             waiting: those of them that wait.
             until_next: seconds until the first of them goes on, if all wait; None otherwise.
@@ -86,7 +107,8 @@ class Progress:
         line = f"{rows} read, {to_go} to go, {waiting} of them waiting"
         if until_next is not None:
             line += f" until {self._clock.now() + timedelta(seconds=until_next):%H:%M:%S} UTC"
-        line += self._pace(partitions, open_partitions) + "."
+        left = self.seconds_left()
+        line += "." if left is None else f", about {about_minutes(left)} at the pace so far."
         recent = list(self._recent)[-SHOWN:]
         if recent:
             read = ", ".join(
@@ -114,14 +136,6 @@ class Progress:
                 for plan, daily in ((plan, calls * runs) for plan, runs in PLANS.items())
             )
             logger.info("What these streams cost at least: %s.", "; ".join(costs))
-
-    def _pace(self, partitions: int, open_partitions: int) -> str:
-        """How long the rest takes if its partitions are like those that have ended; nobody knows their rows."""
-        ended = partitions - open_partitions
-        if ended < max(1.0, TELLING_SHARE * partitions):
-            return ""
-        minutes = (self._clock.monotonic() - self._began) * open_partitions / ended / 60
-        return f", about {max(1, round(minutes)):,} min at the pace so far"
 
 
 def _percent(calls: int, limit: int) -> str:

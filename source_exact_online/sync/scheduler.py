@@ -118,6 +118,10 @@ class Scheduler:
         """Return the divisions in which a stream could not be read so far, though it may be complete."""
         return frozenset(self._stream_status[stream].skipped)
 
+    def seconds_left(self) -> float | None:
+        """Return about how long the run still takes; None where that cannot be told."""
+        return self._progress_log.seconds_left()
+
     def run(self) -> Iterator[Message]:
         """Read everything; yield the messages to emit.
 
@@ -203,9 +207,7 @@ class Scheduler:
     def _report(self) -> None:
         if self._progress_log.silence_left <= 0:
             all_wait = bool(self._delayed) and len(self._delayed) == self._open_tasks
-            self._progress_log.tick(
-                len(self._contexts), self._open_tasks, len(self._delayed), self._until_due() if all_wait else None
-            )
+            self._progress_log.tick(self._open_tasks, len(self._delayed), self._until_due() if all_wait else None)
 
     # -- what a step brings ----------------------------------------------------------------------------------------
 
@@ -272,6 +274,7 @@ class Scheduler:
 
     def _close(self, task: PartitionTask) -> Iterator[Message]:
         self._open_tasks -= 1
+        self._progress_log.ended(len(self._contexts), self._open_tasks)
         self._ready.extend(task.dependents)
         for stream in task.partition.streams:
             status = self._stream_status[stream]

@@ -153,4 +153,4 @@ class TestWhatCannotBeDone:
     def test_no_database(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (tmp_path / "text.duckdb").write_text("no database at all" * 300)
         assert run(tmp_path / "text.duckdb", tmp_path / "report.html") == 1
-        assert "cannot be read" in capsys.readouterr().err
+        assert "is no DuckDB file: name the one" in capsys.readouterr().err

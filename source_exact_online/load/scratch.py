@@ -1,0 +1,48 @@
+"""The folder of a load, in which rows wait and dlt works."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+_PREFIX = "exact-online-load-"
+_LOCK = "lock"
+_CONTENT = "content"
+"""Made once the lock is held: a folder with it and without a holder belongs to nobody any more."""
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Make a folder that only its user may read, and remove it in the end.
+
+    Those of loads that were killed are removed before. A load holds a lock in its own, which the operating system frees
+    when the process dies.
+    """
+    with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as name:
+        own = Path(name)
+        with FileLock(own / _LOCK):
+            content = own / _CONTENT
+            content.mkdir()
+            for other in own.parent.glob(f"{_PREFIX}*"):
+                if other != own:
+                    _remove_abandoned(other, own.stat().st_uid)
+            yield content
+
+
+def _remove_abandoned(folder: Path, user: int) -> None:
+    """Remove the folder of a load that has died; what belongs to another user is left alone."""
+    try:
+        found = folder.lstat()
+        if not (stat.S_ISDIR(found.st_mode) and found.st_uid == user and (folder / _CONTENT).is_dir()):
+            return
+        with FileLock(folder / _LOCK, timeout=0):
+            pass
+    except (OSError, Timeout):
+        return
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,60 @@
+"""The folder in which a load's rows wait: what a killed load leaves goes with the next one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from source_exact_online.load.scratch import scratch_folder
+
+DIES = """
+import os
+from source_exact_online.load.scratch import scratch_folder
+with scratch_folder() as folder:
+    (folder / "rows.arrows").write_text("rows")
+    os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_it_is_for_its_user_alone_and_goes_in_the_end(temporary: Path) -> None:
+    with scratch_folder() as folder:
+        (folder / "rows.arrows").touch()
+        (made,) = temporary.iterdir()
+        assert made.stat().st_mode & 0o777 == 0o700
+    assert list(temporary.iterdir()) == []
+
+
+def test_what_a_killed_load_has_left_goes_with_the_next_one(temporary: Path) -> None:
+    subprocess.run([sys.executable, "-c", DIES], env={"TMPDIR": str(temporary)}, check=False)
+    (left,) = temporary.glob("*/*/rows.arrows")
+    with scratch_folder():
+        assert not left.exists()
+    assert list(temporary.iterdir()) == []
+
+
+def test_what_another_load_still_uses_stays(temporary: Path) -> None:
+    with scratch_folder() as other:
+        (other / "rows.arrows").touch()
+        with scratch_folder():
+            assert (other / "rows.arrows").exists()
+
+
+def test_what_is_no_folder_of_a_load_stays(temporary: Path) -> None:
+    (temporary / "elsewhere" / "rows").mkdir(parents=True)
+    (temporary / "exact-online-load-link").symlink_to("elsewhere")
+    (temporary / "exact-online-load-notes.txt").touch()
+    (temporary / "exact-online-load-just-made").mkdir()
+    before = sorted(temporary.rglob("*"))
+    with scratch_folder():
+        pass
+    assert sorted(temporary.rglob("*")) == before
