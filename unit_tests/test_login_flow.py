@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import os
+import select
 import socket
 import stat
 import sys
@@ -686,6 +687,23 @@ def test_terminal_gets_no_control_characters(
         type_in("x\n")
         console.ask("Which \x1b[2J?")
     assert capsys.readouterr().out == "Bakkerij ]0;PWN[2J1mDe Korenaar\n\tline\nWhich [2J? "
+
+
+def test_a_ctrl_c_just_before_the_wait_for_keys_is_noticed_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a signal ends no wait: Python raises its exception when the wait is over."""
+    waits: list[float] = []
+
+    def wait(_sources: object, _writable: object, _exceptional: object, seconds: float) -> tuple[list[int], ...]:
+        waits.append(seconds)
+        if len(waits) > 1:
+            raise KeyboardInterrupt
+        return [], [], []
+
+    with typing_person(monkeypatch) as (console, _):
+        monkeypatch.setattr(select, "select", wait)
+        with pytest.raises(KeyboardInterrupt):
+            console.ask("Which ones?")
+    assert max(waits) <= 1
 
 
 def test_a_ca_bundle_that_cannot_be_used_is_named_before_anything_is_asked(tmp_path: Path) -> None:

@@ -13,6 +13,9 @@ from typing import Protocol
 
 from source_exact_online.login.redirect import LoginError, RedirectListener
 
+_LOOK_UP_SECONDS = 0.5
+"""Longest wait for a key: a Ctrl-C in the moment before a wait begins does not end it, only the next look does."""
+
 _NOBODY = "Nobody answers: run this in a terminal (in Docker with `docker run -it`)."
 
 
@@ -90,7 +93,7 @@ class Console:
             sources = [] if self._ended else [sys.stdin.fileno()]
             if listener is not None:
                 sources.append(listener.fileno())
-            ready, _, _ = select.select(sources, [], [])
+            ready, _, _ = select.select(sources, [], [], _LOOK_UP_SECONDS)
             if listener is not None and listener.fileno() in ready:
                 received = listener.receive()
                 if received is not None:
