@@ -72,7 +72,7 @@ NO_PROXY = (
         (403, "", "", "unreadable refusal", TokenAction.REPORT),
         (404, "", "<html>Not found</html>", "unreadable refusal", TokenAction.REPORT),
         (401, "", "", "unreadable refusal", TokenAction.REPORT),
-        (302, "", "", "redirected", TokenAction.REPORT),
+        (302, "", "", "redirected", TokenAction.CORRECT_SITE),
     ],
 )
 def test_every_refusal_has_its_row(status: int, reason: str, body: str, name: str, action: TokenAction) -> None:
@@ -225,6 +225,7 @@ def test_a_redirect_is_a_config_error_that_names_the_target_without_its_query() 
 
     assert caught.value.failure_type == FailureType.config_error
     assert "s3cret" not in str(caught.value)
+    assert "Log in again" not in str(caught.value), "the new login would be sent there too"
     assert login.server.calls == 1
 
 

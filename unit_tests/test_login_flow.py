@@ -397,6 +397,13 @@ def test_wrong_client_names_secret_and_site(tmp_path: Path) -> None:
     assert "country" in person.text
 
 
+def test_a_redirect_of_the_token_call_asks_for_no_other_consent(tmp_path: Path) -> None:
+    person, endpoint = Person(redirected()), Endpoint(refusal(302, ""))
+    assert Run(tmp_path)(person, endpoint) == 1
+    assert "Check site, and proxies" in person.text
+    assert len(endpoint.codes) == 1
+
+
 def test_lost_answer_leads_to_a_new_consent(tmp_path: Path) -> None:
     endpoint = Endpoint(Lost("ReadTimeout"), Granted(TOKENS))
     assert Run(tmp_path)(Person(redirected("one"), redirected("two"), ""), endpoint) == 0

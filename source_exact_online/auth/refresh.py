@@ -152,7 +152,8 @@ class Refresher:
         if row.action is TokenAction.LOG_IN:
             why = self._why_dead(row.kind, tokens)
             return transitions.gave_up(state, " ".join(filter(None, (row.message, why))), detail)
-        return transitions.gave_up(state, f"{row.message} (HTTP {answer.status}){detail}")
+        log_in_again = row.action is not TokenAction.CORRECT_SITE
+        return transitions.gave_up(state, f"{row.message} (HTTP {answer.status}){detail}", log_in_again=log_in_again)
 
     def _why_dead(self, kind: TokenErrorKind, tokens: Tokens) -> str:
         """Return what the evidence says about the cause of a dead refresh token; empty where there is none."""

@@ -46,6 +46,7 @@ class TokenAction(Enum):
     WAIT = "wait"
     LOG_IN = "log_in"
     CORRECT_CLIENT = "correct_client"
+    CORRECT_SITE = "correct_site"
     RETRY = "retry"
     REPORT = "report"
 

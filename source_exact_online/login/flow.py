@@ -170,7 +170,7 @@ class LoginFlow:
                 trouble = f"Exact Online cannot be reached ({answer.reason})."
             elif answer.row.action is TokenAction.RETRY:
                 trouble = answer.row.message
-            elif answer.row.action is TokenAction.CORRECT_CLIENT:
+            elif answer.row.action in (TokenAction.CORRECT_CLIENT, TokenAction.CORRECT_SITE):
                 raise LoginError(answer.row.message)
             else:
                 reason = answer.detail or "no reason given"
