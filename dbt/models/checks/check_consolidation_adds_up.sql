@@ -12,7 +12,7 @@ with group_rows as (
             where translated_at in ('closing rate', 'historical rates') and group_account_code <> 'earlier_results'
         ), 0) as balances_dc,
         abs(sum(balance_dc)) as left_dc,
-        abs(sum(balance_gc)) as left_gc,
+        abs(sum(balance_gc)) + coalesce(abs(sum(movement_gc)), 0) as left_gc,
         coalesce(sum(abs(balance_gc - balance_dc)) filter (where currency = group_currency), 0) as translated_dc,
         bool_and(is_translated) as is_translated,
         max(currency) as currency,

@@ -249,4 +249,4 @@ select
     {{ exact_online.cents('case when is_translated then balance_gc end') }} as balance_gc,
     is_translated
 from grouped
-where movement_dc <> 0 or balance_dc <> 0 or balance_gc <> 0 or not is_translated
+where movement_dc <> 0 or movement_gc <> 0 or balance_dc <> 0 or balance_gc <> 0 or not is_translated
