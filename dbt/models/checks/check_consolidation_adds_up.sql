@@ -1,5 +1,5 @@
 {#-
-    By month: the result and the balances are those of the trial balance, all rows sum to zero in both currencies, and in an
+    By month: the result of the year and the balances are those of the trial balance, all rows sum to zero in both currencies, and in an
     administration that has the group's currency nothing is translated.
 -#}
 with group_rows as (
@@ -24,8 +24,10 @@ with group_rows as (
 
 periods as (
 
-    select distinct division, period_key, period_end
-    from {{ ref('exact__general_ledger_by_period') }}
+    select distinct ledger.division, ledger.period_key, ledger.period_end, {{ exact_online.month_end('periods.year_end') }} as last_month
+    from {{ ref('exact__general_ledger_by_period') }} as ledger
+    inner join {{ ref('int_exact__periods') }} as periods
+        on periods.division = ledger.division and periods.period_key = ledger.period_key
 
 ),
 
@@ -43,9 +45,13 @@ trial_balances as (
     select
         last_periods.division,
         last_periods.month_end,
-        coalesce(sum(ledger.closing_balance_dc) filter (where ledger.balance_type = 'W'), 0) as result_dc,
+        coalesce(sum(ledger.closing_balance_dc) filter (
+            where ledger.balance_type = 'W' and periods.last_month >= last_periods.month_end
+        ), 0) as result_dc,
         coalesce(sum(ledger.closing_balance_dc) filter (where coalesce(ledger.balance_type, 'B') <> 'W'), 0) as balances_dc
     from last_periods
+    inner join periods
+        on periods.division = last_periods.division and periods.period_key = last_periods.period_key
     inner join {{ ref('exact__general_ledger_by_period') }} as ledger
         on ledger.division = last_periods.division and ledger.period_key = last_periods.period_key
     group by last_periods.division, last_periods.month_end

@@ -41,13 +41,54 @@ with ledger as (
 
 ),
 
+last_periods as (
+
+    select division, max(period_key) as period_key
+    from ledger
+    group by division
+
+),
+
+begun as (
+
+    -- After its last period an administration's year ends as well, and what follows is without that year's results.
+    select ledger.*
+    from ledger
+    union all
+    select
+        ledger.division,
+        ledger.gl_account_id,
+        ledger.fiscal_year + 1,
+        {{ exact_online.period_key('(ledger.fiscal_year + 1)', '0') }},
+        {{ exact_online.month_end("periods.year_end + interval '1 day'") }},
+        ledger.currency,
+        ledger.group_account_code,
+        ledger.group_account_name,
+        ledger.section,
+        ledger.sort_order,
+        ledger.translated_at,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0
+    from ledger
+    inner join last_periods
+        on last_periods.division = ledger.division and last_periods.period_key = ledger.period_key
+    inner join {{ ref('int_exact__periods') }} as periods
+        on periods.division = ledger.division and periods.period_key = ledger.period_key
+    where ledger.translated_at = 'average rate'
+
+),
+
 accumulated as (
 
     select
-        ledger.*,
+        begun.*,
         sum(net_gc) over balance as balance_gc,
         sum(without_rate) over balance as balance_without_rate
-    from ledger
+    from begun
     window balance as (
         partition by division, gl_account_id, case when translated_at = 'average rate' then fiscal_year end
         order by period_key
