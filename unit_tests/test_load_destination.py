@@ -41,6 +41,27 @@ def test_what_is_no_destination_is_refused_in_a_sentence(text: str) -> None:
     assert str(refused.value) == MISTAKES[text]
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgres:me:s3cret@host/db", "postgres:me:***@host/db"),
+        ("postgresql//me:s3cret@host/db", "postgresql//me:***@host/db"),
+        ("snowflake:me:s3cret@host", "snowflake:me:***@host"),
+        ("snowflake://me:s3/cr@et@host/books", "snowflake://me:***@host/books"),
+        ("snowflake://host/books?user=me&password=s3cret", "snowflake://host/books?user=me&password=***"),
+        ("motherduck:md:books?motherduck_token=s3cret", "motherduck:md:books?motherduck_token=***"),
+        ("duckdb:books.duckdb?password=s3cret", "duckdb:books.duckdb?password=***"),
+        ("dlt:snowflake://me:s3cret@host", "snowflake://me:***@host"),
+        ("postgresql://me@host?password=s3cret", "postgresql://me@host?password=***"),
+    ],
+)
+def test_what_is_refused_is_shown_without_its_password(text: str, shown: str) -> None:
+    with pytest.raises(LoadError) as refused:
+        target(text, CONFIG)
+    assert shown in str(refused.value)
+    assert "s3" not in str(refused.value)
+
+
 def test_the_default_is_a_file_beside_the_configuration(tmp_path: Path) -> None:
     assert target(None, tmp_path / "config.json").place == str(tmp_path / "exact.duckdb")
 
@@ -49,6 +70,7 @@ def test_a_password_is_not_shown() -> None:
     goal = target("postgresql://me:secret@db.example:5433/books", CONFIG)
     assert goal.place == "postgresql://me:***@db.example:5433/books"
     assert "secret" not in goal.query
+    assert target("postgresql://me@db.example:5433/books", CONFIG).place == "postgresql://me@db.example:5433/books"
 
 
 def test_any_other_destination_of_dlt_is_taken() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ def _hint(text: str) -> str | None:
     name, _, rest = text.partition(":")
     name = name.lower()
     if name == "duckdb":
-        file = rest.rpartition("/")[2] or "exact"
+        file = rest.partition("?")[0].rpartition("/")[2] or "exact"
         file += "" if file.endswith(_DUCKDB_SUFFIXES) else ".duckdb"
         return f"a DuckDB file is named by its path alone, as in --to {file}."
     if name in ("postgresql", "postgres"):
@@ -127,7 +128,7 @@ def _other(name: str) -> Target:
     if name not in known:
         near = nearest(name, known)
         hint = f"did you mean dlt:{near}?" if near else f"dlt has {', '.join(known)}."
-        raise LoadError(f"dlt has no destination {name!r}: {hint}")
+        raise LoadError(f"dlt has no destination {_without_password(name)!r}: {hint}")
     place, query = f"{name}, as dlt is configured,", "{sql}"
     if _STAGING in _replace_strategies(Destination.from_reference(name)):
         return Target(Destination.from_reference(name, replace_strategy=_STAGING), place, query)
@@ -143,8 +144,7 @@ def _replace_strategies(destination: Destination[Any, Any]) -> Sequence[str]:
     return list(found)
 
 
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    return parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":***@")).geturl()
+def _without_password(text: str) -> str:
+    """Return an address without its password, also where it is not quite an address."""
+    text = re.sub(r"^(\w+:?/*[^:@/]*):(?!/).*@", r"\1:***@", text, flags=re.DOTALL)
+    return re.sub(r"(?i)(password|pwd|token|secret|key)=[^&]*", r"\1=***", text)
