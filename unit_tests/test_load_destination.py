@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import signal
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from source_exact_online.command_line import command_parser
+from source_exact_online.load import command, loading
 from source_exact_online.load.destination import target
 from source_exact_online.load.errors import LoadError
+from source_exact_online.load.summary import Tally
 
 CONFIG = Path("folder/config.json")
 
@@ -71,6 +76,20 @@ def test_a_password_is_not_shown() -> None:
     assert goal.place == "postgresql://me:***@db.example:5433/books"
     assert "secret" not in goal.query
     assert target("postgresql://me@db.example:5433/books", CONFIG).place == "postgresql://me@db.example:5433/books"
+
+
+def test_the_command_for_the_next_load_shows_no_password(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    to = "postgresql://me:secret@db.example/books"
+    tally = Tally(["accounts"], Counter(accounts=1))
+    monkeypatch.setattr(command, "DLT_SETTINGS", {})
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(loading, "load", lambda *_, **__: (tally, target(to, CONFIG)))
+    assert command.run(command_parser().parse_args(["load", "--config", "config.json", "--to", to])) == 0
+    shown = capsys.readouterr().out
+    assert "load --config config.json --to postgresql://me:***@db.example/books" in shown
+    assert "secret" not in shown
 
 
 def test_any_other_destination_of_dlt_is_taken() -> None:

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _load(args: argparse.Namespace) -> int:
     try:
-        from source_exact_online.load.destination import DATASET
+        from source_exact_online.load.destination import DATASET, without_password
         from source_exact_online.load.loading import load
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in ("dlt", "pyarrow"):
@@ -56,7 +56,7 @@ def _load(args: argparse.Namespace) -> int:
         tally, goal = load(args.config.expanduser(), args.to, args.streams, screen, full=args.full)
     finally:
         screen.clear()
-    again = f"source-exact-online load --config {args.config}" + (f" --to {args.to}" if args.to else "")
+    again = f"source-exact-online load --config {args.config}" + (f" --to {without_password(args.to)}" if args.to else "")
     for line in lines(tally, goal.place, screen.seconds, goal.query, DATASET, again):
         print(line)
     return 1 if tally.error or tally.failures else 0

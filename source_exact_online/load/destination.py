@@ -68,7 +68,7 @@ def target(text: str | None, config: Path) -> Target:
     if hint is None and "://" not in text and text.endswith(_DUCKDB_SUFFIXES):
         return _duckdb(Path(text).expanduser())
     hint = hint or "name a file that ends in .duckdb, postgresql://..., or dlt:NAME."
-    raise LoadError(f"{_without_password(text)!r} is no destination: {hint}")
+    raise LoadError(f"{without_password(text)!r} is no destination: {hint}")
 
 
 def _hint(text: str) -> str | None:
@@ -110,16 +110,16 @@ def _postgres(url: str) -> Target:
     parts = urlsplit(url)
     if not (parts.username and parts.hostname and parts.path.strip("/")):
         raise LoadError(
-            f"{_without_password(url)} lacks user, host or database: postgresql://user:password@host:5432/database."
+            f"{without_password(url)} lacks user, host or database: postgresql://user:password@host:5432/database."
         )
     credentials = PostgresCredentials(url)
     if credentials.password is None:
         credentials.password = os.environ.get("PGPASSWORD", "")  # without one, libpq looks into ~/.pgpass
     return Target(
         dlt.destinations.postgres(credentials, replace_strategy=_STAGING),
-        _without_password(url),
-        f'psql "{_without_password(url)}" -c "\n  {{sql}}"',
-        lock=partial(postgres_lock, credentials.to_native_representation(), DATASET, _without_password(url)),
+        without_password(url),
+        f'psql "{without_password(url)}" -c "\n  {{sql}}"',
+        lock=partial(postgres_lock, credentials.to_native_representation(), DATASET, without_password(url)),
     )
 
 
@@ -128,7 +128,7 @@ def _other(name: str) -> Target:
     if name not in known:
         near = nearest(name, known)
         hint = f"did you mean dlt:{near}?" if near else f"dlt has {', '.join(known)}."
-        raise LoadError(f"dlt has no destination {_without_password(name)!r}: {hint}")
+        raise LoadError(f"dlt has no destination {without_password(name)!r}: {hint}")
     place, query = f"{name}, as dlt is configured,", "{sql}"
     if _STAGING in _replace_strategies(Destination.from_reference(name)):
         return Target(Destination.from_reference(name, replace_strategy=_STAGING), place, query)
@@ -144,7 +144,7 @@ def _replace_strategies(destination: Destination[Any, Any]) -> Sequence[str]:
     return list(found)
 
 
-def _without_password(text: str) -> str:
+def without_password(text: str) -> str:
     """Return an address without its password, also where it is not quite an address."""
     text = re.sub(r"^(\w+:?/*[^:@/]*):(?!/).*@", r"\1:***@", text, flags=re.DOTALL)
     return re.sub(r"(?i)(password|pwd|token|secret|key)=[^&]*", r"\1=***", text)
