@@ -257,6 +257,19 @@ class TestStates:
         assert "too young" in told.message
         assert (told.failure, told.for_good) == (FailureType.transient_error, True)
 
+    def test_what_exact_does_not_count_ends_no_run_that_goes_on_with_tokens_of_another_process(self) -> None:
+        state = RefreshState(Held(issued()))
+        for moment in range(transitions.MOST_REFUSALS):
+            state = transitions.troubled(state, at(moment), "refused", is_counted=True)
+        assert isinstance(state.login, Dead)
+
+        state = transitions.observed(state, Tokens("another"))
+        unreached = transitions.troubled(state, at(60), "cannot be reached")
+        refused = transitions.troubled(state, at(60), "refused", is_counted=True)
+
+        assert unreached.login == Held(Tokens("another"))
+        assert isinstance(refused.login, Dead)
+
     def test_grace_of_an_unknown_end_grows(self) -> None:
         state, moment = RefreshState(Held(Tokens("r", "a"))), 0.0
         pauses = []

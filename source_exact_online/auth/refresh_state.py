@@ -144,7 +144,7 @@ class RefreshState:
         login: the state, see the module.
         trouble: with the token endpoint, whatever the tokens.
         too_early: answers "too early" in a row.
-        refusals: answers since the last tokens that Exact counts as errors, and that may pass.
+        refusals: answers since Exact last gave tokens here that it counts as errors, and that may pass.
         answer_missing: whether one of those answers may have been in place of new tokens.
     """
 

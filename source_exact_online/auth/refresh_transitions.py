@@ -214,8 +214,8 @@ def troubled(state: RefreshState, now: Instant, message: str, *, is_counted: boo
     """
     if is_counted:
         state = replace(state, refusals=state.refusals + 1)
-    if state.refusals >= MOST_REFUSALS:
-        return ended(state, message)
+        if state.refusals >= MOST_REFUSALS:
+            return ended(state, message)
     trouble = Trouble(now.monotonic + FAULT_MEMORY_SECONDS, message)
     return replace(state, login=_before(state), trouble=trouble, too_early=0)
 
