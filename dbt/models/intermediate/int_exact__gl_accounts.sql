@@ -30,9 +30,10 @@ accounts as (
 
 common_scheme as (
 
-    -- The scheme by which all administrations classify their accounts, if there is one.
+    -- The scheme by which all administrations with postings classify their accounts, if there is one.
     select max(scheme_code) as scheme_code
     from {{ ref('int_exact__classifications') }}
+    where division in (select division from posted)
     having count(distinct scheme_code) = 1
         and count(distinct division) = (select count(distinct division) from posted)
 
