@@ -81,6 +81,13 @@ def test_every_refusal_has_its_row(status: int, reason: str, body: str, name: st
     assert refused.row.action is action
 
 
+@pytest.mark.parametrize("body", ["", "<html>", FAULT])
+def test_after_trouble_of_any_server_the_refresh_token_counts_as_perhaps_spent(body: str) -> None:
+    for status in range(500, 600):
+        refused = read_refusal(status, "", body.encode())
+        assert (refused.row.action, refused.may_have_rotated) == (TokenAction.RETRY, True)
+
+
 def test_every_row_has_message_and_source_and_differs_in_its_message() -> None:
     rows = token_error_rows()
     assert [row.kind for row in rows] == list(TokenErrorKind)
