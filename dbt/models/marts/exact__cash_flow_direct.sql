@@ -2,7 +2,7 @@
     Direct: each amount of cash by what it was received or paid for. A line of a bank statement is a pair in the ledger, a line on
     the account of cash and its counterpart in the same entry, with the same text and the opposite amount. Where a cash line
     has no such counterpart, as a cost that is paid with its VAT, the lines of its entry that are no part of a pair are its
-    counterparts. Lines beside pairs alone, such as a payment difference, are no cash.
+    counterparts. Lines that cancel each other out or stand beside pairs alone, such as a payment difference, are no cash.
 -#}
 with cash_entries as (
 
@@ -70,6 +70,26 @@ unpaired_entries as (
 
 ),
 
+differences as (
+
+    select one.division, one.line_id
+    from lines as one
+    inner join lines as other
+        on other.division = one.division
+        and other.entry_id = one.entry_id
+        and other.description = one.description
+        and other.amount_dc = -one.amount_dc
+        and other.occurrence = one.occurrence
+    left join pairs as pair_of_one on pair_of_one.division = one.division and pair_of_one.counterpart_line_id = one.line_id
+    left join pairs as pair_of_other
+        on pair_of_other.division = other.division and pair_of_other.counterpart_line_id = other.line_id
+    where not one.is_cash
+        and not other.is_cash
+        and pair_of_one.counterpart_line_id is null
+        and pair_of_other.counterpart_line_id is null
+
+),
+
 counterparts as (
 
     select lines.*
@@ -77,8 +97,12 @@ counterparts as (
     left join pairs on pairs.division = lines.division and pairs.counterpart_line_id = lines.line_id
     left join unpaired_entries
         on unpaired_entries.division = lines.division and unpaired_entries.entry_id = lines.entry_id
+    left join differences on differences.division = lines.division and differences.line_id = lines.line_id
     where not lines.is_cash
-        and (pairs.counterpart_line_id is not null or unpaired_entries.entry_id is not null)
+        and (
+            pairs.counterpart_line_id is not null
+            or (unpaired_entries.entry_id is not null and differences.line_id is null)
+        )
 
 ),
 
