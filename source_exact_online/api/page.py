@@ -180,13 +180,13 @@ class PageDecoder:
             raise DamagedPageError("the link to the next page has characters that are none")
         return [self._row(row, repairs, body) for row in data], link
 
-    def rows(self, data: Sequence[object], repairs: list[Repair], body: bytes = b"") -> list[Row]:
+    def rows(self, data: Sequence[object], repairs: list[Repair], body: bytes) -> list[Row]:
         """Return typed rows out of parsed JSON, as embedded lines are; repairs are added to a list.
 
         Args:
             data: the rows.
             repairs: gets what did not fit.
-            body: that they stand in, for Exact's own words; empty if there is none.
+            body: that they stand in, for Exact's own words.
 
         Raises:
             DamagedPageError: one of them is no row of this listing.
@@ -222,9 +222,10 @@ def _prove_utf8(body: bytes) -> None:
     Raises:
         UnicodeDecodeError: it is not.
     """
-    decoder, view = getincrementaldecoder("utf-8")(), memoryview(body)
-    for start in range(0, len(body), _CHUNK):  # a text of the whole would take twice the body's memory
-        decoder.decode(view[start : start + _CHUNK])
+    decoder, rest = getincrementaldecoder("utf-8")(), memoryview(body)
+    while rest:  # a text of the whole would take twice the body's memory
+        decoder.decode(rest[:_CHUNK])
+        rest = rest[_CHUNK:]
 
 
 _INT64: Any = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
