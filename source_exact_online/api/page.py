@@ -29,6 +29,7 @@ METADATA = "__metadata"
 
 _NUL = re.compile(rb"\\u0000")
 _CHUNK = 1 << 16
+_Utf8Decoder = getincrementaldecoder("utf-8")
 
 Row = Any
 """A typed row: an instance of a class that `row_type` made. A property that Exact did not send is None, or UNSET where
@@ -222,7 +223,7 @@ def _prove_utf8(body: bytes) -> None:
     Raises:
         UnicodeDecodeError: it is not.
     """
-    decoder, rest = getincrementaldecoder("utf-8")(), memoryview(body)
+    decoder, rest = _Utf8Decoder(), memoryview(body)
     while rest:  # a text of the whole would take twice the body's memory
         decoder.decode(rest[:_CHUNK])
         rest = rest[_CHUNK:]
