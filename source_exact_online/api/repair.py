@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+from codecs import BOM_UTF8
 from math import isfinite
 from types import UnionType
 from typing import Any
@@ -38,10 +39,9 @@ def lenient_json(body: bytes) -> object:
         NotAPageError: it is not JSON.
         DamagedPageError: it breaks off, an error stands in its middle, or a name is damaged.
     """
-    text = _RAW_CONTROL.sub("\ufffd", body.decode("utf-8-sig", "replace"))
-    decoder = json.JSONDecoder(strict=False, object_pairs_hook=_named, parse_int=_integer)
+    text = _RAW_CONTROL.sub("\ufffd", body.removeprefix(BOM_UTF8).decode(errors="replace"))
     try:
-        return decoder.decode(text)
+        return _LENIENT.decode(text)
     except DamagedPageError:
         raise
     except (ValueError, RecursionError) as error:
@@ -65,6 +65,9 @@ def _named(members: list[tuple[str, Any]]) -> dict[str, Any]:
 def _integer(digits: str) -> int | float:
     """Return an integer; a float where it has more digits than 64 bits: Python refuses thousands of them."""
     return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
+
+
+_LENIENT = json.JSONDecoder(strict=False, object_pairs_hook=_named, parse_int=_integer)
 
 
 def fit(value: object, kind: type | UnionType) -> tuple[Any, bool]:
