@@ -59,6 +59,16 @@ TESTS: Mapping[str, Sequence[str]] = {
 }
 """Unit tests of each module."""
 
+CHANGE_NOTHING: Mapping[str, Mapping[tuple[str, str], str]] = {
+    "api/page.py": {
+        ("link: Any = None", 'link: Any = ""'): "neither is a link",
+    },
+    "auth/token_file.py": {
+        ("self._warned = False", "self._warned = None"): "both are false",
+    },
+}
+"""Changes that no test can notice, by what they take away and what they put in its place, and why."""
+
 SETTINGS = """
 [tool.mutmut]
 source_paths = ["{package}"]
@@ -181,8 +191,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for module in TESTS:
         if not options.modules or Path(module).stem in options.modules:
             total, noticed, unnoticed = check(module, ["--max-children", options.processes])
-            for change in unnoticed:
+            reasons = CHANGE_NOTHING.get(module, {})
+            left = [change for change in unnoticed if (change.removed, change.added) not in reasons]
+            for change in left:
                 print(f"{PACKAGE}/{module}:{change.line}\n  - {change.removed}\n  + {change.added}", flush=True)
+            total -= len(unnoticed) - len(left)
             lines.append(f"{module:28} {noticed:4} of {total:4} changes noticed: {noticed / total:.1%}")
             print(lines[-1], flush=True)
     if len(lines) > 1:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.mutate import PACKAGE, TESTS, Change, change_of
+from tools.mutate import CHANGE_NOTHING, PACKAGE, TESTS, Change, change_of
 from tools.reference import REPOSITORY
 
 SOURCE = """\
@@ -67,3 +67,14 @@ def test_modules_and_tests_exist() -> None:
     paths += [Path("unit_tests", name) for names in TESTS.values() for name in names]
 
     assert [path for path in paths if not (REPOSITORY / path).is_file()] == []
+
+
+def test_changes_that_change_nothing_are_still_possible() -> None:
+    gone = [
+        (module, removed)
+        for module, changes in CHANGE_NOTHING.items()
+        for removed, _ in changes
+        if removed not in (REPOSITORY / PACKAGE / module).read_text(encoding="utf-8")
+    ]
+
+    assert gone == []
