@@ -63,6 +63,9 @@ CHANGE_NOTHING: Mapping[str, Mapping[tuple[str, str], str]] = {
     "api/page.py": {
         ("link: Any = None", 'link: Any = ""'): "neither is a link",
     },
+    "api/rate_limits.py": {
+        ("self.initialized = False", "self.initialized = None"): "both are false",
+    },
     "read/records.py": {
         (
             "for row, text in zip(rows, texts, strict=True):",

@@ -157,6 +157,19 @@ class TestWindows:
         release(budget, quota_headers(clock, minute=0, day=900))
         assert budget.left() == (0, 0)
 
+    def test_of_several_divisions_the_one_with_the_fewest_calls_of_the_minute_is_told(self, clock: FakeClock) -> None:
+        quotas = Quotas(ServerClock(clock), reserve_per_day=1000)
+        call(quotas.of(None), {"Date": "Mon, 03 Mar 2025 09:00:00 GMT"})
+        quotas.of(1)
+        assert quotas.fewest_left() is None, "no division has told of any"
+
+        call(quotas.of(2), quota_headers(clock, minute=30, day=2000))
+        assert quotas.fewest_left() == (30, 1000)
+
+        call(quotas.of(3), quota_headers(clock, minute=20, day=4000))
+        call(quotas.of(4), quota_headers(clock, minute=40, day=1500))
+        assert quotas.fewest_left() == (20, 3000)
+
     def test_nobody_waits_for_calls_of_a_division_that_were_never_made(self, clock: FakeClock) -> None:
         quotas = Quotas(ServerClock(clock))
         first, second = quotas.of(1), quotas.of(2)
