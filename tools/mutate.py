@@ -65,6 +65,10 @@ CHANGE_NOTHING: Mapping[str, Mapping[tuple[str, str], str]] = {
     },
     "api/rate_limits.py": {
         ("self.initialized = False", "self.initialized = None"): "both are false",
+        (
+            "elif reset_ms > self.reset_ms or (reset_ms > now_ms and not self.from_headers):",
+            "elif reset_ms >= self.reset_ms or (reset_ms > now_ms and not self.from_headers):",
+        ): "what is said of a window that has ended ends with it",
     },
     "read/records.py": {
         (

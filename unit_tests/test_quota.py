@@ -246,6 +246,13 @@ class TestHeaders:
 
         assert [budget.reserve(ENDPOINT) is None for _ in range(3)] == [True, True, False]
 
+    def test_an_answer_of_a_window_that_ends_this_moment_tells_nothing_of_the_next(self, clock: FakeClock) -> None:
+        budget = Budget(ServerClock(clock))
+        call(budget, {"Content-Length": "1"})
+        call(budget, minute(10, clock.now_ms()))
+
+        assert budget.left()[0] == 59
+
     def test_an_answer_with_only_the_day_still_counts_for_the_minute(self, clock: FakeClock, budget: Budget) -> None:
         for left in range(4999, 4939, -1):
             assert budget.reserve(ENDPOINT) is None
@@ -489,6 +496,17 @@ class TestServerClock:
         self.observe(learner, clock, 0.0, 0.0, 0.0)
 
         assert (learner.now_ms(), learner.latest_ms()) == (clock.now_ms(), clock.now_ms() + 1000)
+
+    @pytest.mark.parametrize(("later", "offset"), [(1, 1000), (-1, 0)])
+    def test_bounds_that_meet_are_the_offset(self, clock: FakeClock, later: int, offset: int) -> None:
+        """Dates of two answers at one moment differ by a second: Exact's clock was between them."""
+        learner = ServerClock(clock)
+        now_ms = clock.now_ms()
+        for seconds in (0, later):
+            date = format_datetime(datetime.fromtimestamp(now_ms / 1000 + seconds, timezone.utc), usegmt=True)
+            learner.observe(date, now_ms, now_ms)
+
+        assert learner.now_ms() == learner.latest_ms() == now_ms + offset
 
     def test_without_a_date_the_local_clock_counts(self, clock: FakeClock) -> None:
         learner = ServerClock(clock)
