@@ -342,8 +342,10 @@ def _numbers(headers: Mapping[str, str], prefix: str) -> tuple[int | None, int |
 
 def _number(text: str | None) -> int | None:
     """Return the number in a header; None if there is none, or one that cannot be meant."""
+    if text is None:
+        return None
     try:
-        number = int(text or "")
+        number = int(text)
     except ValueError:
         return None
     return number if abs(number) <= _HIGHEST_NUMBER else None
