@@ -64,6 +64,7 @@ CHANGE_NOTHING: Mapping[str, Mapping[tuple[str, str], str]] = {
         ("link: Any = None", 'link: Any = ""'): "neither is a link",
     },
     "api/rate_limits.py": {
+        ("self.headerless_until_ms = 0.0", "self.headerless_until_ms = 1.0"): "either moment of 1970 has passed",
         ("self.initialized = False", "self.initialized = None"): "both are false",
         (
             "elif reset_ms > self.reset_ms or (reset_ms > now_ms and not self.from_headers):",
