@@ -25,6 +25,9 @@ PACKAGE = "source_exact_online"
 WORKSHOP = REPOSITORY / ".cache" / "mutate"
 """Where the changed copies live, a directory per module."""
 
+BESIDE = ("reference", "sandbox", "tools", "unit_tests")
+"""What the tests need of the repository beside the package."""
+
 TESTS: Mapping[str, Sequence[str]] = {
     "state/transitions.py": ["test_transitions.py", "test_position_promises.py"],
     "api/page.py": ["test_page.py"],
@@ -88,7 +91,7 @@ SETTINGS = """
 [tool.mutmut]
 source_paths = ["{package}"]
 only_mutate = ["{package}/{module}"]
-also_copy = ["reference", "sandbox", "unit_tests"]
+also_copy = {beside}
 process_isolation = "forkserver"
 forkserver_warmup = "import"
 preload_modules_file = "preload.txt"
@@ -172,10 +175,10 @@ def check(module: str, arguments: Sequence[str]) -> tuple[int, int, list[Change]
     folder = WORKSHOP / module.removesuffix(".py").replace("/", ".")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for name in (PACKAGE, "reference", "sandbox", "unit_tests"):
+    for name in (PACKAGE, *BESIDE):
         (folder / name).symlink_to(REPOSITORY / name)
     tests = [f"unit_tests/{name}" for name in TESTS[module]]
-    settings = SETTINGS.format(package=PACKAGE, module=module, tests=json.dumps(tests))
+    settings = SETTINGS.format(package=PACKAGE, module=module, tests=json.dumps(tests), beside=json.dumps(BESIDE))
     (folder / "preload.txt").write_text("\n".join(PRELOAD))
     (folder / "pyproject.toml").write_text((REPOSITORY / "pyproject.toml").read_text() + settings)
     mutmut = str(Path(sys.executable).with_name("mutmut"))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
 
-from tools.mutate import CHANGE_NOTHING, PACKAGE, TESTS, Change, change_of
+from tools.mutate import BESIDE, CHANGE_NOTHING, PACKAGE, TESTS, Change, change_of
 from tools.reference import REPOSITORY
 
 SOURCE = """\
@@ -67,6 +68,16 @@ def test_modules_and_tests_exist() -> None:
     paths += [Path("unit_tests", name) for names in TESTS.values() for name in names]
 
     assert [path for path in paths if not (REPOSITORY / path).is_file()] == []
+
+
+def test_what_the_tests_import_is_beside_them() -> None:
+    needed = set()
+    for name in {name for names in TESTS.values() for name in names}:
+        for node in ast.walk(ast.parse((REPOSITORY / "unit_tests" / name).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module is not None:
+                needed.add(node.module.partition(".")[0])
+
+    assert {name for name in needed if (REPOSITORY / name).is_dir()} <= {PACKAGE, *BESIDE}
 
 
 def test_changes_that_change_nothing_are_still_possible() -> None:
