@@ -74,6 +74,9 @@ CHANGE_NOTHING: Mapping[str, Mapping[tuple[str, str], str]] = {
             "elif reset_ms >= self.reset_ms or (reset_ms > now_ms and not self.from_headers):",
         ): "what is said of a window that has ended ends with it",
     },
+    "read/list_partition.py": {
+        ("self._is_ascending = False", "self._is_ascending = None"): "both are false",
+    },
     "read/records.py": {
         (
             "for row, text in zip(rows, texts, strict=True):",

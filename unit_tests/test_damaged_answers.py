@@ -285,6 +285,17 @@ class TestCutShort:
         assert run.statuses == {"journals": "INCOMPLETE"}
         assert run.error is not None
 
+    def test_what_a_person_must_correct_stays_that_in_mid_list(self, api: ScriptedApi, clock: FakeClock) -> None:
+        """Told as transient, it would be tried again for ever."""
+        elsewhere = Answer(302, b"", {"Location": "https://proxy.example/login"})
+        api.divisions(123).on(JOURNALS, page([row("a")], more="1"), elsewhere)
+
+        run = read(clock, configured("journals"))
+
+        assert run.keys("journals") == ["a"]
+        assert run.error is not None
+        assert run.error.failure_type is FailureType.config_error
+
     @pytest.mark.parametrize(
         "link",
         [
