@@ -21,7 +21,6 @@ from source_exact_online.api.errors import (
     Action,
     ApiError,
     ErrorKind,
-    IncompleteError,
     NotReadableError,
     QueryRefusedError,
     RequestContext,
@@ -296,5 +295,5 @@ class ListPartition:
     def _final(self, error: ApiError) -> ApiError:
         """Return the error to end with: a listing that Exact forbids in its middle is cut short, not skipped."""
         if isinstance(error, NotReadableError) and self._listing is not None and self._listing.pages:
-            return IncompleteError(replace(error.resolution, action=Action.FAIL, failure=FailureType.transient_error))
+            return error_of(replace(error.resolution, action=Action.FAIL, failure=FailureType.transient_error))
         return error
