@@ -284,6 +284,7 @@ class TestCutShort:
         assert run.keys("journals") == ["a", "b"]
         assert run.statuses == {"journals": "INCOMPLETE"}
         assert run.error is not None
+        assert run.error.failure_type is FailureType.transient_error
 
     def test_what_a_person_must_correct_stays_that_in_mid_list(self, api: ScriptedApi, clock: FakeClock) -> None:
         """Told as transient, it would be tried again for ever."""
