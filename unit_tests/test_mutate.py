@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.mutate import BESIDE, CHANGE_NOTHING, PACKAGE, TESTS, Change, change_of
+from tools.mutate import BESIDE, CHANGE_NOTHING, PACKAGE, TESTS, Change, change_of, changes_nothing
 from tools.reference import REPOSITORY
 
 SOURCE = """\
@@ -78,6 +78,19 @@ def test_what_the_tests_import_is_beside_them() -> None:
                 needed.add(node.module.partition(".")[0])
 
     assert {name for name in needed if (REPOSITORY / name).is_dir()} <= {PACKAGE, *BESIDE}
+
+
+@pytest.mark.parametrize(
+    ("removed", "added", "nothing"),
+    [
+        ("self._warned = False", "self._warned = None", True),
+        ("self._warned = False", "self._warned = True", False),
+        ("self.warned = False", "self.warned = None", False),
+        ("self.initialized = False", "self.initialized = None", True),
+    ],
+)
+def test_a_change_that_changes_nothing_is_known(removed: str, added: str, nothing: bool) -> None:
+    assert changes_nothing("api/rate_limits.py", Change(7, removed, added)) is nothing
 
 
 def test_changes_that_change_nothing_are_still_possible() -> None:

@@ -246,12 +246,12 @@ class ListPartition:
         return max(versions)
 
     def _expect_news(self, rows: Sequence[Row], key: Sequence[str]) -> None:
-        """Hold a page that links to another to what it brings: rows are told apart by their key, if they have one.
+        """Hold a page that links to another to what it brings: rows are told apart by their key; those that have none are all news.
 
         Raises:
             IncompleteError: for many pages there was no row that the pages before them did not have.
         """
-        keys = frozenset(map(attrgetter(*key) if key else id, rows))
+        keys: frozenset[object] = frozenset(map(attrgetter(*key), rows) if key else (object() for _ in rows))
         is_news = any(all(one not in page for page in self._recent_keys) for one in keys)
         self._recent_keys.append(keys)
         if is_news:
