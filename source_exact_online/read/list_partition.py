@@ -246,7 +246,7 @@ class ListPartition:
         return max(versions)
 
     def _expect_news(self, rows: Sequence[Row], key: Sequence[str]) -> None:
-        """Hold a page that links to another to what it brings: rows are told apart by their key; those that have none are all news.
+        """Hold a page that links to another to what it brings. Rows are told apart by key; without one all are news.
 
         Raises:
             IncompleteError: for many pages there was no row that the pages before them did not have.
