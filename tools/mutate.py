@@ -74,6 +74,12 @@ CHANGE_NOTHING: Mapping[str, Mapping[tuple[str, str], str]] = {
             "elif reset_ms >= self.reset_ms or (reset_ms > now_ms and not self.from_headers):",
         ): "what is said of a window that has ended ends with it",
     },
+    "read/list_partition.py": {
+        (
+            "if len(found) < len(listings) or len({listing.started_at for listing in found}) > 1:",
+            "if len(found) < len(listings) or len({listing.started_at for listing in found}) > 2:",
+        ): "no listing serves more than two streams",
+    },
     "read/records.py": {
         (
             "for row, text in zip(rows, texts, strict=True):",
