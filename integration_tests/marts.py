@@ -4,9 +4,9 @@
 
 Loads three administrations and builds the models with all their tests; both databases must give the same tables. Then
 business goes on, twice, and the same must hold after each load. The tables renamed as PyAirbyte would have them, with
-old versions and tombstones, must give the same models. So must headers without ID, as full_columns reads them, and a
-sandbox that answers the open questions about Exact the other way. Last, rows are spoilt one after the other, and the
-check that watches over each must fail.
+old versions and tombstones, must give the same models. So must headers without ID, as full_columns reads them. The
+tests hold with other settings of the models too, and with a sandbox that answers the open questions about Exact the
+other way. Last, rows are spoilt one after the other, and the check that watches over each must fail.
 
 Drops the schemas exact_online and exact_models of the PostgreSQL database. Exit code 0 when all is as it should be.
 """
@@ -38,6 +38,11 @@ OTHER_ANSWERS = (
     "age_from_due_date=true", "payables_list_negative=true", "lists_in_invoice_currency=true",
 )  # fmt: skip
 """What the sandbox assumes of Exact, the other way round."""
+OTHER_SETTINGS = {
+    "include_open_entries": False, "ageing_basis": "invoice_date", "ageing_edges": [10, 20, 30],
+    "group_currency": "GBP", "exchange_rate_division": 1154979,
+}  # fmt: skip
+"""Settings of the models that no other step has."""
 
 
 def main() -> int:
@@ -80,6 +85,7 @@ class Run:
                 yield from self._loaded(f"load after changes {number}", sandbox, loaders)
             yield from self._renamed()
             yield from self._headers_without_id()
+            yield from self._other_settings()
             yield from self._broken()
         with self._sandbox(*(f"--set=figures.{answer}" for answer in OTHER_ANSWERS)) as sandbox:
             other = Warehouse(self._folder / "other.duckdb")
@@ -126,6 +132,15 @@ class Run:
         print(f"built  headers without ID: {same} of {len(before)} marts the same", flush=True)
         if same != len(before):
             yield "marts are others for headers without ID"
+
+    def _other_settings(self) -> Iterator[str]:
+        shutil.copy(self._folder / "exact.duckdb", self._folder / "settings.duckdb")
+        models = Models(
+            self._dbt, Warehouse(self._folder / "settings.duckdb"), self._folder / "dbt", TODAY, OTHER_SETTINGS
+        )
+        if not models.build():
+            yield f"other settings: {models.errors}"
+        print(f"built  other settings: {models.summary}", flush=True)
 
     def _broken(self) -> Iterator[str]:
         spoilt = Warehouse(self._folder / "spoilt.duckdb")

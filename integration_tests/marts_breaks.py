@@ -92,4 +92,23 @@ BREAKS = (
         "ledger_equals_reporting_balance",
         "update exact_online.transaction_lines set status = 50 where status = 20",
     ),
+    Break(
+        "an amount of cash is a cent higher",
+        "cash_flow_direct_adds_up",
+        "update exact_online.transaction_lines set amount_dc = amount_dc + 0.01 where id = (select min(lines.id) "
+        "from exact_online.transaction_lines as lines join exact_online.gl_accounts as accounts "
+        "on accounts.id = lines.gl_account and accounts.division = lines.division where accounts.type = 12)",
+    ),
+    Break(
+        "a cost center is there twice",
+        "dimensions_equal_ledger",
+        "insert into exact_online.cost_centers select * replace (id || '-2' as id) from exact_online.cost_centers",
+    ),
+    Break(
+        "a line in pounds is in another period than its entry",
+        "consolidation_adds_up",
+        "update exact_online.transaction_lines set financial_period = case financial_period when 1 then 2 else 1 end "
+        "where id = (select min(id) from exact_online.transaction_lines where type = 30 and division = "
+        "(select min(division) from exact_online.divisions where currency = 'GBP'))",
+    ),
 )  # fmt: skip

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from decimal import Decimal
@@ -109,6 +109,8 @@ class Models:
     warehouse: Warehouse
     scratch: Path
     today: str
+    settings: Mapping[str, object] = field(default_factory=dict)
+    """Variables of the project that are not as it has them."""
     summary: str = ""
     errors: str = ""
     _results: list[dict[str, Any]] = field(default_factory=list)
@@ -123,10 +125,11 @@ class Models:
 
     def _run(self, command: str) -> bool:
         target = self.scratch / self.warehouse.name
+        variables = json.dumps({"exact_today": self.today, **self.settings})
         process = subprocess.run(
             [
                 self.dbt, "--no-use-colors", "--quiet", command, "--project-dir", PROJECT, "--profiles-dir", PROJECT,
-                "--target-path", target, "--log-path", target, "--vars", json.dumps({"exact_today": self.today}),
+                "--target-path", target, "--log-path", target, "--vars", variables,
             ],
             env={**os.environ, **self.warehouse.variables, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"},
             capture_output=True, text=True, check=False,

@@ -8,9 +8,11 @@ import stat
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from integration_tests.conftest import MANY_CALLS, StartSandbox
@@ -209,6 +211,20 @@ def test_a_load_that_is_killed_is_taken_up_by_the_next(clean: Sandbox, tmp_path:
         process.communicate()
     loader.run()
     assert problems(clean, tables) == []
+
+
+def test_a_table_tells_the_calls_of_the_day_other_programs_with_the_app_included(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    config = sandbox.config()
+    loader, (division, *_) = Loader.of(tmp_path, config), sandbox.divisions
+    sandbox.post("quota/use", client_id=config["credentials"]["client_id"], division=division, day=1000)
+    sandbox.forget_calls()
+    loader.run("--streams", "units,cost_centers")
+    calls = Counter(call.division for call in sandbox.calls() if call.division is not None)
+    with duckdb.connect(str(tmp_path / "exact.duckdb"), read_only=True) as connection:
+        used = dict(connection.execute("select division, used from exact_online._exact_calls").fetchall())
+    assert used == {**calls, division: calls[division] + 1000}
 
 
 def test_a_load_is_refused_while_another_one_runs(

@@ -25,7 +25,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_exact_online.api.client import ExactClient
 from source_exact_online.api.divisions import CurrentUser, closed, current_user
 from source_exact_online.api.errors import LoginUnusableError
-from source_exact_online.api.rate_limits import Quotas
+from source_exact_online.api.rate_limits import CallsUsed, Quotas
 from source_exact_online.auth.authenticator import ExactAuthenticator
 from source_exact_online.catalog.configured import understood_catalog
 from source_exact_online.catalog.definitions import StreamDefinition
@@ -240,6 +240,10 @@ class SourceExactOnline(AbstractSource):
     def calls_left(self) -> tuple[int, int] | None:
         """Return the calls that are left in this minute and on this day where the fewest are; None = not known yet."""
         return self._quotas.fewest_left() if self._quotas is not None else None
+
+    def calls_used(self) -> dict[int, CallsUsed]:
+        """Return how many of this day's calls are used, by division; empty before Exact has told of any."""
+        return self._quotas.used() if self._quotas is not None else {}
 
     def shutdown(self) -> None:
         """Let a token refresh that is under way finish, so that its answer is not lost when the process ends.

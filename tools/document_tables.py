@@ -46,7 +46,7 @@ TOKEN_ACTIONS = {
     "wait": "the access token at hand stays in use, or asked again when the time has come",
     "log_in": "the sync ends: log in again",
     "correct_client": "the sync ends: correct the client id or secret",
-    "retry": "whoever needs a token asks again later, as for any call",
+    "retry": "whoever needs a token asks again later, as for any call; five times where Exact counts the answer",
     "report": "the sync ends and passes on what Exact says; not repeated",
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from source_exact_online.auth.token_endpoint import Granted, Lost, TokenEndpoint
 from source_exact_online.auth.token_errors import Refused, TokenAction, TokenErrorKind, read_refusal, token_error_rows
 from source_exact_online.auth.tokens import complete_fields
 from source_exact_online.clock import SystemClock
+from source_exact_online.failures import NoTokenInThisRunError
 from unit_tests.auth_fakes import CLIENT_SECRET, OLD_TOKEN, TOO_EARLY, Fault, Login, configuration
 
 EXPIRED = (
@@ -66,9 +68,11 @@ NO_PROXY = (
         (429, "", "", "server trouble", TokenAction.RETRY),
         (200, "", "<html>Maintenance</html>", "not a token answer", TokenAction.RETRY),
         (400, "", '{"error":"unsupported_grant_type"}', "other refusal", TokenAction.REPORT),
-        (403, "", "<html>Access denied</html>", "unreadable refusal", TokenAction.REPORT),
+        (403, "", "<html>Access denied</html>", "refused on the way", TokenAction.RETRY),
+        (403, "", "", "unreadable refusal", TokenAction.REPORT),
+        (404, "", "<html>Not found</html>", "unreadable refusal", TokenAction.REPORT),
         (401, "", "", "unreadable refusal", TokenAction.REPORT),
-        (302, "", "", "unreadable refusal", TokenAction.REPORT),
+        (302, "", "", "redirected", TokenAction.REPORT),
     ],
 )
 def test_every_refusal_has_its_row(status: int, reason: str, body: str, name: str, action: TokenAction) -> None:
@@ -174,13 +178,53 @@ def test_fault_is_one_call_however_many_ask_at_that_moment() -> None:
     assert login.server.calls == 1
 
 
-def test_unreadable_refusal_is_a_transient_error_and_is_not_repeated() -> None:
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_unreadable_refusal_is_a_transient_error_and_is_not_repeated(status: int) -> None:
     login = Login()
-    login.server.faults.append(Fault(403, "<html>Reference #18.2d</html>"))
-    for _ in range(3):
+    login.server.faults.extend([Fault(status, "")] * 50)
+    for _ in range(50):
+        with pytest.raises(NoTokenInThisRunError, match="Try again later") as caught:
+            login.auth.get_access_token()
+        assert caught.value.failure_type == FailureType.transient_error
+        login.clock.advance(60)
+    assert login.server.calls == 1
+
+
+@pytest.mark.parametrize(("status", "body"), [(404, NO_PROXY), (403, "<html>Reference #18.2d</html>")])
+def test_refusals_that_may_pass_are_repeated_less_often_than_exact_counts(status: int, body: str) -> None:
+    """More than ten an hour block the key."""
+    login = Login()
+    login.server.faults.extend([Fault(status, body)] * 50)
+    for _ in range(50):
         with pytest.raises(AirbyteTracedException) as caught:
             login.auth.get_access_token()
         assert caught.value.failure_type == FailureType.transient_error
+        login.clock.advance(60)
+    assert login.server.calls == 5
+    assert isinstance(caught.value, NoTokenInThisRunError), "asking again is of no use"
+
+
+def test_too_early_without_end_costs_fewer_calls_than_exact_counts() -> None:
+    login = Login()
+    login.server.faults.extend([Fault(400, TOO_EARLY)] * 50)
+    for _ in range(20):
+        with pytest.raises(NoTokenInThisRunError, match="too young") as caught:
+            login.auth.get_access_token()
+        assert caught.value.failure_type == FailureType.transient_error
+        login.clock.advance(60)
+    assert login.server.calls <= 10
+
+
+def test_a_redirect_is_a_config_error_that_names_the_target_without_its_query() -> None:
+    login = Login()
+    target = "https://start.exactonline.be/api/oauth2/token"
+    login.server.faults.append(Fault(301, "", {"Location": f"{target}?code=s3cret"}))
+
+    with pytest.raises(AirbyteTracedException, match=re.escape(target)) as caught:
+        login.auth.get_access_token()
+
+    assert caught.value.failure_type == FailureType.config_error
+    assert "s3cret" not in str(caught.value)
     assert login.server.calls == 1
 
 

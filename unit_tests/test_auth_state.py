@@ -252,11 +252,10 @@ class TestStates:
 
         state = transitions.told_too_early(state, at(moment))
 
-        assert (state.login, state.too_early) == (Held(Tokens("only-a-refresh-token")), 0)
-        told = decide(state, at(moment))
+        told = decide(state, at(moment + 3600))
         assert isinstance(told, Fail)
         assert "too young" in told.message
-        assert told.failure is FailureType.transient_error
+        assert (told.failure, told.for_good) == (FailureType.transient_error, True)
 
     def test_grace_of_an_unknown_end_grows(self) -> None:
         state, moment = RefreshState(Held(Tokens("r", "a"))), 0.0

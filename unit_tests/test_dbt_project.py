@@ -53,8 +53,8 @@ def test_every_stream_that_staging_reads_is_a_stream_of_the_connector() -> None:
 
 def test_staging_tells_rows_apart_by_the_key_that_they_have_with_full_columns_too() -> None:
     text = "".join(file.read_text(encoding="utf-8") for file in PROJECT.glob("models/staging/*.sql"))
-    calls = re.findall(r"exact_rows\(\s*'(\w+)'(.*?)\)\s*\}\}", text, flags=re.DOTALL)
-    assert {"sales_invoices", "sales_orders", "items"} <= {stream for stream, _ in calls}
+    calls = re.findall(r"(?:exact_rows|entries|entry_lines)\(\s*'(\w+)'(.*?)\)\s*\}\}", text, flags=re.DOTALL)
+    assert {"sales_invoices", "items", "sales_entries", "purchase_entry_lines"} <= {stream for stream, _ in calls}
     for stream, arguments in calls:
         keys = re.search(r"\bkeys=\[([^]]*)\]", arguments)
         first, *rest = re.findall(r"\w+", keys[1]) if keys else ["ID", "Division"]

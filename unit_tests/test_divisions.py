@@ -54,6 +54,19 @@ def test_without_configuration_the_current_division_leads_to_all(api: ScriptedAp
     assert paths(api) == [(None, ME), (7, ALL)]
 
 
+@pytest.mark.parametrize(("code", "division"), [("7", 7), (7.0, 7), (True, None), ("seven", None), (None, None)])
+def test_the_current_division_is_a_number_however_it_is_spelt(
+    api: ScriptedApi, client: ExactClient, code: object, division: int | None
+) -> None:
+    api.on(ME, me(code))
+
+    if division is None:
+        with pytest.raises(AirbyteTracedException, match="no current administration"):
+            current_user(client)
+    else:
+        assert current_user(client).division == division
+
+
 def test_configured_divisions_need_no_look_at_the_current_one(api: ScriptedApi, client: ExactClient) -> None:
     api.on(ALL, listed(7, 8, 9))
 

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import nullcontext
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from airbyte_cdk.models import AirbyteStreamStatus, FailureType, StreamDescripto
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online import dlt_source
+from source_exact_online.api.rate_limits import CallsUsed
 from source_exact_online.load import destination, loading
 from source_exact_online.load.destination import target
 from source_exact_online.load.errors import LoadError
@@ -44,6 +46,7 @@ class Reader:
         self.runs: list[list[Any]] = []
         self.given: list[dict[str, Any]] = []
         self.divisions = frozenset({1})
+        self.calls = 0
 
     def divisions_read(self, stream: str) -> frozenset[int]:
         return self.divisions
@@ -63,6 +66,11 @@ class Reader:
 
     def calls_left(self) -> tuple[int, int]:
         return 40, 4000
+
+    def calls_used(self) -> dict[int, CallsUsed]:
+        self.calls += 1
+        midnight = datetime(2026, 7, 1, tzinfo=timezone.utc)
+        return {1: CallsUsed(self.calls, 5000, midnight, midnight - timedelta(hours=12))}
 
     def shutdown(self) -> None:
         """Nothing to end."""
@@ -115,6 +123,16 @@ def test_a_tombstone_removes_the_row_and_the_last_version_of_a_row_counts(reader
     load(tmp_path)
     assert load(tmp_path).deleted == {"accounts": 2}
     assert held(tmp_path) == [("b",), ("c",)]
+
+
+def test_what_is_used_of_the_quota_is_kept_once_a_division_and_day(reader: Reader, tmp_path: Path) -> None:
+    reader.runs = [[page("accounts", "a"), page("accounts", "b"), state("accounts", 1)], [state("accounts", 2)]]
+    load(tmp_path)
+    load(tmp_path, full=True)
+    assert reader.calls > 2
+    with duckdb.connect(str(tmp_path / "exact.duckdb"), read_only=True) as connection:
+        rows = connection.execute("select division, used, allowed from exact_online._exact_calls").fetchall()
+    assert rows == [(1, reader.calls, 5000)]
 
 
 def test_a_run_that_dies_has_kept_the_packages_before(reader: Reader, tmp_path: Path) -> None:

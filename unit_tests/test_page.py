@@ -166,6 +166,10 @@ DAMAGED: dict[str, tuple[Callable[..., bytes], str]] = {
         lambda *rows: listing(*rows, more=f',"__next":"{BASE}{PATH}X?$skiptoken=1"'),
         "the link to the next page leads to journalsx in place of journals",
     ),
+    "a link to another division": (
+        lambda *rows: listing(*rows, more=f',"__next":"{BASE}/api/v1/234567/financial/Journals?$skiptoken=1"'),
+        "the link to the next page leads to division 234567 in place of 123456",
+    ),
     "a row whose key is no text": (lambda *rows: listing(*rows, '{"ID":7}'), "a row has 7 for its key ID"),
     "a stray byte in the name of the link": (
         lambda *rows: listing(*rows, more=f',"_@_next":"{URL}"').replace(b"@", b"\xff"),
@@ -235,6 +239,12 @@ def test_rows_of_any_division_belong_to_a_listing_of_all(odd: tuple[str, ...]) -
 
     assert [(row["ID"], row["Division"]) for row in rows[:2]] == [("a", 1), ("b", 2)]
     assert [row for row in rows if "__metadata" in row] == []
+
+
+def test_a_listing_of_all_divisions_may_go_on_at_the_address_of_another() -> None:
+    link = URL.replace(str(DIVISION), "234567")
+
+    assert journals(None).decode(listing(journal("a"), more=f',"__next":"{link}"'), URL).next_url == link
 
 
 @pytest.mark.parametrize(
@@ -387,6 +397,27 @@ def test_a_value_that_does_not_fit_is_repaired_and_named(
     assert (page.rows[0].X, type(page.rows[0].X)) == (arrives, type(arrives))
     assert [(one.column, one.key) for one in page.repairs if one.column == "X"] == [("X", "a")] * repaired
     msgspec.json.encode(page.rows).decode("utf-8")
+
+
+@pytest.mark.parametrize(
+    "value", ['"x"', '""', '"1.5"', "1.5", "true", "null", '"9223372036854775808"', '"1e3x"', "[]"]
+)
+def test_a_number_that_is_the_key_and_none_is_damage(value: str) -> None:
+    """Exact sends 64 bit integers as text; a record without its key must not come of it."""
+    decoder = PageDecoder(RowShape.of({"HID": int | str, "Amount": int | float}, ["HID"]), DIVISION)
+
+    for other in ("1", '"n/a"'):  # a row for the strict decoder, and one for the forgiving one
+        with pytest.raises(DamagedPageError):
+            decoder.decode(listing('{"HID":1,"Amount":1}', f'{{"HID":{value},"Amount":{other}}}'), URL)
+
+
+@pytest.mark.parametrize("value", ['"7"', "7", '"-7"', '"9223372036854775807"', "9223372036854775807", "0"])
+def test_a_number_that_is_the_key_may_be_text(value: str) -> None:
+    decoder = PageDecoder(RowShape.of({"HID": int | str, "Amount": int | float}, ["HID"]), DIVISION)
+
+    for other in ("1", '"n/a"'):
+        page = decoder.decode(listing(f'{{"HID":{value},"Amount":{other}}}'), URL)
+        assert int(page.rows[0].HID) == int(value.strip('"'))
 
 
 def test_a_repair_shows_what_was_sent_on_one_short_line() -> None:

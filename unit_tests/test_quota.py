@@ -170,6 +170,20 @@ class TestWindows:
         call(quotas.of(4), quota_headers(clock, minute=40, day=1500))
         assert quotas.fewest_left() == (20, 3000)
 
+    def test_what_is_used_of_a_day_is_what_headers_say_other_processes_included(self, clock: FakeClock) -> None:
+        quotas = Quotas(ServerClock(clock), reserve_per_day=1000)
+        assert quotas.used() == {}
+        call(quotas.of(None), {})
+        call(quotas.of(1), quota_headers(clock, minute=20, day=4100))
+        quotas.of(2).reserve(ENDPOINT)
+
+        (one,) = quotas.used().values()
+        assert (one.used, one.allowed) == (900, 5000)
+        assert one.told_at == clock.now()
+        clock.advance(DAY / 1000)
+        assert quotas.used()[1].used == 0, "a new day has begun"
+        assert quotas.used()[1].resets_at > one.resets_at > one.told_at
+
     def test_nobody_waits_for_calls_of_a_division_that_were_never_made(self, clock: FakeClock) -> None:
         quotas = Quotas(ServerClock(clock))
         first, second = quotas.of(1), quotas.of(2)

@@ -6,6 +6,15 @@
     {%- if var('include_open_entries') -%} true {%- else -%} {{ is_processed }} {%- endif -%}
 {%- endmacro %}
 
+{#-
+    Whether a line counts in the balances of its account. The result is without the year's closing, else each closed year is
+    zero. The balance sheet includes it, but not the pair of entries by which balances are carried over to the next year, else
+    they count twice.
+-#}
+{% macro is_counted_type(lines, accounts) -%}
+    case when {{ accounts }}.balance_type = 'W' then not {{ lines }}.is_closing else not {{ lines }}.is_carry_over end
+{%- endmacro %}
+
 {#- A sum of amounts in cents, 0 where there are none. A PostgreSQL sum has no fixed number of digits by itself. -#}
 {% macro sum_where(amount, condition) -%}
     cast(coalesce(sum({{ amount }}) filter (where {{ condition }}), 0) as decimal(18, 2))

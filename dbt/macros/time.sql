@@ -8,3 +8,8 @@
 
 {#- One number that orders the periods of all years. -#}
 {% macro period_key(year, period) -%} ({{ year }} * 1000 + {{ period }}) {%- endmacro %}
+
+{#- The last day of the month of a date. -#}
+{% macro month_end(day) -%}
+    cast(date_trunc('month', {{ day }}) + interval '1 month' - interval '1 day' as date)
+{%- endmacro %}

@@ -31,7 +31,7 @@ from source_exact_online.api.rate_limits import Budget, LimitsUnknown, QuotaExce
 from source_exact_online.api.site_health import LONGEST_WAIT_SECONDS, SiteDown, SiteHealth
 from source_exact_online.api.usage import Cost, Usage
 from source_exact_online.clock import Clock
-from source_exact_online.failures import TokenStoreUnavailableError
+from source_exact_online.failures import NoTokenInThisRunError
 
 TIMEOUT = (10, 120)
 """Seconds to connect, and seconds without a byte, before a request counts as lost."""
@@ -175,7 +175,7 @@ class ExactClient:
         try:
             return self._tokens.get_access_token()
         except AirbyteTracedException as error:
-            if error.failure_type is not FailureType.transient_error or isinstance(error, TokenStoreUnavailableError):
+            if error.failure_type is not FailureType.transient_error or isinstance(error, NoTokenInThisRunError):
                 raise
             return self._outage(resolution_of(ErrorKind.NO_TOKEN, str(error.message), context), context)
 

@@ -14,6 +14,7 @@ from source_exact_online.api.endpoints import endpoints
 from source_exact_online.api.errors import ApiError, LoginUnusableError, NotReadableError
 from source_exact_online.api.exact_time import AMSTERDAM, WallClock
 from source_exact_online.api.page import Row
+from source_exact_online.api.repair import fit
 from source_exact_online.api.request import fetch, fetch_all
 from source_exact_online.api.site_clock import site_clock
 
@@ -85,13 +86,14 @@ def current_user(client: ExactClient) -> CurrentUser:
     me = endpoints().me
     page = fetch(client, client.url(me.path, None, {"$select": ",".join(me.columns)}), me.context(None), me.decoder())
     row = page.rows[0] if page.rows else None
-    if row is None or not isinstance(row.CurrentDivision, int):
+    division = None if row is None else fit(row.CurrentDivision, int)[0]
+    if row is None or division is None:
         raise AirbyteTracedException(
             message="Exact Online names no current administration for this login: open one in Exact Online once.",
             failure_type=FailureType.config_error,
         )
     clock = site_clock(row.ServerTime, row.ServerUtcOffset, client.server_clock.now_ms())
-    return CurrentUser(row.CurrentDivision, str(row.UserID or ""), str(row.FullName or ""), clock)
+    return CurrentUser(division, str(row.UserID or ""), str(row.FullName or ""), clock)
 
 
 def accessible_divisions(

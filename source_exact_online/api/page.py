@@ -28,6 +28,7 @@ from source_exact_online.api.repair import ODD_TEXT, DamagedPageError, fit, leni
 METADATA = "__metadata"
 
 _NUL = re.compile(rb"\\u0000")
+_DIVISION = re.compile(r"/api/v1/(?:beta/)?(\d+)/")
 _CHUNK = 1 << 16
 _Utf8Decoder = getincrementaldecoder("utf-8")
 
@@ -136,7 +137,21 @@ class PageDecoder:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # a type that does not fit is a DecodeError
             rows, link = self._forgive(body, repairs)
         self._prove_division(rows)
-        return Page(rows, following(url, link) if link else None, repairs)
+        return Page(rows, self._following(url, link) if link else None, repairs)
+
+    def _following(self, url: str, link: str) -> str:
+        """Return the address that a link to the next page means.
+
+        Raises:
+            DamagedPageError: it leads nowhere, to another listing, or to another division's.
+        """
+        found = following(url, link)
+        other = _DIVISION.search(urlsplit(found).path)
+        if self._division is not None and other is not None and other[1] != str(self._division):
+            raise DamagedPageError(
+                f"the link to the next page leads to division {other[1][:20]} in place of {self._division}"
+            )
+        return found
 
     def _prove_division(self, rows: Sequence[Row]) -> None:
         """Hold the rows to the division that was asked.
@@ -151,7 +166,7 @@ class PageDecoder:
                 continue
             found = None
             if metadata is not None and part not in metadata.uri:
-                found = re.search(r"/api/v1/(?:beta/)?(\d+)/", metadata.uri)
+                found = _DIVISION.search(metadata.uri)
             other = found[1] if found is not None else row.Division
             if other is not None and other != division:
                 raise DamagedPageError(f"a row of division {other} came in place of one of {division}")
@@ -208,7 +223,8 @@ class PageDecoder:
             value = row.get(name)
             if value is None and (kind is not Any or name not in row):
                 continue
-            fitting, is_odd = fit(value, kind)
+            is_number = name in self.key and kind == int | str
+            fitting, is_odd = fit(value, int if is_number else kind)
             if name in self.key and not _names(fitting):
                 raise DamagedPageError(f"a row has {shown(value)} for its key {name}")
             if is_odd:
@@ -233,7 +249,11 @@ _INT64: Any = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _WITHIN_64_BITS: Mapping[Any, Any] = {int: _INT64, int | float: _INT64 | float, int | str: _INT64 | str}
 """Types whose integers the output can hold."""
 
-_KEYS: Mapping[Any, Any] = {**_WITHIN_64_BITS, str: Annotated[str, msgspec.Meta(min_length=1)]}
+_KEYS: Mapping[Any, Any] = {
+    **_WITHIN_64_BITS,
+    str: Annotated[str, msgspec.Meta(min_length=1)],
+    int | str: _INT64 | Annotated[str, msgspec.Meta(pattern="^-?[0-9]{1,18}$")],
+}
 """Types of keys, which name a row."""
 
 

@@ -160,6 +160,23 @@ class QuotaExceeded:
 
 
 @dataclass(frozen=True, slots=True)
+class CallsUsed:
+    """How many of a day's calls of one division are used, by all processes of the app.
+
+    Attributes:
+        used: calls since the begin of the day.
+        allowed: calls that a day allows.
+        resets_at: end of the day, UTC.
+        told_at: moment of which this tells, UTC, by Exact's clock.
+    """
+
+    used: int
+    allowed: int
+    resets_at: datetime
+    told_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class LimitsUnknown:
     """Calls under way decide whether there is one more; look again in `seconds`."""
 
@@ -275,6 +292,14 @@ class Budget:
             minute, day = self.minute.remaining, self.day.remaining - self.reserve_per_day
             return max(0, minute - self.in_flight), max(0, day - self.in_flight)
 
+    def used(self) -> CallsUsed:
+        """Return how many of this day's calls are used, as far as the last header says."""
+        with self.lock:
+            now_ms = self.clock.now_ms()
+            self.day.roll(now_ms)
+            used = self.day.limit - self.day.remaining
+            return CallsUsed(used, self.day.limit, _moment(self.day.reset_ms), _moment(now_ms))
+
     def _headerless(self, endpoint: str, now_ms: float) -> QuotaExceeded:
         until_ms = self.headerless_until_ms
         attempts = max(self.headerless_attempts[None], self.headerless_attempts[endpoint])
@@ -312,14 +337,21 @@ class Quotas:
 
         None before Exact has told of any.
         """
+        return min((budget.left() for budget in self._initialized().values()), default=None)
+
+    def used(self) -> dict[int, CallsUsed]:
+        """Return how many of this day's calls are used, by division; without those of which Exact has told nothing."""
+        return {division: budget.used() for division, budget in self._initialized().items()}
+
+    def _initialized(self) -> dict[int, Budget]:
         with self._lock:
-            budgets = [budget for division, budget in self._budgets.items() if division is not None]
-        return min((budget.left() for budget in budgets if budget.initialized), default=None)
+            budgets = list(self._budgets.items())
+        return {division: budget for division, budget in budgets if division is not None and budget.initialized}
 
 
 def spent_message(quota: QuotaExceeded, division: int | None) -> str:
     """Return what to say when a division's partitions end for lack of calls."""
-    resumes = datetime.fromtimestamp(quota.reset_ms / 1000, tz=timezone.utc)
+    resumes = _moment(quota.reset_ms)
     reserved = f" ({quota.reserved:,} are left to other processes)" if quota.reserved else ""
     return (
         f"{max(0, quota.limit - quota.reserved):,} of {quota.limit:,} calls of division {division} used{reserved}; "
@@ -333,6 +365,10 @@ def wait_reason(quota: QuotaExceeded, division: int | None) -> str:
         return f"the {'day' if quota.daily else 'minute'}'s call quota of division {division}"
     perhaps = ", perhaps a block after too many wrong calls" if quota.attempts > 1 else ""
     return f"Exact Online to take calls again (HTTP 429 without quota headers{perhaps})"
+
+
+def _moment(epoch_ms: float) -> datetime:
+    return datetime.fromtimestamp(epoch_ms / 1000, tz=timezone.utc)
 
 
 def _numbers(headers: Mapping[str, str], prefix: str) -> tuple[int | None, int | None, int | None]:

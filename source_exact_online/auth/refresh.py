@@ -17,6 +17,7 @@ from source_exact_online.auth.token_endpoint import Granted, Lost, TokenEndpoint
 from source_exact_online.auth.token_errors import Refused, TokenAction, TokenErrorKind
 from source_exact_online.auth.tokens import Tokens
 from source_exact_online.clock import Clock, sleep_with_heartbeat
+from source_exact_online.failures import NoTokenInThisRunError
 
 logger = logging.getLogger("airbyte.exact_online")
 
@@ -122,15 +123,15 @@ class Refresher:
             return self._fault(self._state, f"Exact Online's token endpoint cannot be reached ({answer.reason}).")
         if answer.row.action is TokenAction.RETRY:
             state = replace(self._state, answer_missing=self._state.answer_missing or answer.may_have_rotated)
-            return self._fault(state, f"{answer.row.message} (HTTP {answer.status})")
+            return self._fault(state, f"{answer.row.message} (HTTP {answer.status})", is_counted=answer.is_counted)
         if not (answer.row.action is TokenAction.LOG_IN and self._answer_was_lost()):
             self._credentials.end_refresh()  # else the journal stays, for the next run to know why the token is dead
         return self._refused(answer, tokens)
 
-    def _fault(self, state: RefreshState, message: str) -> RefreshState:
+    def _fault(self, state: RefreshState, message: str, *, is_counted: bool = False) -> RefreshState:
         if not state.answer_missing:
             self._credentials.end_refresh()
-        return transitions.troubled(state, self._now(), f"{message} Try again later.")
+        return transitions.troubled(state, self._now(), f"{message} Try again later.", is_counted=is_counted)
 
     def _refused(self, answer: Refused, tokens: Tokens) -> RefreshState:
         state, row = self._state, answer.row
@@ -140,8 +141,7 @@ class Refresher:
                 logger.info("Exact Online gives no new access token yet; the one at hand stays in use.")
             return after
         if row.failure is FailureType.transient_error:
-            message = f"{row.message} (HTTP {answer.status}) Try again later."
-            return transitions.troubled(state, self._now(), message)
+            return transitions.ended(state, f"{row.message} (HTTP {answer.status}) Try again later.")
         detail = f" It says: {answer.detail!r}." if answer.detail else ""
         if row.action is TokenAction.CORRECT_CLIENT:
             return transitions.gave_up(state, row.message, detail, log_in_again=False)
@@ -176,9 +176,9 @@ class Refresher:
 
     def _error(self, fail: Fail) -> AirbyteTracedException:
         message = f"{fail.message} {_LOG_IN_AGAIN.format(site=self._site)}" if fail.log_in_again else fail.message
-        return AirbyteTracedException(
-            message=message, internal_message=f"{message}{fail.detail}", failure_type=fail.failure
-        )
+        passes_later = fail.for_good and fail.failure is FailureType.transient_error
+        kind = NoTokenInThisRunError if passes_later else AirbyteTracedException
+        return kind(message=message, internal_message=f"{message}{fail.detail}", failure_type=fail.failure)
 
     def _now(self) -> Instant:
         return Instant(self._clock.now(), self._clock.monotonic())

@@ -7,7 +7,7 @@ The login is in one of six states; docs/authentication.md draws them:
     Refused   Exact answered 401 to the access token: it is not sent again
     Waiting   Exact is asked again at a later moment, and there is no access token to use until then
     Lost      the answer to a refresh got lost: Exact is not asked again with this refresh token in this run
-    Dead      a person must act: Exact is not asked again with this refresh token
+    Dead      Exact is not asked again with this refresh token in this run: mostly a person must act
 
 Other tokens than those of the state, brought by another process or a new configuration, are always `Held`.
 """
@@ -106,19 +106,21 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Dead:
-    """A person must act.
+    """A person must act, or at least this run must end.
 
     Attributes:
         tokens: the pair.
         message: what happened.
         detail: Exact's own words, for the log.
         log_in_again: whether a new login is the way out.
+        passes: whether another run may get tokens without anybody's doing.
     """
 
     tokens: Tokens
     message: str
     detail: str = ""
     log_in_again: bool = True
+    passes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +144,12 @@ class RefreshState:
         login: the state, see the module.
         trouble: with the token endpoint, whatever the tokens.
         too_early: answers "too early" in a row.
+        refusals: answers since the last tokens that Exact counts as errors, and that may pass.
         answer_missing: whether one of those answers may have been in place of new tokens.
     """
 
     login: NoTokens | Held | Refused | Waiting | Lost | Dead = NoTokens()
     trouble: Trouble | None = None
     too_early: int = 0
+    refusals: int = 0
     answer_missing: bool = False

@@ -20,6 +20,9 @@ from source_exact_online.auth.refresh_state import (
 )
 from source_exact_online.auth.tokens import DEFAULT_LIFE_SECONDS, Tokens
 
+MOST_REFUSALS = 5
+"""Answers that Exact counts as errors after which a run asks no more: at more than ten an hour it blocks the key."""
+
 FAULT_MEMORY_SECONDS = 5.0
 """Seconds for which a token endpoint that did not work is not asked again.
 
@@ -83,12 +86,14 @@ class Fail:
         failure: kind of the error.
         detail: for the log.
         log_in_again: whether the way to a new login is told as well.
+        for_good: whether there will be none in this run.
     """
 
     message: str
     failure: FailureType
     detail: str = ""
     log_in_again: bool = False
+    for_good: bool = True
 
 
 Decision = Use | Ask | Wait | Fail
@@ -116,7 +121,8 @@ def decide(state: RefreshState, now: Instant) -> Decision:
     if not isinstance(login, NoTokens) and usable_token(state, now.utc) is not None:
         return Use(login.tokens)
     if isinstance(login, Dead):
-        return Fail(login.message, FailureType.config_error, login.detail, login.log_in_again)
+        failure = FailureType.transient_error if login.passes else FailureType.config_error
+        return Fail(login.message, failure, login.detail, login.log_in_again)
     if isinstance(login, Lost):
         return Fail(
             f"Exact Online's answer to the token refresh was lost ({login.reason}), and with it perhaps the only valid "
@@ -129,7 +135,7 @@ def decide(state: RefreshState, now: Instant) -> Decision:
     if wait.seconds > 0:
         return wait
     if state.trouble is not None and now.monotonic < state.trouble.until:
-        return Fail(state.trouble.message, FailureType.transient_error)
+        return Fail(state.trouble.message, FailureType.transient_error, for_good=False)
     return Ask()
 
 
@@ -138,7 +144,7 @@ def observed(state: RefreshState, tokens: Tokens) -> RefreshState:
     login = state.login
     if not isinstance(login, NoTokens) and login.tokens.same_pair(tokens):
         return state
-    return RefreshState(Held(tokens), trouble=state.trouble, answer_missing=state.answer_missing)
+    return replace(state, login=Held(tokens), too_early=0)
 
 
 def rejected(state: RefreshState, access_token: str, now: datetime) -> RefreshState:
@@ -189,15 +195,27 @@ def told_too_early(state: RefreshState, now: Instant) -> RefreshState:
             "Exact Online refuses the access token (HTTP 401) and gives no new one either, even after its time.",
         )
     if count > len(EARLY_PAUSES):
-        message = "Exact Online gives no new access token: it takes the last one for too young. Try again later."
-        return troubled(state, now, message)
+        return ended(
+            state, "Exact Online gives no new access token: it takes the last one for too young. Try again later."
+        )
     part = 1 + ISSUE_GUARD if isinstance(before, Refused) else EARLY_PAUSES[count - 1]
     pause = sure - now.utc if sure is not None else life * part
     return replace(state, login=Waiting(before, now.monotonic + pause.total_seconds(), _FOR_A_TOKEN))
 
 
-def troubled(state: RefreshState, now: Instant, message: str) -> RefreshState:
-    """Return the state in which the token endpoint is left alone for a while, with one error for all who ask."""
+def troubled(state: RefreshState, now: Instant, message: str, *, is_counted: bool = False) -> RefreshState:
+    """Return the state in which the token endpoint is left alone for a while, with one error for all who ask.
+
+    Args:
+        state: before.
+        now: by both clocks.
+        message: for a person.
+        is_counted: whether Exact counts its answer as an error. After some of these it is left alone in this run.
+    """
+    if is_counted:
+        state = replace(state, refusals=state.refusals + 1)
+    if state.refusals >= MOST_REFUSALS:
+        return ended(state, message)
     trouble = Trouble(now.monotonic + FAULT_MEMORY_SECONDS, message)
     return replace(state, login=_before(state), trouble=trouble, too_early=0)
 
@@ -210,6 +228,11 @@ def answer_lost(state: RefreshState, reason: str) -> RefreshState:
 def gave_up(state: RefreshState, message: str, detail: str = "", *, log_in_again: bool = True) -> RefreshState:
     """Return the state in which a person must act; the arguments are those of `Dead`."""
     return replace(state, login=Dead(_before(state).tokens, message, detail, log_in_again))
+
+
+def ended(state: RefreshState, message: str) -> RefreshState:
+    """Return the state in which this run must end, and the next one may get tokens without anybody's doing."""
+    return replace(state, login=Dead(_before(state).tokens, message, log_in_again=False, passes=True))
 
 
 def _before(state: RefreshState) -> Held | Refused:

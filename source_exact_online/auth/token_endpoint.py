@@ -130,7 +130,8 @@ class TokenEndpoint:
         tokens = granted_tokens(fields, spent_refresh_token, sent_at, self._clock.now())
         if tokens is not None and (response.ok or tokens.refresh_token != spent_refresh_token):
             return Granted(tokens)
-        return read_refusal(response.status_code, response.headers.get("Reason", ""), body)
+        headers = response.headers
+        return read_refusal(response.status_code, headers.get("Reason", ""), body, headers.get("Location", ""))
 
 
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -11,6 +12,9 @@ from functools import cache
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 
 from source_exact_online.error_table import ErrorRow, first_match, read_table
+
+_COUNTED = frozenset({400, 401, 403, 404})
+"""Statuses that Exact counts (picqer/exact-php-client issue 475)."""
 
 LONGEST_DETAIL = 300
 """Characters of a refusal's own words that are passed on."""
@@ -27,6 +31,8 @@ class TokenErrorKind(Enum):
     INVALID_GRANT = "invalid grant"
     WRONG_CLIENT = "wrong client"
     GATEWAY_FAULT = "gateway fault"
+    REFUSED_ON_THE_WAY = "refused on the way"
+    REDIRECTED = "redirected"
     EMPTY_ANSWER = "empty answer"
     SERVER_TROUBLE = "server trouble"
     NOT_A_TOKEN_ANSWER = "not a token answer"
@@ -68,20 +74,28 @@ class Refused:
     detail: str
 
     @property
+    def is_counted(self) -> bool:
+        """Whether it may count for Exact's limit of ten errors an hour."""
+        return self.status in _COUNTED
+
+    @property
     def may_have_rotated(self) -> bool:
         """Whether Exact may have issued new tokens that did not arrive, although the answer bears none."""
         return self.status < 400 or self.status >= 500
 
 
-def read_refusal(status: int, reason: str, body: bytes) -> Refused:
+def read_refusal(status: int, reason: str, body: bytes, location: str = "") -> Refused:
     """Return what an answer without tokens means.
 
     Args:
         status: HTTP status.
         reason: header ``Reason``, empty where there is none.
         body: as received.
+        location: header ``Location``, empty where there is none.
     """
     form, words = _read(body)
+    if 300 <= status < 400:
+        words = re.split(r"[?#]", location)[0]  # a query may hold secrets
     text = " ".join(part for part in (words, reason) if part)
     row = first_match(token_error_rows(), status, form, reason, text)
     return Refused(row, status, " ".join(filter_secrets(text).split())[:LONGEST_DETAIL])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from dlt.common.exceptions import DltException, MissingDependencyException
 from dlt.common.schema import Schema
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
+from source_exact_online.api.rate_limits import CallsUsed
 from source_exact_online.catalog.offer import named
 from source_exact_online.config import full_columns, include_binary, stream_groups
 from source_exact_online.load.config_file import LoadConfig
@@ -94,7 +95,7 @@ def load(config: Path, to: str | None, streams: str, screen: Screen, *, full: bo
                     if parts:
                         screen.note(f"Loading {sum(_rows(part) for part in parts):,} rows ...")
                         check_lock()
-                        _load(pipeline, goal, parts, recreated, binary=include_binary(login.raw))
+                        _load(pipeline, goal, parts, recreated, source.calls_used(), binary=include_binary(login.raw))
                         _count(tally, parts)
     finally:
         source.shutdown()
@@ -129,7 +130,13 @@ def _dropped_by_hand(pipeline: dlt.Pipeline, goal: Target, streams: Sequence[str
 
 
 def _load(
-    pipeline: dlt.Pipeline, goal: Target, parts: Sequence[Part], recreated: frozenset[str], *, binary: bool
+    pipeline: dlt.Pipeline,
+    goal: Target,
+    parts: Sequence[Part],
+    recreated: frozenset[str],
+    calls: Mapping[int, CallsUsed],
+    *,
+    binary: bool,
 ) -> None:
     """Load a package.
 
@@ -141,6 +148,7 @@ def _load(
         goal: where to.
         parts: of the package.
         recreated: names of streams whose tables are dropped and made anew.
+        calls: what is used of the day's calls, by division.
         binary: whether pictures and files are columns.
     """
     dropping = [part for part in parts if part.stream.name in recreated]
@@ -155,7 +163,7 @@ def _load(
                 _drop_staging_tables(pipeline, [part.stream.name for part in dropping])
             pipeline.run(package(dropping, binary=binary), refresh="drop_resources")
         if others:
-            pipeline.run(package(others, binary=binary))
+            pipeline.run(package(others, calls, binary=binary))
 
 
 def _drop_staging_tables(pipeline: dlt.Pipeline, names: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 from dlt.common.schema import Schema
 from dlt.extract import DltResource, DltSource
 
+from source_exact_online.api.rate_limits import CallsUsed
 from source_exact_online.catalog.column_types import ColumnType, column_type
 from source_exact_online.catalog.definitions import StreamDefinition
 from source_exact_online.catalog.schemas import DELETED_AT, schema
@@ -19,6 +21,9 @@ from source_exact_online.load.reading import Part, State, is_snapshot
 
 SOURCE = "exact_online"
 """Name of the dlt source, under which dlt keeps the state."""
+
+CALLS = "_exact_calls"
+"""Name of the table that says how many calls of Exact's quota are used."""
 
 _STREAMS = "streams"
 """Key of the streams' states in the source's state."""
@@ -90,19 +95,27 @@ def replaces_by_division(pipeline: dlt.Pipeline) -> bool:
     return "delete-insert" in (pipeline.destination.capabilities().supported_merge_strategies or ())
 
 
-def package(parts: Sequence[Part], *, binary: bool) -> DltSource:
+def package(parts: Sequence[Part], calls: Mapping[int, CallsUsed] | None = None, *, binary: bool) -> DltSource:
     """Return the source of one load package.
 
     Args:
         parts: what it holds.
+        calls: what is used of the day's calls, by division.
         binary: whether pictures and files are columns.
     """
 
     @dlt.source(name=SOURCE)  # type: ignore[untyped-decorator]
     def source() -> list[DltResource]:
-        return [resource(part.stream, partial(_same, part), binary=binary) for part in parts]
+        found = [resource(part.stream, partial(_same, part), binary=binary) for part in parts]
+        return [*found, _calls(calls)] if calls else found
 
     return source()
+
+
+def _calls(calls: Mapping[int, CallsUsed]) -> DltResource:
+    """Return the resource of a table with a row a division and day, which the last package of the day has written."""
+    rows = [{"division": division, **asdict(one)} for division, one in calls.items()]
+    return dlt.resource(rows, name=CALLS, primary_key=["division", "resets_at"], write_disposition="merge")
 
 
 def _same(part: Part) -> Part:

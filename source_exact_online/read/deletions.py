@@ -17,7 +17,7 @@ from source_exact_online.api import exact_time
 from source_exact_online.api.client import ExactClient
 from source_exact_online.api.endpoints import endpoints
 from source_exact_online.api.errors import NotReadableError, QueryRefusedError
-from source_exact_online.api.page import Row
+from source_exact_online.api.page import Page, Row
 from source_exact_online.api.request import PageRequest, RetryAfter
 from source_exact_online.catalog.definitions import StreamDefinition, catalog
 from source_exact_online.catalog.schemas import DELETED_AT
@@ -32,6 +32,9 @@ logger = logging.getLogger("airbyte.exact_online")
 
 KEPT_DAYS = 60
 """Days after which a gap in reading the log may have swallowed deletions: two months, the shortest ones."""
+
+_NAMING = ("EntityKey", "EntityType")
+"""Columns that name the row that was deleted. They are never null by Exact's metadata; who reads is not to rely on it."""
 
 _DAY_MS = 86_400_000
 _OVERLAP_MS = 2 * 3_600_000
@@ -75,7 +78,8 @@ class TombstoneReader:
         self.definition = deletion_log()
         self.name = self.stream.name
         self.columns = endpoints().deleted.columns
-        self.required = self.proof = (*self.definition.key, "EntityKey", "EntityType")
+        self.proof = self.definition.key
+        self.required = (*self.proof, *_NAMING)
         self.begin()
 
     def begin(self) -> None:
@@ -92,7 +96,7 @@ class TombstoneReader:
         Without a row version of the log it is told by the date, with an overlap for the hour that the wall clock
         repeats.
         """
-        if row.EntityType != self.stream.entity_type:
+        if row.EntityType != self.stream.entity_type or row.EntityKey is None:
             return False
         deletions = self.position.deletions
         if deletions is None or deletions.row_version is not None or not row.DeletedDate:
@@ -155,6 +159,17 @@ class DeletionLogPartition(ListPartition):
             if self.readable:
                 raise NotReadableError(error.resolution) from None
             return PageResult(finished=True)
+
+    def _take(self, page: Page, url: str) -> PageResult:
+        if any(isinstance(reader, TombstoneReader) for reader in self._readers):  # else there may be no such columns
+            for row in page.rows:
+                if row.EntityKey is None or row.EntityType is None:
+                    logger.warning(
+                        "Entry %s of the log of deleted rows in division %s names no row: it is passed over.",
+                        row.ID,
+                        self.division,
+                    )
+        return super()._take(page, url)
 
     def _first_request(self) -> PageRequest | None:
         request = super()._first_request()

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 
 from source_exact_online.report.errors import ReportError
-from source_exact_online.report.queries import DIVISIONS, MODELS, TABLES
+from source_exact_online.report.queries import CALLS, DIVISIONS, MODELS, TABLES
 
 SCHEMA = "exact_online"
 """Schema of the loaded tables."""
@@ -138,11 +138,23 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True)
+class Calls:
+    """How many of a day's calls to Exact Online were used when a division was last loaded."""
+
+    division: int
+    used: int
+    allowed: int
+    told_at: datetime
+    """UTC."""
+
+
+@dataclass(frozen=True, slots=True)
 class Books:
     """All figures of a page."""
 
     divisions: list[Division]
     streams: list[Stream]
+    calls: list[Calls]
     has_models: bool
 
     @property
@@ -223,8 +235,10 @@ def _books(connection: duckdb.DuckDBPyConnection, models: str) -> Books:
         divisions[code].cost_centers.append(CostCenter(name, revenue, costs))
     for code, *check in ask(questions["checks"]):
         divisions[code].checks.append(Check(*check))
-    streams = [_stream(connection, name, columns) for name, columns in tables.items() if not name.startswith("_dlt")]
-    return Books(list(divisions.values()), streams, has_models)
+    streams = [_stream(connection, name, columns) for name, columns in tables.items() if not name.startswith("_")]
+    told = ask(CALLS) if "_exact_calls" in tables else []
+    calls = [Calls(code, used, allowed, at.astimezone(timezone.utc)) for code, used, allowed, at in told]
+    return Books(list(divisions.values()), streams, calls, has_models)
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, schema: str) -> dict[str, set[str]]:

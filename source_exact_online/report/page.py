@@ -38,6 +38,7 @@ def page(books: Books, now: datetime) -> str:
         version=VERSION,
         buckets=BUCKETS,
         top=TOP,
+        names={division.code: division.name for division in books.divisions},
         by_section=_by_section,
         drawings={division.code: _drawings(division) for division in books.divisions},
     )

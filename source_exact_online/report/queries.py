@@ -10,6 +10,11 @@ DIVISIONS = """
     where division in (select division from {tables}.transaction_lines) order by division
 """
 
+CALLS = """
+    select division, used, allowed, told_at from {tables}._exact_calls
+    qualify row_number() over (partition by division order by told_at desc) = 1 order by division
+"""
+
 MODELS = {
     "result": """
         select division, strftime(period_start, '%Y-%m'), coalesce(sum(amount_dc) filter (where account_type = 110), 0),

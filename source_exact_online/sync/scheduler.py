@@ -21,7 +21,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_exact_online.api.errors import ApiError, LoginUnusableError, NotReadableError
 from source_exact_online.api.request import RetryAfter
 from source_exact_online.clock import HEARTBEAT_SECONDS, Clock
-from source_exact_online.failures import TokenStoreUnavailableError
+from source_exact_online.failures import NoTokenInThisRunError
 from source_exact_online.read.partition import PageResult, Partition
 from source_exact_online.read.records import RecordBatch
 from source_exact_online.state import transitions
@@ -304,7 +304,7 @@ def _concerns_the_login(error: Exception) -> bool:
     """Return whether an error concerns the login rather than one partition: the API says so, or there is no token."""
     if isinstance(error, ApiError):
         return isinstance(error, LoginUnusableError)
-    if isinstance(error, TokenStoreUnavailableError):
+    if isinstance(error, NoTokenInThisRunError):
         return True
     return isinstance(error, AirbyteTracedException) and error.failure_type is FailureType.config_error
 

@@ -122,6 +122,23 @@ class TestPage:
         run(books_file(tmp_path), to)
         assert "Mill &amp; Son 1" in to.read_text(encoding="utf-8")
 
+    def test_calls_used_of_the_quota_are_told_where_load_has_noted_them(self, tmp_path: Path) -> None:
+        file, to = books_file(tmp_path), tmp_path / "report.html"
+        run(file, to)
+        assert "Calls used of the quota" not in to.read_text(encoding="utf-8")
+        with duckdb.connect(str(file)) as connection:
+            connection.execute(
+                "create table exact_online._exact_calls as select * from (values "
+                "(1, 4321, 5000, timestamptz '2026-02-01 23:59:00+00'), "
+                "(1, 17, 5000, timestamptz '2026-02-02 08:00:00+00')"
+                ") as calls (division, used, allowed, told_at)"
+            )
+        run(file, to)
+        text = to.read_text(encoding="utf-8")
+        assert "<td>17</td><td>5,000</td><td>2026-02-02 08:00</td>" in text
+        assert "4,321" not in text
+        assert "_exact_calls" not in text, "it is no stream"
+
 
 class TestWhatCannotBeDone:
     def test_no_file(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

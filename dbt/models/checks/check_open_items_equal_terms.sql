@@ -1,4 +1,4 @@
-{#- Terms that were open on a day: not matched, or matched only with something of a later date. -#}
+{#- Terms that were open on a day: not matched, or matched only with something of a later date. They know nothing of processing. -#}
 with terms as (
 
     select
@@ -13,7 +13,6 @@ with terms as (
         on month_ends.division = terms.division
         and month_ends.as_of_date >= terms.invoice_date
         and (terms.end_date is null or terms.end_date > month_ends.as_of_date)
-    {% if not var('include_open_entries') %} where terms.has_line {% endif %}
     group by terms.division, terms.ledger, coalesce(terms.relation_id, 'none'), month_ends.as_of_date
 
 ),
@@ -52,7 +51,7 @@ select
     coalesce(sum(open_dc) filter (where is_known), 0) as expected,
     coalesce(sum(owed_dc) filter (where is_known), 0) as found,
     coalesce(sum(abs(owed_dc - open_dc)) filter (where is_known), 0) as difference,
-    true as is_comparable,
+    {{ var('include_open_entries') }} as is_comparable,
     ledger || ': ' || cast(count(*) filter (where owed_dc <> open_dc and is_known) as text) || ' of ' || cast(count(*) as text)
     || ' relations differ' as detail
 from compared

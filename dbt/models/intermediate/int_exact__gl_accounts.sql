@@ -26,6 +26,16 @@ accounts as (
         on known.division = posted.division and known.gl_account_id = posted.gl_account_id
     where known.gl_account_id is null
 
+),
+
+common_scheme as (
+
+    -- The scheme by which all administrations classify their accounts, if there is one.
+    select max(scheme_code) as scheme_code
+    from {{ ref('int_exact__classifications') }}
+    having count(distinct scheme_code) = 1
+        and count(distinct division) = (select count(distinct division) from posted)
+
 )
 
 select
@@ -55,8 +65,19 @@ select
     classifications.scheme_code,
     classifications.classification_code,
     classifications.classification_path,
-    classifications.mapping_count
+    classifications.mapping_count,
+    case
+        when common_scheme.scheme_code is not null and classifications.classification_code is not null
+            then classifications.classification_code
+        else coalesce(types.subsection, 'Unknown')
+    end as group_account_code,
+    case
+        when common_scheme.scheme_code is not null and classifications.classification_code is not null
+            then classifications.classification_name
+        else coalesce(types.subsection, 'Unknown')
+    end as group_account_name
 from accounts
 left join {{ ref('exact_gl_account_types') }} as types on types.account_type = accounts.account_type
 left join {{ ref('int_exact__classifications') }} as classifications
     on classifications.division = accounts.division and classifications.gl_account_id = accounts.gl_account_id
+left join common_scheme on common_scheme.scheme_code = classifications.scheme_code

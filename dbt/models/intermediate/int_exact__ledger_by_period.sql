@@ -1,4 +1,4 @@
-{#- Sums of the lines by account and period, where there are lines. What counts in which statement is decided here alone. -#}
+{#- Sums of the lines by account and period, where there are lines. -#}
 with lines as (
 
     select
@@ -12,9 +12,7 @@ with lines as (
         lines.is_closing,
         lines.is_carry_over,
         {{ exact_online.is_counted_status('lines.is_processed') }} as is_counted_status,
-        -- The result is without the year's closing, else each closed year is zero. A balance includes it, but not the
-        -- pair of entries by which balances are carried over to the next year, else they count twice.
-        case when accounts.balance_type = 'W' then not lines.is_closing else not lines.is_carry_over end as is_counted_type
+        {{ exact_online.is_counted_type('lines', 'accounts') }} as is_counted_type
     from {{ ref('stg_exact__transaction_lines') }} as lines
     inner join {{ ref('int_exact__gl_accounts') }} as accounts
         on accounts.division = lines.division

@@ -23,7 +23,7 @@ months as (
 
 days as (
 
-    select division, cast(month_start + interval '1 month' - interval '1 day' as date) as as_of_date
+    select division, {{ exact_online.month_end('month_start') }} as as_of_date
     from months
     union
     select division, {{ exact_online.today() }} as as_of_date

@@ -34,7 +34,6 @@ select
     terms.amount_dc_as_sent,
     terms.transaction_amount_dc_as_sent,
     lines.owed_dc as line_owed_dc,
-    lines.line_id is not null as has_line,
     cast(
         case when lines.owed_dc < 0 then -1 else 1 end
         * case

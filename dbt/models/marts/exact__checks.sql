@@ -3,8 +3,8 @@
     'balance_sheet_balances', 'result_equals_equity', 'open_items_equal_control_accounts', 'open_items_equal_terms',
     'payment_term_amounts', 'ageing_adds_up', 'ageing_equals_exact', 'ledger_equals_reporting_balance',
     'entry_types_equal_reporting_balance', 'line_counts_equal_reporting_balance', 'reporting_balance_period_0', 'opening_balances_equal_exact',
-    'outstanding_equals_exact', 'profit_loss_equals_exact', 'classifications_unique', 'cash_flow_adds_up', 'sales_detail_equals_ledger',
-    'purchase_detail_equals_ledger',
+    'outstanding_equals_exact', 'profit_loss_equals_exact', 'classifications_unique', 'cash_flow_adds_up', 'cash_flow_direct_adds_up',
+    'dimensions_equal_ledger', 'consolidation_adds_up', 'sales_detail_equals_ledger', 'purchase_detail_equals_ledger',
 ] -%}
 with results as (
 

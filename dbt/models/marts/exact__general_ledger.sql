@@ -43,12 +43,9 @@ select
     lines.amount_dc,
     case when lines.amount_dc > 0 then lines.amount_dc else 0 end as debit_dc,
     case when lines.amount_dc < 0 then -lines.amount_dc else 0 end as credit_dc,
+    {{ exact_online.is_counted_type('lines', 'accounts') }} as is_counted,
     cast(sum(
-        case
-            when accounts.balance_type = 'W' and lines.is_closing then 0
-            when lines.is_carry_over then 0
-            else lines.amount_dc
-        end
+        case when {{ exact_online.is_counted_type('lines', 'accounts') }} then lines.amount_dc else 0 end
     ) over (
         partition by
             lines.division, accounts.gl_account_id, case when accounts.balance_type = 'W' then lines.fiscal_year end
