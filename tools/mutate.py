@@ -68,7 +68,6 @@ CHANGE_NOTHING: Mapping[str, Mapping[tuple[str, str], str]] = {
     },
     "api/rate_limits.py": {
         ("self.headerless_until_ms = 0.0", "self.headerless_until_ms = 1.0"): "either moment of 1970 has passed",
-        ("self.initialized = False", "self.initialized = None"): "both are false",
         (
             "elif reset_ms > self.reset_ms or (reset_ms > now_ms and not self.from_headers):",
             "elif reset_ms >= self.reset_ms or (reset_ms > now_ms and not self.from_headers):",
@@ -79,6 +78,13 @@ CHANGE_NOTHING: Mapping[str, Mapping[tuple[str, str], str]] = {
             "if len(found) < len(listings) or len({listing.started_at for listing in found}) > 1:",
             "if len(found) < len(listings) or len({listing.started_at for listing in found}) > 2:",
         ): "no listing serves more than two streams",
+        **{
+            (
+                "self._listing = min(found, key=lambda listing: listing.pages)",
+                f"self._listing = min(found, {added})",
+            ): "of today's lists none serves more than one stream"
+            for added in ("key=None", "", "key=lambda listing: None")
+        },
     },
     "read/records.py": {
         (
@@ -90,7 +96,7 @@ CHANGE_NOTHING: Mapping[str, Mapping[tuple[str, str], str]] = {
 }
 """Changes that no test can notice, by what they take away and what they put in its place, and why."""
 
-_PRIVATE_FALSE = re.compile(r"(self\._\w+ = )False")
+_FALSE = re.compile(r"(self\.\w+ = )False")
 """None in its place changes nothing either: mypy holds the attribute to be a bool, of which only the truth is asked."""
 
 SETTINGS = """
@@ -170,7 +176,7 @@ def _lines_of(name: str, source: str) -> tuple[int, int]:
 
 def changes_nothing(module: str, change: Change) -> bool:
     """Return whether a change that no test noticed is one that none can notice."""
-    same = _PRIVATE_FALSE.fullmatch(change.removed)
+    same = _FALSE.fullmatch(change.removed)
     if same is not None and change.added == f"{same[1]}None":
         return True
     return (change.removed, change.added) in CHANGE_NOTHING.get(module, {})

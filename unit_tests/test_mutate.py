@@ -85,8 +85,8 @@ def test_what_the_tests_import_is_beside_them() -> None:
     [
         ("self._warned = False", "self._warned = None", True),
         ("self._warned = False", "self._warned = True", False),
-        ("self.warned = False", "self.warned = None", False),
-        ("self.initialized = False", "self.initialized = None", True),
+        ("warned = False", "warned = None", False),
+        ("self.headerless_until_ms = 0.0", "self.headerless_until_ms = 1.0", True),
     ],
 )
 def test_a_change_that_changes_nothing_is_known(removed: str, added: str, nothing: bool) -> None:
