@@ -37,6 +37,7 @@ TESTS: Mapping[str, Sequence[str]] = {
         "test_damaged_answers.py",
         "test_feeds.py",
         "test_full_refresh.py",
+        "test_listing_by_year.py",
         "test_lists.py",
         "test_login_listings.py",
         "test_order_charge_lines.py",
