@@ -296,6 +296,8 @@ clean: ## remove the virtual environments, caches and what was built
 	@test -n "$(PYTHON)" || { echo "No Python 3.10 to 3.13 with venv found: install one (Debian: apt install python3-venv) or say PYTHON=/path/to/python3."; exit 1; }
 	"$(PYTHON)" -m venv --clear .venv-mutate
 	.venv-mutate/bin/pip install --quiet --no-deps --require-hashes -r requirements/mutate.txt
+	@touch $@
+
 .venv-bench/dependencies: requirements/bench.txt
 	@test -n "$(PYTHON)" || { echo "No Python 3.10 to 3.13 with venv found: install one or say PYTHON=/path/to/python3."; exit 1; }
 	"$(PYTHON)" -m venv --clear .venv-bench

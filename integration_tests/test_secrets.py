@@ -105,6 +105,19 @@ def test_a_new_login_is_handed_over_before_anything_is_read(clean: Sandbox) -> N
     assert types.index("CONTROL") < types.index("RECORD")
 
 
+@pytest.mark.parametrize(("mode", "calls"), [("cloud", False), ("oss", True)])
+def test_on_airbyte_cloud_nothing_is_sent_to_the_machine_itself(clean: Sandbox, mode: str, calls: bool) -> None:
+    """A `base_url` may be a loopback address, for a sandbox; there the CDK forbids calls to it."""
+    connector = clean.connection()
+    clean.forget_calls()
+
+    run = connector.check(variables={"DEPLOYMENT_MODE": mode})
+
+    assert (run.exit_code == 0) is calls
+    assert bool(clean.calls() or clean.token_calls()) is calls
+    assert bool(run.controls) is calls, "no token was spent"
+
+
 def test_every_secret_of_the_spec_is_marked_as_one(sandbox: Sandbox) -> None:
     (spec,) = members(sandbox.connection().spec().messages, "SPEC")
     credentials = spec["connectionSpecification"]["properties"]["credentials"]["properties"]

@@ -18,7 +18,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.auth import token_endpoint
 from source_exact_online.auth.masking import mask, mask_configured
-from source_exact_online.auth.token_endpoint import Lost, TokenEndpoint
+from source_exact_online.auth.token_endpoint import Granted, Lost, TokenEndpoint
 from source_exact_online.auth.token_errors import LONGEST_DETAIL, read_refusal
 from source_exact_online.clock import SystemClock
 from source_exact_online.config import parse_config
@@ -158,6 +158,30 @@ class TestTheTokenEndpoint:
     def test_an_address_that_two_readers_take_for_two_servers_is_refused(self, base_url: str) -> None:
         with pytest.raises(ValueError, match=r"."):
             TokenEndpoint(base_url, "id", CLIENT_SECRET, SystemClock())
+
+    def test_an_answer_of_any_length_is_not_read_whole(self) -> None:
+        read: list[bytes] = []
+
+        class Long(requests.Response):
+            def iter_content(self, chunk_size: int | None = 1, decode_unicode: bool = False) -> Any:
+                yield b'{"access_token":"access-9","refresh_token":"refresh!9","expires_in":"600","x":"'
+                for _ in range(1000):
+                    read.append(b"x" * 10_000)
+                    yield read[-1]
+
+        class Session(requests.Session):
+            def post(self, url: str | bytes, *_: Any, **__: Any) -> requests.Response:  # type: ignore[override]
+                answer = Long()
+                answer.status_code = 200
+                answer.raw = io.BytesIO()
+                return answer
+
+        endpoint = TokenEndpoint("http://127.0.0.1:9", "id", CLIENT_SECRET, FakeClock(), session=Session())
+        answer = endpoint.refresh("r")
+
+        assert isinstance(answer, Granted)
+        assert answer.tokens.refresh_token == "refresh!9"
+        assert sum(map(len, read)) < token_endpoint.LONGEST_BODY + 10_000
 
     def test_an_answer_that_drips_has_an_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
         clock = FakeClock()

@@ -450,8 +450,12 @@ def test_a_signal_during_the_token_call_does_not_lose_its_answer(monkeypatch: py
         return answer
 
     monkeypatch.setattr(login.server, "send", slow_send)
-    with pytest.raises(KeyboardInterrupt):
-        login.auth.get_access_token()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            login.auth.get_access_token()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert login.messages == []
 
     interrupted.set()

@@ -313,6 +313,13 @@ def test_half_a_field_is_not_taken() -> None:
     assert complete_fields(b'{"access_token":"whole","expires_in":60') == {"access_token": "whole"}
 
 
+@pytest.mark.parametrize("end", ["}", ""], ids=["whole", "cut off"])
+def test_a_refresh_token_is_taken_as_it_came(end: str) -> None:
+    """Also with a character that JSON would want escaped: without it the login is lost for certain."""
+    body = f'{{"refresh_token":"refresh\t!9","expires_in":"600"{end}'
+    assert complete_fields(body.encode())["refresh_token"] == "refresh\t!9"
+
+
 def test_refresh_token_in_a_cut_off_answer_saves_the_login() -> None:
     login = Login()
     login.server.faults.append(Fault(200, '{"access_token":"access-9","refresh_token":"refresh!9","expires_'))

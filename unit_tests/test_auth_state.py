@@ -232,7 +232,7 @@ class TestStates:
 
         assert after.login == Waiting(Refused(issued(), early=True), pytest.approx(until), FOR_A_TOKEN)
 
-    @pytest.mark.parametrize(("seconds", "until"), [(590, 600.0), (601, 605.4)])
+    @pytest.mark.parametrize(("seconds", "until"), [(3, 600.0), (590, 600.0), (601, 605.4)])
     def test_a_life_is_counted_from_the_answer(self, seconds: float, until: float) -> None:
         """The answer took three seconds: Exact may count from its end, the token's use ends with what it said."""
         slow = Tokens("r", "a", at(600).utc, at(3).utc, 600.0)

@@ -284,6 +284,18 @@ class TestCutShort:
         assert run.keys("journals") == ["a", "b"]
         assert run.statuses == {"journals": "INCOMPLETE"}
         assert run.error is not None
+        assert run.error.failure_type is FailureType.transient_error
+
+    def test_what_a_person_must_correct_stays_that_in_mid_list(self, api: ScriptedApi, clock: FakeClock) -> None:
+        """Told as transient, it would be tried again for ever."""
+        elsewhere = Answer(302, b"", {"Location": "https://proxy.example/login"})
+        api.divisions(123).on(JOURNALS, page([row("a")], more="1"), elsewhere)
+
+        run = read(clock, configured("journals"))
+
+        assert run.keys("journals") == ["a"]
+        assert run.error is not None
+        assert run.error.failure_type is FailureType.config_error
 
     @pytest.mark.parametrize(
         "link",
@@ -364,12 +376,22 @@ class TestPagesWithoutNews:
 
     def test_a_few_of_them_are_borne(self, api: ScriptedApi, clock: FakeClock) -> None:
         last = 3 * PAGES_WITHOUT_NEWS
-        self.serve(api, JOURNALS, lambda n: [row(str(n))] if n % (PAGES_WITHOUT_NEWS - 1) == 0 else [], last)
+        self.serve(api, JOURNALS, lambda n: [row(str(n))] if n % PAGES_WITHOUT_NEWS == 0 else [], last)
 
         run = read(clock, configured("journals"))
 
         assert run.statuses == {"journals": "COMPLETE"}
         assert len(run.keys("journals")) == 4
+
+    def test_rows_without_a_key_are_all_news(self, api: ScriptedApi, clock: FakeClock) -> None:
+        """Settings, of which a division has one row."""
+        last = 3 * PAGES_WITHOUT_NEWS
+        self.serve(api, "manufacturing/ManufacturingSettings", lambda _: [{"Division": 123}], last)
+
+        run = read(clock, configured("manufacturing_settings"))
+
+        assert run.statuses == {"manufacturing_settings": "COMPLETE"}
+        assert len(run.records("manufacturing_settings")) == last + 1
 
     def test_rows_of_another_stream_are_news(self, api: ScriptedApi, clock: FakeClock) -> None:
         """A feed of lines in which hundreds of pages have none of the headers that are read."""

@@ -32,6 +32,14 @@ def invoice(key: str, line: int | None, version: int, **columns: Any) -> dict[st
 
 
 class TestFeed:
+    def test_dates_of_all_its_streams_are_written(self, api: ScriptedApi, clock: FakeClock) -> None:
+        api.on(INVOICES, page([invoice("h1", 0, 5), invoice("l1", 1, 6)]))
+
+        run = read(clock, configured("sales_invoices", "sales_invoice_lines"))
+
+        found = [record["Modified"] for name in run.statuses for record in run.records(name)]
+        assert found == ["2025-03-01T09:00:00.000+00:00"] * 2
+
     def test_a_first_read_begins_at_row_version_one(self, api: ScriptedApi, clock: FakeClock) -> None:
         api.on(ACCOUNTS, page([row("a", 5), row("b", 9)]))
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
 
-from tools.mutate import PACKAGE, TESTS, Change, change_of
+from tools.mutate import BESIDE, CHANGE_NOTHING, PACKAGE, TESTS, Change, change_of, changes_nothing
 from tools.reference import REPOSITORY
 
 SOURCE = """\
@@ -67,3 +68,37 @@ def test_modules_and_tests_exist() -> None:
     paths += [Path("unit_tests", name) for names in TESTS.values() for name in names]
 
     assert [path for path in paths if not (REPOSITORY / path).is_file()] == []
+
+
+def test_what_the_tests_import_is_beside_them() -> None:
+    needed = set()
+    for name in {name for names in TESTS.values() for name in names}:
+        for node in ast.walk(ast.parse((REPOSITORY / "unit_tests" / name).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module is not None:
+                needed.add(node.module.partition(".")[0])
+
+    assert {name for name in needed if (REPOSITORY / name).is_dir()} <= {PACKAGE, *BESIDE}
+
+
+@pytest.mark.parametrize(
+    ("removed", "added", "nothing"),
+    [
+        ("self._warned = False", "self._warned = None", True),
+        ("self._warned = False", "self._warned = True", False),
+        ("warned = False", "warned = None", False),
+        ("self.headerless_until_ms = 0.0", "self.headerless_until_ms = 1.0", True),
+    ],
+)
+def test_a_change_that_changes_nothing_is_known(removed: str, added: str, nothing: bool) -> None:
+    assert changes_nothing("api/rate_limits.py", Change(7, removed, added)) is nothing
+
+
+def test_changes_that_change_nothing_are_still_possible() -> None:
+    gone = [
+        (module, removed)
+        for module, changes in CHANGE_NOTHING.items()
+        for removed, _ in changes
+        if removed not in (REPOSITORY / PACKAGE / module).read_text(encoding="utf-8")
+    ]
+
+    assert gone == []

@@ -162,6 +162,10 @@ DAMAGED: dict[str, tuple[Callable[..., bytes], str]] = {
         lambda *rows: listing(*rows, more=f',"__next":"{BASE}/api/v1/{DIVISION}/financial/GLAccounts?$skiptoken=1"'),
         "the link to the next page leads to glaccounts in place of journals",
     ),
+    "a link to a listing whose name goes on": (
+        lambda *rows: listing(*rows, more=f',"__next":"{BASE}{PATH}X?$skiptoken=1"'),
+        "the link to the next page leads to journalsx in place of journals",
+    ),
     "a link to another division": (
         lambda *rows: listing(*rows, more=f',"__next":"{BASE}/api/v1/234567/financial/Journals?$skiptoken=1"'),
         "the link to the next page leads to division 234567 in place of 123456",
@@ -177,6 +181,12 @@ DAMAGED: dict[str, tuple[Callable[..., bytes], str]] = {
     ),
     "a stray byte in the name of a column": (
         lambda *rows: listing(*rows, '{"ID":"b","Co@e":"70"}').replace(b"@", b"\xff"),
+        "a property's name is 'Co\ufffde'",
+    ),
+    "a stray byte in a name, after much else": (
+        lambda *rows: listing(journal("x", f',"Note":"{"n" * 200_000}"'), *rows, '{"ID":"b","Co@e":"70"}').replace(
+            b"@", b"\xff"
+        ),
         "a property's name is 'Co\ufffde'",
     ),
     "a stray byte in the link": (
@@ -260,6 +270,7 @@ class TestLinks:
             (f"../../api/v1/{DIVISION}/financial/Journals?$skiptoken=1", f"{BASE}{PATH}?$skiptoken=1"),
             (f"{PATH}?$skiptoken=1", f"{BASE}{PATH}?$skiptoken=1"),
             ("Journals?$skiptoken=1", f"{BASE}{PATH}?$skiptoken=1"),
+            (f"{PATH}/?$skiptoken=1", f"{BASE}{PATH}/?$skiptoken=1"),
             ("?$select=ID", f"{BASE}{PATH}?$select=ID"),
         ],
     )
@@ -469,7 +480,7 @@ class TestEmbeddedRows:
     def test_they_are_typed_and_repaired_like_those_of_a_page(self) -> None:
         repairs: list[Repair] = []
 
-        rows = journals().rows([{"ID": "a", "Rate": "1.5"}, {"ID": "b", "Rate": "n/a"}], repairs)
+        rows = journals().rows([{"ID": "a", "Rate": "1.5"}, {"ID": "b", "Rate": "n/a"}], repairs, b"")
 
         assert [(row.ID, row.Rate) for row in rows] == [("a", 1.5), ("b", None)]
         assert repairs == [Repair("Rate", "b", "'n/a'")]
@@ -479,7 +490,7 @@ class TestEmbeddedRows:
     )
     def test_they_are_held_to_the_same_proof(self, line: object) -> None:
         with pytest.raises(DamagedPageError):
-            journals().rows([{"ID": "a"}, line], [])
+            journals().rows([{"ID": "a"}, line], [], b"")
 
 
 plain_text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\ufffd"))

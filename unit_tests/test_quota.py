@@ -157,6 +157,19 @@ class TestWindows:
         release(budget, quota_headers(clock, minute=0, day=900))
         assert budget.left() == (0, 0)
 
+    def test_of_several_divisions_the_one_with_the_fewest_calls_of_the_minute_is_told(self, clock: FakeClock) -> None:
+        quotas = Quotas(ServerClock(clock), reserve_per_day=1000)
+        call(quotas.of(None), {"Date": "Mon, 03 Mar 2025 09:00:00 GMT"})
+        quotas.of(1)
+        assert quotas.fewest_left() is None, "no division has told of any"
+
+        call(quotas.of(2), quota_headers(clock, minute=30, day=2000))
+        assert quotas.fewest_left() == (30, 1000)
+
+        call(quotas.of(3), quota_headers(clock, minute=20, day=4000))
+        call(quotas.of(4), quota_headers(clock, minute=40, day=1500))
+        assert quotas.fewest_left() == (20, 3000)
+
     def test_what_is_used_of_a_day_is_what_headers_say_other_processes_included(self, clock: FakeClock) -> None:
         quotas = Quotas(ServerClock(clock), reserve_per_day=1000)
         assert quotas.used() == {}
@@ -246,6 +259,13 @@ class TestHeaders:
         clock.advance(2.1)
 
         assert [budget.reserve(ENDPOINT) is None for _ in range(3)] == [True, True, False]
+
+    def test_an_answer_of_a_window_that_ends_this_moment_tells_nothing_of_the_next(self, clock: FakeClock) -> None:
+        budget = Budget(ServerClock(clock))
+        call(budget, {"Content-Length": "1"})
+        call(budget, minute(10, clock.now_ms()))
+
+        assert budget.left()[0] == 59
 
     def test_an_answer_with_only_the_day_still_counts_for_the_minute(self, clock: FakeClock, budget: Budget) -> None:
         for left in range(4999, 4939, -1):
@@ -490,6 +510,17 @@ class TestServerClock:
         self.observe(learner, clock, 0.0, 0.0, 0.0)
 
         assert (learner.now_ms(), learner.latest_ms()) == (clock.now_ms(), clock.now_ms() + 1000)
+
+    @pytest.mark.parametrize(("later", "offset"), [(1, 1000), (-1, 0)])
+    def test_bounds_that_meet_are_the_offset(self, clock: FakeClock, later: int, offset: int) -> None:
+        """Dates of two answers at one moment differ by a second: Exact's clock was between them."""
+        learner = ServerClock(clock)
+        now_ms = clock.now_ms()
+        for seconds in (0, later):
+            date = format_datetime(datetime.fromtimestamp(now_ms / 1000 + seconds, timezone.utc), usegmt=True)
+            learner.observe(date, now_ms, now_ms)
+
+        assert learner.now_ms() == learner.latest_ms() == now_ms + offset
 
     def test_without_a_date_the_local_clock_counts(self, clock: FakeClock) -> None:
         learner = ServerClock(clock)

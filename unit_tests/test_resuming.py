@@ -198,6 +198,16 @@ class TestLists:
         assert [line for line in caplog.messages if "cannot go on in mid-list" in line]
         assert api.asked(JOURNALS)[-1].options["$skiptoken"] == "x"
 
+    def test_it_begins_anew_once(self, api: ScriptedApi, clock: FakeClock) -> None:
+        broken = broken_off(api, clock, JOURNALS, "journals")
+        before = len(api.asked(JOURNALS))
+        api.always(JOURNALS, Answer(400, refusal(400, "Bad Request - Error in query syntax.").body))
+
+        run = read(clock, configured("journals"), broken.state)
+
+        assert run.statuses == {"journals": "INCOMPLETE"}
+        assert [one.options.get("$skiptoken") for one in api.asked(JOURNALS)[before:]] == ["b", None]
+
     def test_links_in_a_circle_make_it_begin_anew_as_well(self, api: ScriptedApi, clock: FakeClock) -> None:
         broken = broken_off(api, clock, JOURNALS, "journals")
         api.on(JOURNALS, page([row("c")], more="b"), page([row("a"), row("c")]))

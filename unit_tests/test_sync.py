@@ -111,6 +111,20 @@ class TestMessages:
 
         assert len(sync(clock, *quick, slow).read().of_type("STATE")) >= 5
 
+    def test_the_more_divisions_there_are_the_rarer_is_a_state(self, clock: FakeClock) -> None:
+        """Each message has the positions of all: of 400 it is due after forty seconds."""
+
+        def slowly() -> PageResult:
+            clock.advance(QUIET_SECONDS + 1)
+            return rows("items")
+
+        others = {str(division): Position(row_version=1) for division in range(2, 401)}
+        slow = FakePartition("items", [slowly] * 10 + [rows("items", finished=True)], 1)
+
+        run = sync(clock, slow, states=[StreamState("items", others)]).read()
+
+        assert len(run.of_type("STATE")) == 2
+
     def test_the_same_state_is_not_repeated_at_the_end(self, clock: FakeClock) -> None:
         states = sync(clock, pages("items", 3)).read().of_type("STATE")
 

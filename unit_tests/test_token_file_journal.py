@@ -131,8 +131,9 @@ class TestWhatTheFileHasAlready:
 
         assert loaded(path) == StoreContent(record)
 
-    def test_is_not_what_came_after_the_file_was_put_back(self, path: Path) -> None:
-        left = journal_of(path, None, "refresh-0", "1", 5)
+    @pytest.mark.parametrize("minutes", [0, 5], ids=["at the moment of its tokens", "after them"])
+    def test_is_not_what_came_after_the_file_was_put_back(self, path: Path, minutes: float) -> None:
+        left = journal_of(path, None, "refresh-0", "1", minutes)
         pending(path).unlink()
         refreshed(path, None, "other-0", "other", 0)
         pending(path).write_bytes(left)

@@ -80,7 +80,8 @@ def test_a_superseded_login_is_an_error_and_never_gets_the_other_ones_tokens(
         message = refused(alice.connection(deepcopy(config)))
         assert str(token_file) in message
         assert "later login" in message
-        assert "token file of its own" in message
+        assert "A token file keeps one login." in message
+        assert "give this connection a token file of its own" in message
         assert "source-exact-online login --site nl" in message
     clock.advance(700)
     assert bob.connection().auth.get_access_token() == "access-2"

@@ -213,7 +213,7 @@ def test_damaged_file_is_named_and_left_as_it_is(token_file: Path, damage: bytes
     login = Login(token_file)
     message = config_error(login)
     assert str(token_file) in message
-    assert "source-exact-online login" in message
+    assert "else delete the file, log in again with `source-exact-online login`" in message
     assert token_file.read_bytes() == damage
     assert login.server.calls == 0
 
@@ -255,6 +255,17 @@ def test_directory_in_place_of_the_file_is_named(tmp_path: Path) -> None:
     assert login.server.calls == 0
 
 
+def test_file_that_is_mounted_by_itself_is_named_before_a_refresh_token_is_spent(
+    token_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bind mount of the one file into a container: it cannot be replaced by rename."""
+    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) == token_file)
+    login = Login(token_file)
+    message = config_error(login)
+    assert message.startswith(f"The token file {token_file} is a mount of its own and cannot be replaced.")
+    assert login.server.calls == 0
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
 def test_file_without_permission_is_named(token_file: Path) -> None:
     token_file.write_text("{}")
@@ -271,8 +282,17 @@ def test_full_disk_is_noticed_before_a_refresh_token_is_spent(
 ) -> None:
     login = Login(token_file)
     monkeypatch.setattr(private_files, "write", no_space)
-    assert "No space left" in config_error(login)
+    message = config_error(login)
+    assert "cannot be written (No space left on device). Check directory, permissions and space." in message
     assert login.server.calls == 0
+
+
+def test_error_of_a_disk_without_a_text_is_told_by_its_type(token_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(private_files, "write", broken)
+    assert "cannot be written (PermissionError)" in config_error(Login(token_file))
 
 
 def test_disk_that_fills_up_during_the_refresh_still_gets_the_message_out(
@@ -465,6 +485,7 @@ def test_lock_that_is_never_released_is_a_transient_error(
         with pytest.raises(AirbyteTracedException) as caught:
             login.auth.get_access_token()
         assert caught.value.failure_type == FailureType.transient_error
+        assert f"{token_file} is kept locked by another process" in str(caught.value)
     assert sum("holds the lock" in line for line in caplog.messages) == 3
     assert login.auth.get_access_token() == "access-1"
 

@@ -11,8 +11,9 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.auth import credentials as credentials_module
-from source_exact_online.auth.token_record import Place
-from source_exact_online.auth.token_store import UNDER_WAY, StorageError
+from source_exact_online.auth.token_record import Owner, Place
+from source_exact_online.auth.token_store import UNDER_WAY, StorageError, TokenStore
+from source_exact_online.auth.tokens import Tokens
 from source_exact_online.failures import TokenStoreUnavailableError
 from unit_tests.auth_fakes import Fault, Login, configuration
 from unit_tests.fake_clock import FakeClock
@@ -117,20 +118,53 @@ def test_a_refresh_of_one_s_own_is_not_waited_for(storage: MemoryStorage) -> Non
     assert login.clock.slept == []
 
 
-@pytest.mark.parametrize(
-    ("failure", "kind"),
-    [(FailureType.transient_error, TokenStoreUnavailableError), (FailureType.config_error, AirbyteTracedException)],
+FAILURES = pytest.mark.parametrize(
+    ("failure", "kind", "advice"),
+    [
+        (FailureType.transient_error, TokenStoreUnavailableError, "No token was spent. Try again later."),
+        (FailureType.config_error, AirbyteTracedException, "Check it."),
+    ],
 )
+
+
+@FAILURES
 def test_a_store_that_cannot_be_written_is_known_before_a_token_is_spent(
-    storage: MemoryStorage, failure: FailureType, kind: type[AirbyteTracedException]
+    storage: MemoryStorage, failure: FailureType, kind: type[AirbyteTracedException], advice: str
 ) -> None:
     storage.failure = StorageError("connection lost", failure)
     login = Login()
-    with pytest.raises(AirbyteTracedException, match="cannot be written \\(connection lost\\)") as caught:
+    with pytest.raises(AirbyteTracedException) as caught:
         login.auth.get_access_token()
     assert type(caught.value) is kind
     assert caught.value.failure_type is failure
+    assert str(caught.value) == f"The token store cannot be written (connection lost). {advice}"
     assert login.server.calls == 0
+
+
+@FAILURES
+def test_tokens_that_were_found_and_cannot_be_saved_are_left_where_they_are(
+    storage: MemoryStorage, failure: FailureType, kind: type[AirbyteTracedException], advice: str
+) -> None:
+    login = cut_short(storage)
+    storage.append_journal(login.clock.now().isoformat().encode() + b"\n")
+    storage.append_journal(b'{"access_token":"access-2","refresh_token":"refresh!2","expires_in":"600"}')
+    left, storage.failure = storage.journal, StorageError("connection lost", failure)
+    other = login.again(configuration())
+    with pytest.raises(AirbyteTracedException) as caught:
+        other.auth.get_access_token()
+    assert type(caught.value) is kind
+    assert str(caught.value) == f"The token store cannot be written (connection lost). {advice}"
+    assert storage.journal == left
+    storage.failure = None
+    assert other.auth.get_access_token() == "access-2"
+    assert other.server.calls == 1
+
+
+def test_nothing_is_saved_that_was_not_begun(storage: MemoryStorage) -> None:
+    store = TokenStore(storage, Owner("app", "nl", "start.exactonline.nl"))
+    with pytest.raises(RuntimeError):
+        store.save(None, Tokens("refresh!1"))
+    assert storage.record is None
 
 
 def test_a_store_that_is_lost_during_the_refresh_leaves_the_new_pair_to_the_platform(storage: MemoryStorage) -> None:

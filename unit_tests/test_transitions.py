@@ -48,6 +48,10 @@ def start_date_set(start_date: int | None) -> Event:
     return lambda position: transitions.start_date_set(position, start_date)
 
 
+def begun_anew() -> Event:
+    return transitions.begun_anew
+
+
 def columns_chosen(full_columns: bool) -> Event:
     return lambda position: transitions.columns_chosen(position, full_columns)
 
@@ -384,6 +388,12 @@ DELETIONS = [
 ]
 
 MID_LISTING = [
+    case(
+        replace(KNOWN, in_progress=HALFWAY),
+        begun_anew(),
+        KNOWN,
+        "a listing that never goes on -> forgotten, all else as it was",
+    ),
     case(
         KNOWN,
         feed_read(listing(MARCH + 9, 75)),

@@ -30,6 +30,7 @@ METADATA = "__metadata"
 _NUL = re.compile(rb"\\u0000")
 _DIVISION = re.compile(r"/api/v1/(?:beta/)?(\d+)/")
 _CHUNK = 1 << 16
+_Utf8Decoder = getincrementaldecoder("utf-8")
 
 Row = Any
 """A typed row: an instance of a class that `row_type` made. A property that Exact did not send is None, or UNSET where
@@ -195,13 +196,13 @@ class PageDecoder:
             raise DamagedPageError("the link to the next page has characters that are none")
         return [self._row(row, repairs, body) for row in data], link
 
-    def rows(self, data: Sequence[object], repairs: list[Repair], body: bytes = b"") -> list[Row]:
+    def rows(self, data: Sequence[object], repairs: list[Repair], body: bytes) -> list[Row]:
         """Return typed rows out of parsed JSON, as embedded lines are; repairs are added to a list.
 
         Args:
             data: the rows.
             repairs: gets what did not fit.
-            body: that they stand in, for Exact's own words; empty if there is none.
+            body: that they stand in, for Exact's own words.
 
         Raises:
             DamagedPageError: one of them is no row of this listing.
@@ -238,9 +239,10 @@ def _prove_utf8(body: bytes) -> None:
     Raises:
         UnicodeDecodeError: it is not.
     """
-    decoder, view = getincrementaldecoder("utf-8")(), memoryview(body)
-    for start in range(0, len(body), _CHUNK):  # a text of the whole would take twice the body's memory
-        decoder.decode(view[start : start + _CHUNK])
+    decoder, rest = _Utf8Decoder(), memoryview(body)
+    while rest:  # a text of the whole would take twice the body's memory
+        decoder.decode(rest[:_CHUNK])
+        rest = rest[_CHUNK:]
 
 
 _INT64: Any = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]

@@ -36,6 +36,9 @@ _HIGHEST_NUMBER = 253_402_300_799_999
 _YEARS = range(2000, 3000)
 """Years that a clock can be set to. A header ``Date`` of another one cannot be meant."""
 
+_NO_OFFSET = (0.0, 0.0)
+"""Bounds of the offset between the clocks, milliseconds, before Exact has told a time: the local one counts."""
+
 
 class ServerClock:
     """What Exact's clock shows, initialized from the ``Date`` header of its answers.
@@ -47,8 +50,7 @@ class ServerClock:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._low: float | None = None
-        self._high: float | None = None
+        self._offset: tuple[float, float] | None = None
 
     def observe(self, date_header: str | None, sent_ms: float, received_ms: float) -> None:
         """Learn from one answer; a header that is no date is ignored.
@@ -69,18 +71,18 @@ class ServerClock:
             return
         low, high = server_ms - received_ms, server_ms + 1000 - sent_ms
         with self._lock:
-            if self._low is None or self._high is None or low > self._high or high < self._low:
-                self._low, self._high = low, high  # the first answer, or one of the clocks was set
+            if self._offset is None or low > self._offset[1] or high < self._offset[0]:
+                self._offset = low, high  # the first answer, or one of the clocks was set
             else:
-                self._low, self._high = max(self._low, low), min(self._high, high)
+                self._offset = max(self._offset[0], low), min(self._offset[1], high)
 
     def now_ms(self) -> float:
         """Return the epoch milliseconds that Exact's clock has surely reached."""
-        return self.local_ms() + (self._low or 0.0)
+        return self.local_ms() + (self._offset or _NO_OFFSET)[0]
 
     def latest_ms(self) -> float:
         """Return the epoch milliseconds that Exact's clock has surely not passed."""
-        return self.local_ms() + (self._high or 0.0)
+        return self.local_ms() + (self._offset or _NO_OFFSET)[1]
 
     def local_ms(self) -> float:
         """Return the epoch milliseconds of the local clock."""
@@ -376,8 +378,10 @@ def _numbers(headers: Mapping[str, str], prefix: str) -> tuple[int | None, int |
 
 def _number(text: str | None) -> int | None:
     """Return the number in a header; None if there is none, or one that cannot be meant."""
+    if text is None:
+        return None
     try:
-        number = int(text or "")
+        number = int(text)
     except ValueError:
         return None
     return number if abs(number) <= _HIGHEST_NUMBER else None

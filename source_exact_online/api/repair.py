@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+from codecs import BOM_UTF8
 from math import isfinite
 from types import UnionType
 from typing import Any
@@ -38,10 +39,9 @@ def lenient_json(body: bytes) -> object:
         NotAPageError: it is not JSON.
         DamagedPageError: it breaks off, an error stands in its middle, or a name is damaged.
     """
-    text = _RAW_CONTROL.sub("\ufffd", body.decode("utf-8-sig", "replace"))
-    decoder = json.JSONDecoder(strict=False, object_pairs_hook=_named, parse_int=_integer)
+    text = _RAW_CONTROL.sub("\ufffd", body.removeprefix(BOM_UTF8).decode(errors="replace"))
     try:
-        return decoder.decode(text)
+        return _LENIENT.decode(text)
     except DamagedPageError:
         raise
     except (ValueError, RecursionError) as error:
@@ -67,11 +67,14 @@ def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
 
 
+_LENIENT = json.JSONDecoder(strict=False, object_pairs_hook=_named, parse_int=_integer)
+
+
 def fit(value: object, kind: type | UnionType) -> tuple[Any, bool]:
     """Return a value as a column takes it, None if it does not; and whether the value was odd.
 
     Args:
-        value: what was sent, not null.
+        value: what was sent. Null fits no column but one of any type.
         kind: type of the column.
     """
     if kind is Any:
@@ -81,8 +84,7 @@ def fit(value: object, kind: type | UnionType) -> tuple[Any, bool]:
     if isinstance(value, str):
         if issubclass(str, kind):
             return _clean(value)
-        spelt = _number(value)
-        return (None, True) if spelt is None else fit(spelt, kind)
+        return fit(_number(value), kind)
     if kind is bool or not isinstance(value, int | float):
         return None, True
     if issubclass(int, kind) and isfinite(value) and value == int(value) and -(2**63) <= value < 2**63:
@@ -113,9 +115,8 @@ def _clean_all(value: object) -> tuple[Any, bool]:
         members = [_clean_all(member) for member in value]
         return [member for member, _ in members], any(is_odd for _, is_odd in members)
     if isinstance(value, dict):
-        members = [_clean_all(member) for member in value.values()]
-        names = [_clean(name)[0] for name in value]
-        return dict(zip(names, (member for member, _ in members), strict=True)), any(is_odd for _, is_odd in members)
+        fields = {_clean(name)[0]: _clean_all(member) for name, member in value.items()}
+        return {name: member for name, (member, _) in fields.items()}, any(is_odd for _, is_odd in fields.values())
     return (None, True) if isinstance(value, float) and not isfinite(value) else (value, False)
 
 
@@ -123,6 +124,8 @@ def shown(value: object) -> str:
     """Return a value as a log line may show it: on one line, without secrets, and then cut."""
     return filter_secrets(repr(value))[:60]
 
+
+_FORGIVING = json.JSONDecoder(strict=False)
 
 _ERROR_VALUE = re.compile(
     rb'"error"\s*:\s*\{[^{}]{0,300}"message"\s*:\s*(?:\{[^{}]{0,300}?"value"\s*:\s*)?'
@@ -135,7 +138,7 @@ def words_in(body: bytes) -> str:
     found = _ERROR_VALUE.search(body)
     if found is None:
         return ""
-    text = found[1].decode("utf-8", "replace")
+    text = found[1].decode(errors="replace")
     with contextlib.suppress(ValueError):
-        text = json.loads(f'"{text}"', strict=False)
+        text = _FORGIVING.decode(f'"{text}"')
     return shortened(text)

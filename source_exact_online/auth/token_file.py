@@ -141,7 +141,7 @@ class TokenFile:
     def drop_journal(self) -> None:
         """Take the journal away, if that can be done."""
         with suppress(OSError):
-            self._pending.unlink(missing_ok=True)
+            self._pending.unlink()
 
     def replace(self, record: bytes) -> None:
         """Put a record in the place of the one that is there, and take the journal away.

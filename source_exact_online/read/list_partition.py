@@ -21,7 +21,6 @@ from source_exact_online.api.errors import (
     Action,
     ApiError,
     ErrorKind,
-    IncompleteError,
     NotReadableError,
     QueryRefusedError,
     RequestContext,
@@ -247,12 +246,12 @@ class ListPartition:
         return max(versions)
 
     def _expect_news(self, rows: Sequence[Row], key: Sequence[str]) -> None:
-        """Hold a page that links to another to what it brings: rows are told apart by their key, if they have one.
+        """Hold a page that links to another to what it brings. Rows are told apart by key; without one all are news.
 
         Raises:
             IncompleteError: for many pages there was no row that the pages before them did not have.
         """
-        keys = frozenset(map(attrgetter(*key) if key else id, rows))
+        keys: frozenset[object] = frozenset(map(attrgetter(*key), rows) if key else (object() for _ in rows))
         is_news = any(all(one not in page for page in self._recent_keys) for one in keys)
         self._recent_keys.append(keys)
         if is_news:
@@ -296,5 +295,5 @@ class ListPartition:
     def _final(self, error: ApiError) -> ApiError:
         """Return the error to end with: a listing that Exact forbids in its middle is cut short, not skipped."""
         if isinstance(error, NotReadableError) and self._listing is not None and self._listing.pages:
-            return IncompleteError(replace(error.resolution, action=Action.FAIL, failure=FailureType.transient_error))
+            return error_of(replace(error.resolution, action=Action.FAIL, failure=FailureType.transient_error))
         return error

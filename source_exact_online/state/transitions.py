@@ -37,15 +37,14 @@ def first_modified(position: Position, lookback_ms: int, clock: WallClock) -> in
     """
     if position.cursor is None:
         return None
-    if position.cursor <= LONG_AGO:
-        return LONG_AGO
+    cursor = max(position.cursor, LONG_AGO)
     stood_still = 0
     if position.last_read_at is not None and position.cursor_unchanged_since is not None:
         stood_still = max(0, position.last_read_at - position.cursor_unchanged_since)
-    window = min(max(0, lookback_ms - stood_still), position.cursor - LONG_AGO)
-    start = min(position.cursor - window, clock.from_instant(clock.to_instant(position.cursor) - window))
-    if clock.is_ambiguous(position.cursor):
-        start = min(start, position.cursor - position.cursor % _HOUR_MS)
+    window = min(max(0, lookback_ms - stood_still), cursor - LONG_AGO)
+    start = min(cursor - window, clock.from_instant(clock.to_instant(cursor) - window))
+    if clock.is_ambiguous(cursor):
+        start = min(start, cursor - cursor % _HOUR_MS)
     return max(start, LONG_AGO)
 
 
@@ -107,7 +106,7 @@ def columns_chosen(position: Position, full_columns: bool) -> Position:
     """
     if full_columns == position.full_columns:
         return position
-    return replace(_forgotten(position) if position.was_read else position, full_columns=full_columns)
+    return replace(_forgotten(position), full_columns=full_columns)
 
 
 def deletions_tracked(position: Position, now: int) -> Position:

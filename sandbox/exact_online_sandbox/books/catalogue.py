@@ -13,7 +13,7 @@ from exact_online_sandbox.books.settings import VAT_CODE_WIDTH
 from exact_online_sandbox.books.tables.country import GroupLine
 from exact_online_sandbox.books.timeline import midnight, tick
 
-TINY_PRICE, NOISY_PRICE, HUGE_PRICE = 1e-05, 0.1 + 0.2, 987_654.321
+TINY_PRICE, NOISY_PRICE, LONG_PRICE = 1e-05, 0.1 + 0.2, 9_876.54321
 """Prices that lose digits when read carelessly; the first three items have them."""
 REPRICED_SHARE = 0.6
 """Share of the ordinary changes that were one price change: all at the same instant."""
@@ -72,7 +72,7 @@ def _descr(piece: Row) -> Row:
 
 def _price(founding: Founding, index: int, lowest: float, highest: float) -> float:
     if index < 3:
-        return (TINY_PRICE, NOISY_PRICE, HUGE_PRICE)[index]
+        return (TINY_PRICE, NOISY_PRICE, LONG_PRICE)[index]
     price = founding.dice.triangular(lowest, highest, lowest + (highest - lowest) / 4)
     return round(price, 5 if price < 1 else 3 if index % 9 == 4 else 2)
 
