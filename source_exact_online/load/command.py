@@ -56,7 +56,8 @@ def _load(args: argparse.Namespace) -> int:
         tally, goal = load(args.config.expanduser(), args.to, args.streams, screen, full=args.full)
     finally:
         screen.clear()
-    again = f"source-exact-online load --config {args.config}" + (f" --to {without_password(args.to)}" if args.to else "")
+    to = f" --to {without_password(args.to)}" if args.to else ""
+    again = f"source-exact-online load --config {args.config}{to}"
     for line in lines(tally, goal.place, screen.seconds, goal.query, DATASET, again):
         print(line)
     return 1 if tally.error or tally.failures else 0
