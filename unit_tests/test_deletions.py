@@ -368,6 +368,21 @@ def test_a_log_row_that_names_no_row_is_passed_over_with_a_warning(
     ]
 
 
+@pytest.mark.parametrize("damage", [{"EntityKey": 7}, {"EntityType": "contact"}])
+def test_a_log_row_with_something_else_for_a_name_is_damage_and_the_deletion_is_not_lost(
+    api: ScriptedApi, clock: FakeClock, damage: dict[str, Any]
+) -> None:
+    first = first_sync(api, clock, "accounts")
+    gone = deleted("a", ACCOUNT, 101)
+    api.on(LOG, page([{**gone, **damage}]), page([gone]))
+
+    broken = read(clock, configured("accounts"), first.state)
+    mended = read(clock, configured("accounts"), broken.state)
+
+    assert broken.statuses == {"accounts": "INCOMPLETE"}
+    assert [one["ID"] for one in tombstones(mended, "accounts")] == ["a"]
+
+
 class TestTheLogAsAStream:
     """The stream `deleted` shows the log itself, and is fed from the same reading of it."""
 

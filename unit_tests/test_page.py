@@ -170,6 +170,10 @@ DAMAGED: dict[str, tuple[Callable[..., bytes], str]] = {
         lambda *rows: listing(*rows, more=f',"__next":"{BASE}/api/v1/234567/financial/Journals?$skiptoken=1"'),
         "the link to the next page leads to division 234567 in place of 123456",
     ),
+    "a link to another division, spelt otherwise": (
+        lambda *rows: listing(*rows, more=f',"__next":"{BASE}/API/v1//234567/Financial/Journals?$skiptoken=1"'),
+        "the link to the next page leads to division 234567 in place of 123456",
+    ),
     "a row whose key is no text": (lambda *rows: listing(*rows, '{"ID":7}'), "a row has 7 for its key ID"),
     "a stray byte in the name of the link": (
         lambda *rows: listing(*rows, more=f',"_@_next":"{URL}"').replace(b"@", b"\xff"),

@@ -28,7 +28,7 @@ from source_exact_online.api.repair import ODD_TEXT, DamagedPageError, fit, leni
 METADATA = "__metadata"
 
 _NUL = re.compile(rb"\\u0000")
-_DIVISION = re.compile(r"/api/v1/(?:beta/)?(\d+)/")
+_DIVISION = re.compile(r"/api/+v1/+(?:beta/+)?(\d+)/", re.IGNORECASE)
 _CHUNK = 1 << 16
 _Utf8Decoder = getincrementaldecoder("utf-8")
 

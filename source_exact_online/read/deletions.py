@@ -16,7 +16,7 @@ from typing import ClassVar
 from source_exact_online.api import exact_time
 from source_exact_online.api.client import ExactClient
 from source_exact_online.api.endpoints import endpoints
-from source_exact_online.api.errors import NotReadableError, QueryRefusedError
+from source_exact_online.api.errors import ErrorKind, NotReadableError, QueryRefusedError, error_of, resolution_of
 from source_exact_online.api.page import Page, Row
 from source_exact_online.api.request import PageRequest, RetryAfter
 from source_exact_online.catalog.definitions import StreamDefinition, catalog
@@ -161,7 +161,16 @@ class DeletionLogPartition(ListPartition):
             return PageResult(finished=True)
 
     def _take(self, page: Page, url: str) -> PageResult:
+        """Turn a page into records, as every listing; entries that name no row are passed over.
+
+        Raises:
+            ApiError: see there; or something else stands in place of a name, so that its deletion would be lost.
+        """
         if any(isinstance(reader, TombstoneReader) for reader in self._readers):  # else there may be no such columns
+            for repair in page.repairs:
+                if repair.column in _NAMING:
+                    detail = f"entry {repair.key} of the log has {repair.value or 'damaged text'} for its {repair.column}"
+                    raise error_of(resolution_of(ErrorKind.DAMAGED_PAGE, detail, self.context))
             for row in page.rows:
                 if row.EntityKey is None or row.EntityType is None:
                     logger.warning(
