@@ -169,7 +169,8 @@ class DeletionLogPartition(ListPartition):
         if any(isinstance(reader, TombstoneReader) for reader in self._readers):  # else there may be no such columns
             for repair in page.repairs:
                 if repair.column in _NAMING:
-                    detail = f"entry {repair.key} of the log has {repair.value or 'damaged text'} for its {repair.column}"
+                    sent = repair.value or "damaged text"
+                    detail = f"entry {repair.key} of the log has {sent} for its {repair.column}"
                     raise error_of(resolution_of(ErrorKind.DAMAGED_PAGE, detail, self.context))
             for row in page.rows:
                 if row.EntityKey is None or row.EntityType is None:
