@@ -254,7 +254,7 @@ def errors_of(child: Child) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    "kills", [15, pytest.param(200, marks=[pytest.mark.soak, pytest.mark.timeout(1500)])], ids=lambda kills: str(kills)
+    "kills", [15, pytest.param(250, marks=[pytest.mark.soak, pytest.mark.timeout(1500)])], ids=lambda kills: str(kills)
 )
 def test_a_login_outlives_a_kill_at_any_moment_once_the_answer_has_come(
     kills: int, busy: Sandbox, warm: Warm, tmp_path: Path
