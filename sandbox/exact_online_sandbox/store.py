@@ -6,6 +6,7 @@ import random
 import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
@@ -63,6 +64,10 @@ class Store:
     def close(self) -> None:
         """Close the database."""
         self._db.close()
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """All changes made in it, or, after an exception, none of them."""
+        return self._db.transaction()
 
     # -- divisions ---------------------------------------------------------------------------------------------------
 

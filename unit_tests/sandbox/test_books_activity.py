@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from exact_online_sandbox.books.activity import Activity, simulate
+from exact_online_sandbox.entities import entities
+from exact_online_sandbox.rows import key_of
 from exact_online_sandbox.store import Store
 from unit_tests.sandbox.books_truth import LINES, UNTIL, by, cents, fill, grouped, listed
 
@@ -138,6 +140,55 @@ def test_business_goes_on_without_a_gl_account_that_was_deleted(store: Store, di
         entries = grouped("EntryID", [row for row in store.rows(division, LINES) if row["ID"] not in before])
         assert all(sum(cents(line["AmountDC"]) for line in entry) == 0 for entry in entries.values())
         assert account["ID"] not in {row["GLAccount"] for row in store.rows(division, LINES) if row["Modified"] >= at}
+
+
+def test_business_goes_on_without_a_journal_that_was_deleted(store: Store, division: int) -> None:
+    before = {row["ID"] for row in store.rows(division, LINES)}
+    for step, journal in enumerate(list(store.rows(division, "financial/Journals"))):
+        at = LATER + timedelta(seconds=step)
+        store.delete(division, "financial/Journals", key_of(entities()["financial/Journals"], journal), at=at)
+        assert "crm/Accounts" in _simulate(store, division, steps=14, at=at).summary
+        lines = [row for row in store.rows(division, LINES) if row["ID"] not in before]
+        assert all(sum(cents(line["AmountDC"]) for line in entry) == 0 for entry in grouped("EntryID", lines).values())
+        assert journal["Code"] not in {row["JournalCode"] for row in lines if row["Modified"] >= at}
+
+
+@pytest.mark.parametrize(
+    "entity",
+    [
+        "cashflow/PaymentConditions",
+        "crm/Accounts",
+        "crm/Addresses",
+        "financial/ExchangeRates",
+        "financial/Journals",
+        "hrm/Costcenters",
+        "hrm/Costunits",
+        "inventory/Warehouses",
+        "logistics/Items",
+        "vat/VATCodes",
+    ],
+)
+def test_business_goes_on_without_any_master_data_of_a_kind(store: Store, division: int, entity: str) -> None:
+    for row in list(store.rows(division, entity)):
+        store.delete(division, entity, key_of(entities()[entity], row), at=LATER)
+    summary = _simulate(store, division, steps=20).summary
+
+    assert entity not in summary
+    assert {"crm/Accounts", "logistics/Items"} & summary.keys()
+
+
+def test_business_that_comes_to_nothing_half_way_leaves_no_trace(store: Store, division: int) -> None:
+    store.update(division, "cashflow/Receivables", _any_open(store, division), {"AmountDC": None}, at=LATER)
+    before = store.version(division)
+    with pytest.raises(TypeError):
+        _simulate(store, division)
+
+    assert store.version(division) == before
+    assert all(row["Modified"] < LATER for row in store.rows(division, "salesorder/SalesOrders"))
+
+
+def _any_open(store: Store, division: int) -> str:
+    return next(row["ID"] for row in store.rows(division, "cashflow/Receivables") if row["Status"] == 20)
 
 
 def test_a_naive_time_and_an_unknown_division_are_refused(store: Store, division: int) -> None:

@@ -11,7 +11,7 @@ from exact_online_sandbox.books import bank, order_to_cash
 from exact_online_sandbox.books.company import Company, User
 from exact_online_sandbox.books.dice import Dice
 from exact_online_sandbox.books.ledger import OPEN, PROCESSED, TRANSACTION_LINES, Books, Numbers, PostedLine
-from exact_online_sandbox.books.masterdata import Masterdata, MasterdataGoneError
+from exact_online_sandbox.books.masterdata import Known, Masterdata, MasterdataGoneError
 from exact_online_sandbox.books.outbox import Row
 from exact_online_sandbox.books.relation_rows import INVOICE
 from exact_online_sandbox.books.tables import BY_CURRENCY
@@ -68,7 +68,7 @@ def simulate(store: Store, *, seed: int, division: int, at: datetime, steps: int
 
     In turn: a new order with its invoice and postings, a changed account, a payment received, a deleted address, a
     changed item price, an open entry processed, a receipt matched with its invoice. What is not possible (no open
-    invoice left, a G/L account that is gone) is passed over.
+    invoice left, a G/L account or a journal that is gone) is passed over. An error leaves everything as it was.
 
     Args:
         store: the store.
@@ -88,9 +88,10 @@ def simulate(store: Store, *, seed: int, division: int, at: datetime, steps: int
         raise ValueError("at needs a time zone")
     store.division(division)
     at = tick(at.astimezone(UTC))
-    business = _Business(store, division, Dice(f"{seed}:{division}:{at.isoformat()}"))
-    for step in range(steps):
-        business.step(step, tick(at + step * STEP))
+    with store.transaction():
+        business = _Business(store, division, Dice(f"{seed}:{division}:{at.isoformat()}"))
+        for step in range(steps):
+            business.step(step, tick(at + step * STEP))
     return Activity(division, tuple(business.changes))
 
 
@@ -156,7 +157,8 @@ class _Business:
         self.changes.append(Change(entity, UPDATED, key))
 
     def _sell(self, at: datetime) -> None:
-        if not self._books.data.items:
+        data = self._books.data
+        if not (data.items and data.customers and data.warehouses):
             return
         order = order_to_cash.draw_order(self._books, at)
         delivery = order_to_cash.Delivery(order, order.lines, at)
@@ -165,7 +167,10 @@ class _Business:
 
     def _change_account(self, at: datetime) -> None:
         dice, tables = self._books.dice, self._books.data.company.tables
-        row = dice.choice(self._rows("crm/Accounts"))
+        rows = self._rows("crm/Accounts")
+        if not rows:
+            return
+        row = dice.choice(rows)
         changes: Row = {
             "Phone": f"{tables.phone_prefix} {dice.digits(9)}",
             "Remarks": dice.choice(tables.remarks),
@@ -227,12 +232,12 @@ class _Business:
         return Term(self._debt(row), row, PostedLine(line, at))
 
     def _debt(self, row: dict[str, Any]) -> Debt:
-        journal = next(one for one in self._books.data.journals.values() if one.code == row["Journal"])
+        journals = Known((journal.code, journal) for journal in self._books.data.journals.values())
         return Debt(
             receivable=True,
             entry=row["TransactionEntryID"],
             line=row["TransactionID"],
-            journal=journal,
+            journal=journals[row["Journal"]],
             entry_number=row["EntryNumber"],
             invoice_number=row["InvoiceNumber"],
             relation=self._books.data.relations[row["Account"]],
@@ -260,7 +265,10 @@ class _Business:
             self._note("crm/Addresses", DELETED, row)
 
     def _change_price(self, at: datetime) -> None:
-        item = self._books.dice.choice(self._rows("logistics/Items"))
+        items = self._rows("logistics/Items")
+        if not items:
+            return
+        item = self._books.dice.choice(items)
         factor = 1 + self._books.dice.choice((-0.05, 0.02, 0.031, 0.1))
         self._update("logistics/Items", item, {"StandardSalesPrice": item["StandardSalesPrice"] * factor}, at)
         for price in self._rows("logistics/SalesItemPrices"):
@@ -270,16 +278,16 @@ class _Business:
 
 def _company(store: Store, division: int) -> Company:
     row = store.division(division)
-    users: dict[str, str] = {}
-    for account in store.rows(division, "crm/Accounts"):
-        users[account["Modifier"]] = account["ModifierFullName"]
+    users = {one["Modifier"]: one["ModifierFullName"] for one in store.rows(division, "crm/Accounts")}
+    users = users or {row["Modifier"]: row["ModifierFullName"]}
     people = tuple(User(guid, name) for guid, name in sorted(users.items()))
     return Company(division, row["Description"], BY_CURRENCY[row["Currency"]], people)
 
 
 def _numbers(store: Store, data: Masterdata) -> Numbers:
     numbers = Numbers()
-    sales, bankbook = data.journals["sales"].code, data.journals["bank"].code
+    codes = {line.role: line.code for line in data.company.tables.journals}
+    sales, bankbook = codes["sales"], codes["bank"]
     for entity in ("salesinvoice/SalesInvoices", "salesentry/SalesEntries"):
         for row in store.rows(data.company.division, entity):
             day = row["InvoiceDate"] if "InvoiceDate" in row else row["EntryDate"]

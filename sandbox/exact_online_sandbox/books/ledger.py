@@ -167,10 +167,11 @@ class Books:
         return self.word({REJECTED: "rejected", DRAFT: "draft", OPEN: "open", PROCESSED: "processed"}[status])
 
     def cost_pieces(self, account: Account) -> Row:
-        """Cost center and cost unit for a line on a profit and loss account; nothing for the balance sheet."""
+        """Cost center and cost unit, if any, for a line on a profit and loss account; nothing for the balance sheet."""
         if not account.profit_and_loss:
             return {}
-        return {**self.dice.choice(self.data.cost_centers), **self.dice.choice(self.data.cost_units)}
+        carriers = (self.data.cost_centers, self.data.cost_units)
+        return {name: value for pieces in carriers if pieces for name, value in self.dice.choice(pieces).items()}
 
     def total(self, amounts: Sequence[float]) -> float:
         """The sum of amounts; now and then with the noise that adding doubles leaves."""

@@ -151,7 +151,7 @@ class Masterdata:
     by_code: Known[str, Account]
     vats: Known[str, Vat]
     """By role: high, low, zero, abroad, export."""
-    journals: dict[str, Journal]
+    journals: Known[str, Journal]
     """By role: cash, bank, purchase, sales, general."""
     conditions: tuple[Condition, ...]
     cost_centers: tuple[Row, ...]
@@ -167,12 +167,12 @@ class Masterdata:
     items: tuple[Item, ...]
     rates: dict[tuple[str, int, int], float]
     """Value of one unit of a currency in the division's currency, by currency, year and quarter."""
-    bank: tuple[str, str]
-    """GUID and number of the company's own bank account."""
+    bank: tuple[str | None, str | None]
+    """GUID and number of the company's own bank account; nothing where its journal is gone."""
 
     @classmethod
     def of(cls, company: Company, rows: Rows) -> Masterdata:
-        """From the stored rows of a division; what refers to a G/L account that is gone is left out."""
+        """From the stored rows of a division; what refers to something that is gone is left out."""
         tables = company.tables
         by_code = Known((row["Code"], Account.of(row)) for row in rows("financial/GLAccounts"))
         by_id = Known((account.id, account) for account in by_code.values())
@@ -180,7 +180,9 @@ class Masterdata:
         journals = {row["Code"]: _journal(row, by_id) for row in rows("financial/Journals")}
         conditions = {row["Code"]: _condition(row) for row in rows("cashflow/PaymentConditions")}
         relations = _relations(rows, company, conditions)
-        bank = next(row for row in rows("financial/Journals") if row["Type"] == 12)
+        banks = (
+            (row["BankAccountID"], row["BankAccountIBAN"]) for row in rows("financial/Journals") if row["Type"] == 12
+        )
         return cls(
             company=company,
             accounts=Known(
@@ -188,7 +190,7 @@ class Masterdata:
             ),
             by_code=by_code,
             vats=Known((line.role, vats[line.code]) for line in tables.vat_codes if line.role and line.code in vats),
-            journals={line.role: journals[line.code] for line in tables.journals},
+            journals=Known((line.role, journals[line.code]) for line in tables.journals if line.code in journals),
             conditions=tuple(conditions.values()),
             cost_centers=tuple(_cost(row, "CostCenter") for row in rows("hrm/Costcenters")),
             cost_units=tuple(_cost(row, "CostUnit") for row in rows("hrm/Costunits")),
@@ -204,7 +206,7 @@ class Masterdata:
                 (row["SourceCurrency"], *_quarter(row["StartDate"])): row["Rate"]
                 for row in rows("financial/ExchangeRates")
             },
-            bank=(bank["BankAccountID"], bank["BankAccountIBAN"]),
+            bank=next(banks, (None, None)),
         )
 
     def rate(self, currency: str, day: datetime) -> float:
@@ -275,8 +277,10 @@ def _relations(rows: Rows, company: Company, conditions: dict[str, Condition]) -
     contacts = {row["ID"]: row["FullName"] for row in rows("crm/Contacts")}
     addresses = {row["Account"]: row["ID"] for row in rows("crm/Addresses") if row["Type"] == 4}
     banks = {row["Account"]: (row["ID"], row["BankAccount"]) for row in rows("crm/BankAccounts")}
-    default = next(iter(conditions.values()))
     found = Known[str, Relation]()
+    if not conditions:
+        return found
+    default = next(iter(conditions.values()))
     for row in rows("crm/Accounts"):
         bank, number = banks.get(row["ID"], (None, None))
         contact = row.get("MainContact")
