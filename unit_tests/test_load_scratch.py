@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,18 @@ def test_what_another_load_still_uses_stays(temporary: Path) -> None:
         (other / "rows.arrows").touch()
         with scratch_folder():
             assert (other / "rows.arrows").exists()
+
+
+def test_a_folder_without_content_goes_a_day_after_it_was_made(temporary: Path) -> None:
+    now = time.time()
+    for name, hours in (("young", 23), ("old", 25)):
+        folder = temporary / f"exact-online-load-{name}"
+        folder.mkdir()
+        (folder / "lock").touch()
+        os.utime(folder, (now - hours * 3600, now - hours * 3600))
+    with scratch_folder():
+        pass
+    assert [folder.name for folder in temporary.iterdir()] == ["exact-online-load-young"]
 
 
 def test_what_is_no_folder_of_a_load_stays(temporary: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 import tempfile
@@ -15,6 +16,8 @@ _PREFIX = "exact-online-load-"
 _LOCK = "lock"
 _CONTENT = "content"
 """Made once the lock is held: a folder with it and without a holder belongs to nobody any more."""
+_NEVER_BEGUN = 24 * 3600
+"""Age in seconds from which that also goes for a folder without it: its load died before it made it."""
 
 
 @contextmanager
@@ -31,15 +34,17 @@ def scratch_folder() -> Iterator[Path]:
             content.mkdir()
             for other in own.parent.glob(f"{_PREFIX}*"):
                 if other != own:
-                    _remove_abandoned(other, own.stat().st_uid)
+                    _remove_abandoned(other, own.stat())
             yield content
 
 
-def _remove_abandoned(folder: Path, user: int) -> None:
-    """Remove the folder of a load that has died; what belongs to another user is left alone."""
+def _remove_abandoned(folder: Path, own: os.stat_result) -> None:
+    """Remove the folder of a load that has died; what belongs to another user than our own is left alone."""
     try:
         found = folder.lstat()
-        if not (stat.S_ISDIR(found.st_mode) and found.st_uid == user and (folder / _CONTENT).is_dir()):
+        if not (stat.S_ISDIR(found.st_mode) and found.st_uid == own.st_uid):
+            return
+        if not (folder / _CONTENT).is_dir() and own.st_mtime - found.st_mtime < _NEVER_BEGUN:
             return
         with FileLock(folder / _LOCK, timeout=0):
             pass
