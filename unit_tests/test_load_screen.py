@@ -102,7 +102,7 @@ def test_the_summary_has_rows_by_stream_a_first_question_and_what_to_do_next() -
     assert told(tally) == [
         "Loaded 1,200 rows of 2 streams into exact.duckdb in 3 s.",
         "",
-        "  stream           rows    deleted",
+        "  stream           rows  deletions",
         "  accounts        1,200",
         "  items               0          2",
         "",

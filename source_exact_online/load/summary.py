@@ -45,7 +45,7 @@ def lines(tally: Tally, place: str, seconds: float, query: str, dataset: str, co
     if touched:
         width = max(len("stream"), *map(len, touched))
         yield ""
-        yield f"  {'stream':<{width}}  {'rows':>11}" + (f"  {'deleted':>9}" if deleted else "")
+        yield f"  {'stream':<{width}}  {'rows':>11}" + (f"  {'deletions':>9}" if deleted else "")
         for name in touched:
             gone = f"  {tally.deleted[name] or '':>9}" if deleted else ""
             yield f"  {name:<{width}}  {tally.rows[name]:>11,}{gone}".rstrip()
