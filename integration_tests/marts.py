@@ -6,7 +6,8 @@ Loads three administrations and builds the models with all their tests; both dat
 business goes on, twice, and the same must hold after each load. The tables renamed as PyAirbyte would have them, with
 old versions and tombstones, must give the same models. So must headers without ID, as full_columns reads them. The
 tests hold with other settings of the models too, and with a sandbox that answers the open questions about Exact the
-other way. Last, rows are spoilt one after the other, and the check that watches over each must fail.
+other way. Rows are spoilt one after the other, and the check that watches over each must fail. A database without the
+tables that the models need must be an error that names them, and the models' unit tests must run there.
 
 Drops the schemas exact_online and exact_models of the PostgreSQL database. Exit code 0 when all is as it should be.
 """
@@ -31,6 +32,8 @@ from integration_tests.sandbox_client import Sandbox
 NOW = "2026-06-30T12:00:00+00:00"
 """Begin of the sandbox's time: past, so that nothing is modified after it was loaded."""
 TODAY = "2026-06-30"
+NEEDED = ("divisions", "gl_accounts", "transaction_lines")
+"""Tables without which there are no statements."""
 STEPS = 12
 """Events of business in each administration before a further load."""
 OTHER_ANSWERS = (
@@ -76,6 +79,7 @@ class Run:
 
     def problems(self) -> Iterator[str]:
         """Do everything and yield what is wrong."""
+        yield from self._nothing_loaded()
         with self._sandbox() as sandbox:
             loaders = [self._loader(sandbox, warehouse) for warehouse in self._warehouses]
             yield from self._loaded("first load", sandbox, loaders)
@@ -91,6 +95,17 @@ class Run:
             other = Warehouse(self._folder / "other.duckdb")
             yield from self._load(self._loader(sandbox, other))
             yield from self._build("open questions answered the other way", other)
+
+    def _nothing_loaded(self) -> Iterator[str]:
+        models = self._models(Warehouse(self._folder / "nothing.duckdb"))
+        if models.build():
+            yield "nothing loaded: the models were built"
+        for table in NEEDED:
+            if f"There is no table {table} in the schema {TABLES} of the database nothing" not in models.errors:
+                yield f"nothing loaded: no error names {table}: {models.errors}"
+        if not models.test_units():
+            yield f"nothing loaded, unit tests: {models.errors}"
+        print(f"tested nothing loaded, unit tests: {models.summary}", flush=True)
 
     def _loaded(self, what: str, sandbox: Sandbox, loaders: list[Loader]) -> Iterator[str]:
         digests = []

@@ -185,7 +185,7 @@ def _add_streams(parser: argparse.ArgumentParser) -> None:
         "--streams",
         metavar="NAMES",
         default="core",
-        help="core (what most people load; the default), all, or names separated by commas",
+        help="core (what most people load; the default), all, names, or several of these separated by commas",
     )
 
 

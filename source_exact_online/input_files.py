@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
@@ -25,9 +26,8 @@ def read_json(path: str, message_type: str = "") -> Any:  # noqa: ANN401 - JSON
         OSError: the file cannot be read.
         ValueError: it does not hold JSON.
     """
-    with open(path, "rb") as file:
-        encoding = json.detect_encoding(file.read(4))
-    with open(path, encoding=encoding) as file:
+    with open(path, "rb") as raw:  # opened once: the shell's <(...) cannot be read twice
+        file = io.TextIOWrapper(raw, json.detect_encoding(raw.peek(4)[:4]))
         first = file.readline()
         try:
             document = json.loads(first)

@@ -136,6 +136,16 @@ def test_old_token_from_the_token_file_names_the_second_connection(tmp_path: Pat
         following.auth.get_access_token()
 
 
+def test_old_token_beside_a_token_file_that_is_gone_names_the_file(tmp_path: Path) -> None:
+    token_file = tmp_path / "tokens.json"
+    login = Login(token_file)
+    login.auth.get_access_token()
+    token_file.unlink()
+    following = login.again(configuration())
+    with pytest.raises(AirbyteTracedException, match=r"the token file .*tokens\.json has no newer one: if it"):
+        following.auth.get_access_token()
+
+
 def test_old_token_after_a_refresh_cut_short_names_that(tmp_path: Path) -> None:
     login = Login(tmp_path / "tokens.json")
     login.server.faults.append(Fault(error=requests.ReadTimeout(), rotates=True))

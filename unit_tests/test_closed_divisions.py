@@ -186,3 +186,16 @@ def test_where_the_only_known_division_is_closed_and_excluded_the_others_are_to_
     assert run.error is not None
     assert run.error.failure_type is FailureType.config_error
     assert "name those to read in divisions" in str(run.error.message)
+
+
+def test_an_excluded_division_that_nobody_knows_is_warned_of(
+    api: ScriptedApi, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    api.divisions(123, 456)
+    api.always("financial/Journals", page([]))
+    read(clock, configured("journals"), exclude_divisions=[456, 999])
+
+    assert [line for line in caplog.messages if "exclude_divisions" in line] == [
+        "exclude_divisions names division 999, which is not among the administrations this login may read: see whether "
+        "the number is right."
+    ]

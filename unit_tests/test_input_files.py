@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,13 @@ def test_nothing_is_told_from_nonsense(content: bytes, tmp_path: Path) -> None:
 def test_what_is_no_json_is_refused(content: bytes, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"line|decode"):
         read_json(written(tmp_path, content))
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="needs named files of open pipes")
+def test_a_pipe_is_read_as_the_shell_gives_it() -> None:
+    """`--catalog <(source-exact-online catalog)`."""
+    reading, writing = os.pipe()
+    os.write(writing, b'\xef\xbb\xbf{"streams": []}')
+    os.close(writing)
+
+    assert read_json(f"/dev/fd/{reading}") == {"streams": []}

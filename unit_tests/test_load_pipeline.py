@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import logging
@@ -24,6 +25,7 @@ from source_exact_online.load.destination import target
 from source_exact_online.load.errors import LoadError
 from source_exact_online.load.reading import Limits
 from source_exact_online.load.screen import Screen
+from source_exact_online.load.spool import Spool
 from source_exact_online.load.summary import Tally
 from source_exact_online.read.records import RecordBatch
 from unit_tests.test_load_packages import COMPLETE, page, state, status
@@ -185,6 +187,18 @@ def test_a_load_ends_where_its_lock_is_lost(reader: Reader, tmp_path: Path, monk
             load(tmp_path)
     load(tmp_path)
     assert reader.given == [{}, {}], "nothing was loaded"
+
+
+def test_a_full_disk_under_the_rows_that_wait_is_told_in_a_sentence(
+    reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    reader.runs = [[page("accounts", "a"), state("accounts", 1)]]
+    monkeypatch.setattr(Spool, "close", full)
+    with pytest.raises(LoadError, match=r"Rows cannot be kept in .* until they are loaded: No space left on device\."):
+        load(tmp_path)
 
 
 def test_a_destination_that_fails_is_told_in_a_sentence(reader: Reader, tmp_path: Path) -> None:

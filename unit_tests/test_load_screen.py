@@ -102,7 +102,7 @@ def test_the_summary_has_rows_by_stream_a_first_question_and_what_to_do_next() -
     assert told(tally) == [
         "Loaded 1,200 rows of 2 streams into exact.duckdb in 3 s.",
         "",
-        "  stream           rows    deleted",
+        "  stream           rows  deletions",
         "  accounts        1,200",
         "  items               0          2",
         "",
@@ -202,3 +202,10 @@ def test_a_configuration_without_a_file_needs_a_place_for_its_tokens(tmp_path: P
 def test_a_configuration_that_is_not_there_is_named() -> None:
     with pytest.raises(AirbyteTracedException, match=r"nowhere\.json cannot be read: No such file or directory\."):
         LoadConfig.read(Path("nowhere.json"))
+
+
+def test_what_is_wrong_with_all_streams_is_told_once() -> None:
+    tally = Tally(["accounts", "items", "units"], failures=dict.fromkeys(("accounts", "items", "units"), "Dead."))
+    assert told(tally)[1:] == ["INCOMPLETE all streams: Dead.", "Nothing was loaded."]
+    tally.failures = {"accounts": "No right.", "items": "Dead.", "units": "No right."}
+    assert told(tally)[1:3] == ["INCOMPLETE accounts, units: No right.", "INCOMPLETE items: Dead."]

@@ -8,6 +8,7 @@ import pytest
 from airbyte_cdk.models import ConfiguredAirbyteStream, DestinationSyncMode, SyncMode
 
 from source_exact_online.catalog.definitions import UNDOCUMENTED, catalog
+from source_exact_online.catalog.offer import named
 from source_exact_online.catalog.schemas import schema
 from source_exact_online.catalog.stream import ExactStream
 from source_exact_online.source import SourceExactOnline
@@ -78,3 +79,8 @@ def test_any_stream_can_be_resumed_and_names_its_own_cursor() -> None:
         assert stream.is_resumable is True, name
         assert stream.source_defined_cursor is (True if definition.cursor else None), name
         assert stream.default_cursor_field == ([definition.cursor] if definition.cursor else None), name
+
+
+def test_the_core_and_others_are_named_together() -> None:
+    core = [name for name, definition in catalog().items() if definition.core]
+    assert [one.name for one in named("core,payment_terms, accounts", frozenset())] == [*core, "payment_terms"]

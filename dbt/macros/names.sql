@@ -45,18 +45,36 @@
 {%- endmacro %}
 
 {#-
+    Lets a run or build fail where a table is not there that the statements cannot do without: they would be empty, and all
+    checks pass. With --empty, which makes the models for unit tests, nothing need be loaded.
+-#}
+{% macro miss_table(stream) %}
+    {%- if execute and flags.WHICH in ('run', 'build') and not flags.EMPTY -%}
+        {%- set named = source('exact_online', stream) -%}
+        {%- do exceptions.raise_compiler_error(
+            'There is no table ' ~ named.identifier ~ ' in the schema ' ~ named.schema ~ ' of the database ' ~ named.database
+            ~ ', and the models need it. Load the stream ' ~ stream ~ ' into this database first, as with source-exact-online load. '
+            ~ 'Where the loader named the schema differently, say so: --vars \'{exact_schema: name}\''
+        ) -%}
+    {%- endif -%}
+{% endmacro %}
+
+{#-
     The rows of a stream: the latest version of each key, deleted ones left out, with the columns of the models' names
-    and types. Columns that were not loaded are null; a stream that was not loaded has no rows.
+    and types. Columns that were not loaded are null; a stream that was not loaded has no rows; a run fails without one that is `needed`.
 
     Args:
         stream: name of the connector's stream.
         keys: Exact's names of the columns that make a row unique.
         named_key: of headers, Exact's name of the key that their lines refer to. It stands in for the first of `keys` where that
             is null, as `full_columns` reads headers without ID. A tombstone in turn has an ID alone.
+        needed: whether the models are of no use without the stream.
         text, integer, number, amount, date, boolean: Exact's names of the columns to give, by type. An amount is rounded to
             cents, as Exact sends amounts as floating point numbers.
 -#}
-{% macro exact_rows(stream, keys=['ID', 'Division'], named_key=none, text=[], integer=[], number=[], amount=[], date=[], boolean=[]) %}
+{% macro exact_rows(
+    stream, keys=['ID', 'Division'], named_key=none, needed=false, text=[], integer=[], number=[], amount=[], date=[], boolean=[]
+) %}
     {%- set found = exact_online.loaded_columns(stream) -%}
     {%- set types = [
         (text, 'text'), (integer, 'bigint'), (number, 'decimal(28, 10)'),
@@ -74,6 +92,7 @@
         {%- endfor -%}
     {%- endfor -%}
     {%- if not found -%}
+    {%- if needed -%}{%- do exact_online.miss_table(stream) -%}{%- endif -%}
     select
         {{ values | join(',\n        ') }},
         cast(null as timestamp with time zone) as modified_at,

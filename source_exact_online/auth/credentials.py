@@ -20,7 +20,7 @@ from source_exact_online.auth.config_message import check_serialisable
 from source_exact_online.auth.masking import mask
 from source_exact_online.auth.precedence import Source, which_tokens_win
 from source_exact_online.auth.token_file import TokenFile
-from source_exact_online.auth.token_record import Owner, User, superseded_error
+from source_exact_online.auth.token_record import Owner, Place, User, superseded_error
 from source_exact_online.auth.token_store import StorageError, StoreContent, TokenStorage, TokenStore
 from source_exact_online.auth.tokens import IDLE_WARNING, Tokens, parse_moment
 from source_exact_online.clock import Clock
@@ -83,6 +83,11 @@ class Credentials:
         """Whether an earlier run died, or was left without an answer, while it asked for tokens."""
         return self._content.cut_short
 
+    @property
+    def empty_store(self) -> Place | None:
+        """Where the newest tokens should be kept, and none are; None where they are, or where nothing keeps them."""
+        return self._store.place if self._store is not None and self._content.record is None else None
+
     def seconds_for_other_refresh(self) -> float:
         """Return for how long another process's refresh may still get its answer; zero or less: for no time."""
         until = self._content.under_way_until
@@ -130,7 +135,8 @@ class Credentials:
         elif source is Source.STORE:
             self._configure(tokens)
         elif source is Source.CONFIGURED and record is not None and own is None:
-            logger.info("The configuration brings a new login; the token store starts afresh with it.")
+            kind = self._store.place.kind if self._store is not None else ""
+            logger.info("The configuration brings a new login; the %s starts afresh with it.", kind)
         if not tokens.refresh_token:
             raise config_error("The configuration has no refresh token. Get one with `source-exact-online login`.")
         mask(tokens.refresh_token, tokens.access_token)

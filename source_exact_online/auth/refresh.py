@@ -170,6 +170,11 @@ class Refresher:
                 "connections, or two copies of one configuration, share one app and user. Exact Online keeps one login "
                 "alive per app and user."
             )
+        if (place := self._credentials.empty_store) is not None:
+            return (
+                f"The configuration holds a refresh token that is spent, and {place.name[0].lower()}{place.name[1:]} "
+                "has no newer one: if it was deleted or moved, bring it back."
+            )
         return (
             "The configuration holds a refresh token that is spent. Most often the runner does not keep the updates of "
             "the configuration (CONNECTOR_CONFIG messages), or a second connection uses the same app and user. Set "

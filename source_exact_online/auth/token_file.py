@@ -26,6 +26,7 @@ from source_exact_online.auth.token_store import (
     kept_locked,
     storage_failed,
 )
+from source_exact_online.config import TOKEN_FILE_VARIABLE
 
 logger = logging.getLogger("airbyte.exact_online")
 
@@ -75,7 +76,8 @@ class TokenFile:
                 process keeps it for more than ten minutes (transient error).
         """
         if not self._path.parent.is_dir():
-            raise place_error(self.place, "cannot be made: its directory does not exist.")
+            remedy = f"Correct credentials.token_file or {TOKEN_FILE_VARIABLE}."
+            raise place_error(self.place, f"cannot be made: its directory does not exist. {remedy}")
         self._warn_of_directory()
         lock = FileLock(str(self._path) + ".lock", mode=0o600)
         for _ in range(LOCK_HEARTBEATS):

@@ -50,16 +50,21 @@ def named(text: str, groups: frozenset[str], full_columns: frozenset[str] = _NO_
     """Return the streams that a person has named on a command line.
 
     Args:
-        text: "core", "all", or names of streams separated by commas.
+        text: names of streams separated by commas; "core" and "all" stand for many.
         groups: groups of streams to offer, see `offered`; streams that are named do not have to be in them.
         full_columns: names of those to offer with all columns.
 
     Raises:
         ValueError: there is no such stream; the text names the one that was probably meant.
     """
-    if text in ("core", "all"):
-        return [definition for definition in offered(groups, full_columns) if text == "all" or definition.core]
-    names = [name.strip() for name in text.split(",") if name.strip()]
+    names = []
+    for name in filter(None, map(str.strip, text.split(","))):
+        if name in ("core", "all"):
+            names += [one.name for one in offered(groups, full_columns) if name == "all" or one.core]
+        else:
+            names.append(name)
+    if not names and text.strip(" ,"):
+        return []  # the groups have none of the core
     unknown = ", ".join(name + meant(name) for name in names if name not in catalog())
     if unknown or not names:
         raise ValueError(

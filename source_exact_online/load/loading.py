@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -98,6 +99,12 @@ def load(config: Path, to: str | None, streams: str, screen: Screen, *, full: bo
                         check_lock()
                         _load(pipeline, goal, parts, recreated, source.calls_used(), binary=include_binary(login.raw))
                         _count(tally, parts)
+    except OSError as error:  # of the rows that wait, on a full disk say
+        folder = tempfile.gettempdir()
+        raise LoadError(
+            f"Rows cannot be kept in {folder} until they are loaded: {error.strerror or error}. TMPDIR names another "
+            "folder. What was loaded stays; the next load goes on from there."
+        ) from error
     finally:
         source.shutdown()
     tally.failures, tally.error = reading.failures, reading.error

@@ -45,7 +45,7 @@ def lines(tally: Tally, place: str, seconds: float, query: str, dataset: str, co
     if touched:
         width = max(len("stream"), *map(len, touched))
         yield ""
-        yield f"  {'stream':<{width}}  {'rows':>11}" + (f"  {'deleted':>9}" if deleted else "")
+        yield f"  {'stream':<{width}}  {'rows':>11}" + (f"  {'deletions':>9}" if deleted else "")
         for name in touched:
             gone = f"  {tally.deleted[name] or '':>9}" if deleted else ""
             yield f"  {name:<{width}}  {tally.rows[name]:>11,}{gone}".rstrip()
@@ -53,8 +53,9 @@ def lines(tally: Tally, place: str, seconds: float, query: str, dataset: str, co
     quiet = len(tally.streams) - len(touched) - sum(1 for name in tally.failures if name not in touched)
     if quiet and not tally.error:
         yield f"Nothing new in {counted(quiet, 'other stream' if touched else 'stream')}."
-    for name, why in tally.failures.items():
-        yield f"INCOMPLETE {name}: {why}"
+    for why in dict.fromkeys(tally.failures.values()):
+        names = [name for name in tally.streams if tally.failures.get(name) == why]
+        yield f"INCOMPLETE {'all streams' if len(names) == len(tally.streams) > 1 else ', '.join(names)}: {why}"
     if tally.error and not tally.failures:
         yield f"INCOMPLETE: {tally.error}"
     if tally.failures or tally.error:

@@ -21,18 +21,21 @@ class ChosenDivisions:
         chosen: those to read.
         missing: numbers that are configured and not accessible.
         gone: numbers that were read before and are no longer accessible.
+        unknown: numbers in exclude_divisions that are neither accessible nor were read before.
     """
 
     accessible: AccessibleDivisions
     chosen: list[Division]
     missing: list[int] = field(default_factory=list)
     gone: list[int] = field(default_factory=list)
+    unknown: list[int] = field(default_factory=list)
 
     @property
     def warnings(self) -> list[str]:
         """What a person should know of, though other divisions can be read."""
         first = [self.accessible.warning] if self.accessible.warning else []
-        return [*first, *map(self.why_missing, self.missing), *map(_why_gone, self.gone)]
+        more = [*map(self.why_missing, self.missing), *map(_why_gone, self.gone), *map(_why_unknown, self.unknown)]
+        return [*first, *more]
 
     @property
     def why_none(self) -> str:
@@ -70,7 +73,8 @@ def choose_divisions(client: ExactClient, config: Config, known: tuple[int, ...]
         found = [one for code, one in sorted(accessible.divisions.items()) if code not in config.exclude_divisions]
         unlisted = [code for code in known if code not in accessible.divisions and code not in config.exclude_divisions]
         if accessible.complete:
-            return ChosenDivisions(accessible, found, gone=unlisted)
+            unknown = sorted(config.exclude_divisions - accessible.divisions.keys() - set(known))
+            return ChosenDivisions(accessible, found, gone=unlisted, unknown=unknown)
         return ChosenDivisions(accessible, [*found, *map(Division, unlisted)])
     wanted = {code: accessible.divisions.get(code) for code in configured}
     if not accessible.complete:
@@ -92,4 +96,11 @@ def _why_gone(code: int) -> str:
         f"Division {code} was read before and is no longer among the administrations this login may read: its rows "
         "stay as they are in the destination. Log in again and tick it on Exact's consent screen, or put it into "
         "exclude_divisions."
+    )
+
+
+def _why_unknown(code: int) -> str:
+    return (
+        f"exclude_divisions names division {code}, which is not among the administrations this login may read: see "
+        "whether the number is right."
     )

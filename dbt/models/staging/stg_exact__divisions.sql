@@ -1,7 +1,7 @@
 with divisions as (
 
     {{ exact_rows(
-        'divisions', keys=['Division'], integer=['Division', 'Status'],
+        'divisions', keys=['Division'], needed=true, integer=['Division', 'Status'],
         text=['Description', 'Country', 'Currency', 'Legislation'],
     ) }}
 

@@ -1,7 +1,7 @@
 with gl_accounts as (
 
     {{ exact_rows(
-        'gl_accounts', integer=['Division', 'Type'],
+        'gl_accounts', needed=true, integer=['Division', 'Type'],
         text=['ID', 'Code', 'Description', 'TypeDescription', 'BalanceType', 'BalanceSide'], boolean=['IsBlocked'],
     ) }}
 

@@ -4,6 +4,7 @@ with transaction_lines as (
 
     {{ exact_rows(
         'transaction_lines',
+        needed=true,
         text=[
             'ID', 'EntryID', 'JournalCode', 'GLAccount', 'GLAccountCode', 'GLAccountDescription', 'Account', 'AccountName',
             'Description', 'Currency', 'VATCode', 'CostCenter', 'CostUnit', 'Project', 'Item', 'YourRef', 'PaymentReference',
