@@ -52,8 +52,10 @@ class Store:
         """
         self.wall = WallClock(zone)
         self.own_feed_ids = own_feed_ids
-        self._random = random.Random(seed)
         self._db = Database(path)
+        versions = [self._db.version(code) for code in self._db.division_codes()]
+        # A file opened again would otherwise draw the keys that it has.
+        self._random = random.Random(f"{seed}:{versions}" if versions else seed)
         self._numbers = {name: number for number, name in enumerate(entities())}
         self._codecs: dict[str, RowCodec] = {}
         layout = orjson.dumps([zone, {name: list(entity.columns) for name, entity in entities().items()}]).decode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -247,3 +248,14 @@ def test_a_file_is_kept_between_runs(tmp_path: object) -> None:
     second.close()
     with pytest.raises(ValueError, match="another reference or time zone"):
         Store(path, zone="Europe/London")
+
+
+def test_a_file_opened_again_gives_new_rows_keys_of_their_own(tmp_path: Path) -> None:
+    keys = set()
+    for start in range(3):
+        store = Store(str(tmp_path / "data.sqlite"))
+        if start == 0:
+            store.add_division(DIVISION, {})
+        keys.add(store.insert(DIVISION, "crm/Contacts", {"FirstName": "Mo"}, at=AT)["ID"])
+        store.close()
+    assert len(keys) == 3
