@@ -43,6 +43,7 @@ TESTS: Mapping[str, Sequence[str]] = {
         "test_order_charge_lines.py",
         "test_resuming.py",
         "test_start_date.py",
+        "test_undocumented.py",
         "test_values.py",
     ],
     "read/records.py": ["test_records.py", "test_values.py"],

@@ -110,6 +110,20 @@ def test_lines_that_are_read_again_after_a_move_are_newer_than_what_was_delivere
     ]
 
 
+def test_after_a_listing_without_any_line_those_of_changed_headers_are_asked_for(
+    api: ScriptedApi, clock: FakeClock
+) -> None:
+    api.on(LINES, page([]))
+    before = sync(clock)
+    clock.advance(3600)
+    api.on(HEADERS, page([order(line("a", "1"))]))
+
+    run = sync(clock, before)
+
+    assert api.asked(HEADERS)[0].filter == "Modified ge datetime'2025-03-03T08:00:00'"
+    assert run.keys(STREAM) == ["a"]
+
+
 def test_many_pages_of_changed_headers_are_read_to_their_end(api: ScriptedApi, clock: FakeClock, before: Run) -> None:
     numbers = range(2 * PAGES_WITHOUT_NEWS)
     api.on(HEADERS, *(page([order(line(f"l{n}", f"h{n}"))], more=str(n) if n < numbers[-1] else None) for n in numbers))

@@ -172,9 +172,10 @@ class ListPartition:
     def _begin(self) -> PageRequest:
         """Begin the listing: with its sync timestamp where one is needed, else with the first page."""
         started_at = int(self._client.server_clock.now_ms())
-        full_refresh = all(reader.full_refresh for reader in self._readers)
         self._listing = InProgressListing(
-            started_at, full_refresh, highest_modified=self._query.modified_when_listed(started_at)
+            started_at,
+            full_refresh=False,  # each reader says so for itself
+            highest_modified=self._query.modified_when_listed(started_at),
         )
         self._links = FollowedLinks(self.context)
         self._last_version, self._is_ascending = None, True
