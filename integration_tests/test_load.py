@@ -231,8 +231,11 @@ def test_a_load_that_is_killed_is_taken_up_by_the_next(clean: Sandbox, tmp_path:
     temporary.mkdir()
     loader = Loader.of(tmp_path, clean.config(), TMPDIR=str(temporary))
     tables = DuckDBTables(tmp_path / "exact.duckdb")
-    for seconds in (2.0, 4.0, 6.0):
-        process = loader.start()
+    for seconds in (3.0, 1.0, 0.0):  # after it has made its folder
+        process, before = loader.start(), set(temporary.glob("*/content"))
+        while not set(temporary.glob("*/content")) - before:
+            assert process.poll() is None
+            time.sleep(0.02)
         time.sleep(seconds)
         process.send_signal(signal.SIGKILL)
         process.communicate()
