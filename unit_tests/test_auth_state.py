@@ -270,6 +270,15 @@ class TestStates:
         assert unreached.login == Held(Tokens("another"))
         assert isinstance(refused.login, Dead)
 
+    def test_an_endpoint_that_does_not_work_ends_no_run_and_one_that_refuses_again_and_again_does(self) -> None:
+        state = transitions.troubled(RefreshState(Held(Tokens("r"))), at(0.0), "It is down.")
+        assert decide(state, at(1.0)) == Fail("It is down.", FailureType.transient_error, for_good=False)
+
+        for _ in range(transitions.MOST_REFUSALS):
+            state = transitions.troubled(state, at(60.0), "It refuses.", is_counted=True)
+
+        assert decide(state, at(3600.0)) == Fail("It refuses.", FailureType.transient_error, log_in_again=False)
+
     def test_grace_of_an_unknown_end_grows(self) -> None:
         state, moment = RefreshState(Held(Tokens("r", "a"))), 0.0
         pauses = []
