@@ -167,7 +167,9 @@ def test_a_firewall_that_refuses_one_listing_is_not_taken_for_a_right_that_is_mi
     assert len(made_to(clear.calls(), LISTINGS[LIST], division)) == ATTEMPTS
 
 
-@pytest.mark.parametrize("retry_after", [None, "seconds", "date"])
+@pytest.mark.parametrize(
+    "retry_after", [None, pytest.param("seconds", marks=pytest.mark.soak), pytest.param("date", marks=pytest.mark.soak)]
+)
 def test_a_site_that_is_down_for_a_moment_is_waited_for_with_few_calls(
     retry_after: str | None, clear: Sandbox, peace: Run
 ) -> None:
@@ -220,7 +222,9 @@ def assert_true_to(inside: Inside, *runs: Run) -> None:
         assert_same(stream, found, inside.expected(stream))
 
 
-@pytest.mark.parametrize("retry_after", [None, "seconds", "date"])
+@pytest.mark.parametrize(
+    "retry_after", [None, pytest.param("seconds", marks=pytest.mark.soak), pytest.param("date", marks=pytest.mark.soak)]
+)
 def test_half_an_hour_of_maintenance_costs_a_call_a_minute(retry_after: str | None, inside: Inside) -> None:
     inside.box.faults.add({"kind": "maintenance", "between": ["04:00", "04:30"], "retry_after": retry_after})
 

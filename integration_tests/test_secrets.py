@@ -105,7 +105,10 @@ def test_a_new_login_is_handed_over_before_anything_is_read(clean: Sandbox) -> N
     assert types.index("CONTROL") < types.index("RECORD")
 
 
-@pytest.mark.parametrize(("mode", "calls"), [("cloud", False), ("oss", True)])
+@pytest.mark.parametrize(
+    ("mode", "calls"),
+    [pytest.param("cloud", False, marks=pytest.mark.soak), ("oss", True)],  # the first waits for a site
+)
 def test_on_airbyte_cloud_nothing_is_sent_to_the_machine_itself(clean: Sandbox, mode: str, calls: bool) -> None:
     """A `base_url` may be a loopback address, for a sandbox; there the CDK forbids calls to it."""
     connector = clean.connection()
