@@ -357,14 +357,15 @@ def test_a_log_row_that_names_no_row_is_passed_over_with_a_warning(
 ) -> None:
     """Exact's metadata says that they are never null; nothing is to fail on it all the same."""
     first = first_sync(api, clock, "accounts", "contacts")
-    api.on(LOG, page([{**deleted("b", ACCOUNT, 101), column: None}, deleted("a", ACCOUNT, 102)]))
+    unnamed = [{**deleted("b", ACCOUNT, version), column: None} for version in (100, 101)]
+    api.on(LOG, page([*unnamed, deleted("a", ACCOUNT, 102)]))
 
     run = read(clock, configured("accounts", "contacts"), first.state)
 
     assert [one["ID"] for one in tombstones(run, "accounts")] == ["a"]
     assert run.statuses == {"accounts": "COMPLETE", "contacts": "COMPLETE"}
-    assert [line for line in caplog.messages if "names no row" in line] == [
-        "Entry log-101 of the log of deleted rows in division 123 names no row: it is passed over."
+    assert [line for line in caplog.messages if "passed over" in line] == [
+        "2 rows in the log of deleted rows of division 123 lack what was deleted (first: log-100): passed over."
     ]
 
 

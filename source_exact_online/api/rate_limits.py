@@ -164,7 +164,7 @@ class CallsUsed:
     """How many of a day's calls of one division are used, by all processes of the app.
 
     Attributes:
-        used: calls since the begin of the day.
+        used: calls since the day began.
         allowed: calls that a day allows.
         resets_at: end of the day, UTC.
         told_at: moment of which this tells, UTC, by Exact's clock.

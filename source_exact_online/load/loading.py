@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,6 +37,8 @@ from source_exact_online.load.screen import Screen, ScreenLog
 from source_exact_online.load.summary import Tally
 from source_exact_online.source import SourceExactOnline
 from source_exact_online.words import about_minutes, counted
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 PIPELINE = "exact_online"
 """Name of dlt's pipeline, under which the destination keeps the state."""
@@ -99,7 +102,9 @@ def load(config: Path, to: str | None, streams: str, screen: Screen, *, full: bo
                         check_lock()
                         _load(pipeline, goal, parts, recreated, source.calls_used(), binary=include_binary(login.raw))
                         _count(tally, parts)
-    except OSError as error:  # of the rows that wait, on a full disk say
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
         folder = tempfile.gettempdir()
         raise LoadError(
             f"Rows cannot be kept in {folder} until they are loaded: {error.strerror or error}. TMPDIR names another "

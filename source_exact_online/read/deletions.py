@@ -27,6 +27,7 @@ from source_exact_online.read.records import Record
 from source_exact_online.state import transitions
 from source_exact_online.state.position import InProgressListing, Position
 from source_exact_online.state.stream_state import StreamState
+from source_exact_online.words import counted
 
 logger = logging.getLogger("airbyte.exact_online")
 
@@ -172,13 +173,14 @@ class DeletionLogPartition(ListPartition):
                     sent = repair.value or "damaged text"
                     detail = f"entry {repair.key} of the log has {sent} for its {repair.column}"
                     raise error_of(resolution_of(ErrorKind.DAMAGED_PAGE, detail, self.context))
-            for row in page.rows:
-                if row.EntityKey is None or row.EntityType is None:
-                    logger.warning(
-                        "Entry %s of the log of deleted rows in division %s names no row: it is passed over.",
-                        row.ID,
-                        self.division,
-                    )
+            unnamed = [row.ID for row in page.rows if row.EntityKey is None or row.EntityType is None]
+            if unnamed:
+                logger.warning(
+                    "%s in the log of deleted rows of division %s lack what was deleted (first: %s): passed over.",
+                    counted(len(unnamed), "row"),
+                    self.division,
+                    unnamed[0],
+                )
         return super()._take(page, url)
 
     def _first_request(self) -> PageRequest | None:
