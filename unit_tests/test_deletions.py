@@ -270,6 +270,21 @@ def test_a_log_that_is_forbidden_in_its_middle_is_incomplete_and_stops_no_rows(
     assert "row_version" not in run.position("accounts")["deletions_read_until"], "it is to be read again"
 
 
+def test_switched_on_after_a_first_listing_broke_off_what_was_read_may_have_been_deleted(
+    api: ScriptedApi, clock: FakeClock
+) -> None:
+    """A feed in mid-listing knows its row version alone, so that nobody can tell which deletions are news."""
+    api.on(ACCOUNTS, page([row("a", 100)], more="100L"), *[refusal(500)] * 6)
+    broken = read(clock, configured("accounts"), read_deletions=False)
+    clock.advance(24 * 3600)
+    api.on(LOG, page([deleted("a", ACCOUNT, 101, "2025-03-03T10:30:00")]))
+
+    run = read(clock, configured("accounts"), broken.state)
+
+    assert broken.keys("accounts") == ["a"]
+    assert [one["ID"] for one in tombstones(run, "accounts")] == ["a"]
+
+
 def test_a_state_that_tells_no_reading_of_the_log_goes_back_to_the_last_listing(
     api: ScriptedApi, clock: FakeClock
 ) -> None:

@@ -351,6 +351,18 @@ DELETIONS = [
         Position(in_progress=replace(HALFWAY, started_at=NOW - HOUR), deletions=DeletionsRead(NOW - HOUR)),
         "tracked in mid-listing -> from its start on",
     ),
+    case(
+        Position(refreshed_at=NOW - HOUR),
+        deletions_tracked(NOW),
+        Position(refreshed_at=NOW - HOUR, deletions=DeletionsRead(NOW - HOUR)),
+        "tracked after a part of a full refresh -> from its start on",
+    ),
+    case(
+        Position(row_version=70),
+        deletions_tracked(NOW),
+        Position(row_version=70, deletions=DeletionsRead(NOW, FIRST_ROW_VERSION)),
+        "tracked when rows were read nobody knows when -> all of the log",
+    ),
     case(KNOWN, deletions_tracked(NOW), KNOWN, "tracked already -> unchanged"),
     case(
         Position(deletions=DeletionsRead(NOW - HOUR)),

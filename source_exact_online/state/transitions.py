@@ -112,7 +112,8 @@ def columns_chosen(position: Position, full_columns: bool) -> Position:
 def deletions_tracked(position: Position, now: int) -> Position:
     """Return the position from which on deletions count, if they did not before.
 
-    What a first listing reads may be deleted before it has ended, so they count from its start.
+    What a first listing reads may be deleted before it has ended, so they count from its start. Where rows were read
+    nobody knows when, as a feed in mid-listing does not tell, all of the log counts.
 
     Args:
         position: before.
@@ -121,7 +122,10 @@ def deletions_tracked(position: Position, now: int) -> Position:
     if position.deletions is not None:
         return position
     in_progress = None if position.in_progress is None else position.in_progress.started_at
-    return replace(position, deletions=DeletionsRead(position.last_read_at or in_progress or now))
+    since = position.last_read_at or in_progress or position.refreshed_at
+    if since is None and position.was_read:
+        return replace(position, deletions=DeletionsRead(now, FIRST_ROW_VERSION))
+    return replace(position, deletions=DeletionsRead(since or now))
 
 
 # -- during a listing ----------------------------------------------------------------------------------------------
