@@ -300,6 +300,7 @@ def test_a_list_that_dies_and_goes_on_days_later_catches_what_changed_behind_it(
     connection.sandbox.advance(days=1)
     resumed = connection.run()
     assert len(resumed.records("item_groups")) < 8, "it goes on where it stopped"
+    assert "behind" in connection.texts("item_groups"), "and asks for what has changed since it began"
 
     connection.run()
 
