@@ -292,8 +292,11 @@ def test_what_changes_behind_the_reader_of_a_long_pass_arrives_with_the_next(
 
 def test_a_list_that_dies_and_goes_on_days_later_catches_what_changed_behind_it(connect: Connect) -> None:
     connection = connect(SUMMER, "item_groups")
-    rows = sorted((connection.insert(GROUPS, f"row {number}") for number in range(8)), key=lambda row: row["ID"])
-    connection.sandbox.advance(seconds=2)
+    found = []
+    for number in range(8):
+        found.append(connection.insert(GROUPS, f"row {number}"))
+        connection.sandbox.advance(hours=1)
+    rows = sorted(found, key=lambda row: row["ID"])
     connection.pages_of(2)
     connection.run(lambda _: len(connection.sandbox.calls(GROUPS)) < 3)
     connection.sandbox.advance(days=3)

@@ -355,12 +355,12 @@ class Reading(RuleBasedStateMachine):
                     self.warned.add((stream, division))
 
     def _in_progress(self) -> set[tuple[str, int]]:
-        """Listings in progress: what changed behind one is found by the next, not when it is gone on with."""
+        """Full refreshes in progress: what changed behind one is found by the next, not when it is gone on with."""
         return {
-            (stream, division)
+            (stream, int(division))
             for stream, state in self.destination.states.items()
-            for division in self.all_divisions
-            if "in_progress" in state["stream"]["stream_state"]["divisions"].get(str(division), {})
+            for division, position in state["stream"]["stream_state"]["divisions"].items()
+            if position.get("in_progress", {}).get("sync_mode") == "full_refresh"
         }
 
     def _check(self, complete: Collection[str], full: set[str], left_out: set[tuple[str, int]]) -> None:

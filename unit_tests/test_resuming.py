@@ -158,13 +158,12 @@ class TestLists:
 
         run = read(clock, configured("journals"), broken.state)
 
-        started_at = broken.position("journals")["in_progress"]["started_at"]
-        assert started_at == "2025-03-03T09:00:00.000+00:00"
-        assert api.asked(JOURNALS)[count + 1].filter == "Modified ge datetime'2025-03-03T10:00:00'"
+        assert broken.position("journals")["in_progress"]["started_at"] == "2025-03-03T09:00:00.000+00:00"
+        assert api.asked(JOURNALS)[count + 1].filter == "Modified ge datetime'2025-03-01T08:00:00'"
         assert run.keys("journals") == ["c", "a", "aa"]
         assert run.statuses == {"journals": "COMPLETE"}
         assert "in_progress" not in run.position("journals")
-        assert run.position("journals")["last_read_at"] == started_at
+        assert run.position("journals")["last_read_at"].startswith("2025-03-03T12:00:")
 
     def test_a_run_that_dies_while_it_catches_up_does_so_in_the_next_one(
         self, api: ScriptedApi, clock: FakeClock
@@ -172,12 +171,12 @@ class TestLists:
         broken = broken_off(api, clock, JOURNALS, "journals")
         api.on(JOURNALS, page([row("c")]), *[refusal(500)] * 6)
         again = read(clock, configured("journals"), broken.state)
-        api.on(JOURNALS, page([row("c")]), page([row("a", Description="new")]))
+        api.on(JOURNALS, page([row("a", Description="new")]))
 
         run = read(clock, configured("journals"), again.state)
 
         assert again.statuses == {"journals": "INCOMPLETE"}
-        assert run.keys("journals") == ["c", "a"]
+        assert run.keys("journals") == ["a"]
         assert run.statuses == {"journals": "COMPLETE"}
 
     def test_rows_of_the_pages_before_count_for_the_cursor(self, api: ScriptedApi, clock: FakeClock) -> None:
