@@ -90,6 +90,12 @@ unit: .venv/ready ## the unit tests alone, without the slow ones (seconds)
 coverage: .venv/ready ## the unit tests, and which lines and branches of the connector they reach: not below the floor
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term unit_tests $(PYTEST_ARGS)
 
+# The list of licences is that of the locked versions.
+.PHONY: lowest
+lowest: .venv-lowest/ready ## all tests with the lowest versions that setup.py allows
+	.venv-lowest/bin/pytest -n $(WORKERS) --dist loadfile unit_tests integration_tests \
+		--deselect unit_tests/test_docs.py::test_the_licence_of_every_package_in_the_image_is_listed $(PYTEST_ARGS)
+
 .PHONY: integration
 integration: .venv/ready ## the integration tests alone: the console script against the sandbox
 	$(BIN)/pytest integration_tests $(PYTEST_ARGS)
@@ -217,6 +223,8 @@ lock: .venv/ready ## resolve requirements/*.txt anew from setup.py, sandbox/setu
 	$(LOCK) setup.py sandbox/setup.py requirements/bench.in --constraint requirements/runtime.txt \
 		--output-file requirements/bench.txt
 	$(LOCK) requirements/orchestrate.in --output-file requirements/orchestrate.txt
+	$(LOCK) --resolution lowest-direct setup.py sandbox/setup.py requirements/lowest.in --extra tests --extra load --extra report \
+		--output-file requirements/lowest.txt
 # Exact versions with hashes, one file for every platform and Python >= 3.10. LOCK_ARGS=--upgrade takes the newest.
 LOCK_ARGS ?=
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-strip-extras \
@@ -250,64 +258,38 @@ browser-test: .venv/ready ## the login with a real browser: needs Chromium and c
 
 .PHONY: clean
 clean: ## remove the virtual environments, caches and what was built
-	rm -rf .venv .venv-demo .venv-warehouses .venv-meltano .venv-mutate .venv-bench .venv-orchestrate .tmp .cache .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist \
+	rm -rf .venv .venv-* .tmp .cache .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist \
 		demo/output ./*.egg-info sandbox/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# An environment is made from its lock file, which is complete (--no-deps: there is nothing left to resolve);
+# An environment is made from its lock file, which is complete (--no-deps: there is nothing left to resolve).
+VENV_PYTHON = $(PYTHON)
+VENV_NEEDS = No Python 3.10 to 3.13 with venv found: install one (Debian: apt install python3-venv) or say PYTHON=/path/to/python3.
+define VENV
+@test -n "$(VENV_PYTHON)" || { echo "$(VENV_NEEDS)"; exit 1; }
+@echo "Installing into $(@D) (about a minute) ..."
+@"$(VENV_PYTHON)" -m venv --clear $(@D)
+@$(@D)/bin/pip install --quiet $(VENV_PIP_FLAGS) --no-deps --require-hashes -r $<
+@touch $@
+endef
+
 .venv/dependencies: requirements/dev.txt
-	@test -n "$(PYTHON)" || { echo "No Python 3.10 to 3.13 with venv found: install one (Debian: apt install python3-venv) or say PYTHON=/path/to/python3."; exit 1; }
-	"$(PYTHON)" -m venv --clear .venv
-	.venv/bin/pip install --quiet --no-deps --require-hashes -r requirements/dev.txt
-	@touch $@
+	$(VENV)
 
-.venv-demo/dependencies: requirements/demo.txt
-	@test -n "$(PYTHON)" || { echo "No Python 3.10 to 3.13 with venv found: install one (Debian: apt install python3-venv) or say PYTHON=/path/to/python3."; exit 1; }
-	@echo "Installing (about a minute) ..."
-	@"$(PYTHON)" -m venv --clear .venv-demo
-	@.venv-demo/bin/pip install --progress-bar on --quiet --no-deps --require-hashes -r requirements/demo.txt
-	@touch $@
+.venv-%/dependencies: requirements/%.txt
+	$(VENV)
 
-.venv-warehouses/dependencies: requirements/warehouses.txt
-	@test -n "$(PYAIRBYTE_PYTHON)" || { echo "PyAirbyte needs Python 3.10, 3.11 or 3.12 with venv: install one or say make warehouses PYAIRBYTE_PYTHON=/path/to/python3.12."; exit 1; }
-	"$(PYAIRBYTE_PYTHON)" -m venv --clear .venv-warehouses
-	.venv-warehouses/bin/pip install --quiet --no-deps --require-hashes -r requirements/warehouses.txt
-	@touch $@
+.venv-demo/dependencies: VENV_PIP_FLAGS = --progress-bar on
 
-.venv-marts/dependencies: requirements/marts.txt
-	@test -n "$(PYTHON)" || { echo "No Python 3.10 to 3.13 with venv found: install one or say PYTHON=/path/to/python3."; exit 1; }
-	"$(PYTHON)" -m venv --clear .venv-marts
-	.venv-marts/bin/pip install --quiet --no-deps --require-hashes -r requirements/marts.txt
-	@touch $@
+.venv-warehouses/dependencies: VENV_PYTHON = $(PYAIRBYTE_PYTHON)
+.venv-warehouses/dependencies: VENV_NEEDS = PyAirbyte needs Python 3.10, 3.11 or 3.12 with venv: install one or say make warehouses PYAIRBYTE_PYTHON=/path/to/python3.12.
 
-.venv-meltano/dependencies: requirements/meltano.txt
-	@test -n "$(MELTANO_PYTHON)" || { echo "Meltano's wrapper of Airbyte sources needs Python 3.10 with venv: install it (such as: uv python install 3.10) or say make meltano MELTANO_PYTHON=/path/to/python3.10."; exit 1; }
-	"$(MELTANO_PYTHON)" -m venv --clear .venv-meltano
-	.venv-meltano/bin/pip install --quiet --no-deps --require-hashes -r requirements/meltano.txt
-	@touch $@
-
-.venv-orchestrate/dependencies: requirements/orchestrate.txt
-	@test -n "$(PYTHON)" || { echo "No Python 3.10 to 3.13 with venv found: install one or say PYTHON=/path/to/python3."; exit 1; }
-	"$(PYTHON)" -m venv --clear .venv-orchestrate
-	.venv-orchestrate/bin/pip install --quiet --no-deps --require-hashes -r requirements/orchestrate.txt
-	@touch $@
-
-.venv-mutate/dependencies: requirements/mutate.txt
-	@test -n "$(PYTHON)" || { echo "No Python 3.10 to 3.13 with venv found: install one (Debian: apt install python3-venv) or say PYTHON=/path/to/python3."; exit 1; }
-	"$(PYTHON)" -m venv --clear .venv-mutate
-	.venv-mutate/bin/pip install --quiet --no-deps --require-hashes -r requirements/mutate.txt
-	@touch $@
-
-.venv-bench/dependencies: requirements/bench.txt
-	@test -n "$(PYTHON)" || { echo "No Python 3.10 to 3.13 with venv found: install one or say PYTHON=/path/to/python3."; exit 1; }
-	"$(PYTHON)" -m venv --clear .venv-bench
-	.venv-bench/bin/pip install --quiet --no-deps --require-hashes -r requirements/bench.txt
-	@touch $@
+.venv-meltano/dependencies: VENV_PYTHON = $(MELTANO_PYTHON)
+.venv-meltano/dependencies: VENV_NEEDS = Meltano's wrapper of Airbyte sources needs Python 3.10 with venv: install it (such as: uv python install 3.10) or say make meltano MELTANO_PYTHON=/path/to/python3.10.
 
 # The connector and the sandbox are installed from this working copy, editable: a change of their code needs no set-up.
 %/ready: %/dependencies setup.py source_exact_online/version.py sandbox/setup.py sandbox/exact_online_sandbox/__init__.py
 	$*/bin/pip install --quiet --no-deps --no-build-isolation -e . -e sandbox
 	$*/bin/pip check --quiet
 	@touch $@
-.PRECIOUS: .venv/dependencies .venv-demo/dependencies .venv-warehouses/dependencies .venv-meltano/dependencies \
-	.venv-mutate/dependencies .venv-bench/dependencies .venv-orchestrate/dependencies
+.PRECIOUS: .venv-%/dependencies

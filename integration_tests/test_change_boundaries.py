@@ -293,6 +293,7 @@ def test_what_changes_behind_the_reader_of_a_long_pass_arrives_with_the_next(
 def test_a_list_that_dies_and_goes_on_days_later_catches_what_changed_behind_it(connect: Connect) -> None:
     connection = connect(SUMMER, "item_groups")
     rows = sorted((connection.insert(GROUPS, f"row {number}") for number in range(8)), key=lambda row: row["ID"])
+    connection.sandbox.advance(seconds=2)
     connection.pages_of(2)
     connection.run(lambda _: len(connection.sandbox.calls(GROUPS)) < 3)
     connection.sandbox.advance(days=3)
@@ -300,6 +301,7 @@ def test_a_list_that_dies_and_goes_on_days_later_catches_what_changed_behind_it(
     connection.sandbox.advance(days=1)
     resumed = connection.run()
     assert len(resumed.records("item_groups")) < 8, "it goes on where it stopped"
+    assert "behind" in connection.texts("item_groups"), "and asks for what has changed since it began"
 
     connection.run()
 

@@ -265,7 +265,7 @@ def _check_characters(value: str, name: str) -> None:
 def token_file_beside(config_file: Path) -> Path:
     """Return the absolute path of the token file beside a configuration file, with a name of its own."""
     file = Path(os.path.abspath(config_file.expanduser()))
-    return file.with_name(f"{file.stem}.tokens.json")
+    return file.with_name(f"{file.name.removesuffix('.json')}.tokens.json")
 
 
 def _token_file(text: str | None) -> Path | None:

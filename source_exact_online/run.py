@@ -149,7 +149,7 @@ def _report(parsed: Namespace) -> int:
 def _check(config: Path) -> int:
     """Try a configuration, for a person at a terminal; return the exit code."""
     from source_exact_online.entrypoint import check
-    from source_exact_online.login.terminal import printable
+    from source_exact_online.words import printable
 
     problem = check(config)
     if problem is None:

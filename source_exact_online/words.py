@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Iterable
 
 
@@ -21,3 +22,8 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return what was probably meant by a name that is not known; known ones are in lower case, with underscores."""
     plain = re.sub(r"[\s-]", "_", name.lower())
     return next(iter(difflib.get_close_matches(plain, list(known), 1, 0.75)), None)
+
+
+def printable(text: str) -> str:
+    """Return a text without control characters, which could do anything to a terminal; lines and tabs stay."""
+    return "".join(character for character in text if character in "\n\t" or unicodedata.category(character) != "Cc")

@@ -40,8 +40,9 @@ class TestAnswersThatAreNoStrictJson:
             '{"access_token":"ac\u20access","refresh_token":"refresh!9","expires_in":"600"}',
             '{"access_token":"access-9","refresh_token":"refresh!9","expires_in":' + "9" * 5000 + "}",
             '{"access_token":"access-9","refresh_token":"refresh!9","expires_in":"600","x":' + DEEP,
+            '[{"access_token":"access-9","refresh_token":"refresh!9","expires_in":"600"}]',
         ],
-        ids=["tab", "bad escape", "line break", "half a pair", "not latin", "endless number", "deep"],
+        ids=["tab", "bad escape", "line break", "half a pair", "not latin", "endless number", "deep", "list"],
     )
     def test_a_refresh_token_that_came_keeps_the_login(self, body: str, tmp_path: Path) -> None:
         login = Login(tmp_path / "tokens.json")
@@ -53,6 +54,23 @@ class TestAnswersThatAreNoStrictJson:
         assert token in ("access-1", "access-9"), "an access token that no header can carry is not used"
         assert login.messages[0]["credentials"]["refresh_token"] == "refresh!9"
         assert login.again(configuration()).auth.get_access_token() == token
+
+    @pytest.mark.parametrize(
+        "rest",
+        ['"access_token":"acc\tess","expires_in":"600"', '"access_token":"access-9","expires_in":1e-300'],
+        ids=["no header can carry it", "it ends before it comes"],
+    )
+    def test_access_tokens_that_cannot_be_used_are_not_asked_for_without_end(self, rest: str, tmp_path: Path) -> None:
+        login = Login(tmp_path / "tokens.json")
+        login.server.faults += [Fault(200, f'{{"refresh_token":"refresh!{number}",{rest}}}') for number in range(9)]
+
+        with pytest.raises(AirbyteTracedException) as caught:
+            login.auth.get_access_token()
+
+        assert caught.value.failure_type is FailureType.transient_error
+        assert "no access token that can be used" in str(caught.value)
+        assert login.server.calls == 2
+        assert json.loads((tmp_path / "tokens.json").read_text())["refresh_token"] == "refresh!1"
 
     @pytest.mark.parametrize("refresh_token", ["half\\ud800pair", "half\\udc00pair"])
     def test_a_refresh_token_that_cannot_be_sent_is_none(self, refresh_token: str) -> None:
@@ -75,6 +93,25 @@ class TestAnswersThatAreNoStrictJson:
         else:
             with pytest.raises(AirbyteTracedException, match=r"tokens\.json is cut off or is no JSON"):
                 login.again(configuration()).auth.get_access_token()
+
+
+class TestMomentsThatNoCalendarHas:
+    @pytest.mark.parametrize(
+        "moment",
+        ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "9999-12-31T23:59:59Z"],
+    )
+    def test_in_a_configuration_or_a_token_file_they_are_none(self, moment: str, tmp_path: Path) -> None:
+        config = configuration()
+        config["credentials"].update(access_token="access-of-old", token_expiry_date=moment)
+        login = Login(tmp_path / "tokens.json", config=config)
+        assert login.auth.get_access_token() == "access-1"
+
+        for name in ("expires_at", "refreshed_at"):
+            record = json.loads((tmp_path / "tokens.json").read_text())
+            (tmp_path / "tokens.json").write_text(json.dumps({**record, name: moment}))
+            with pytest.raises(AirbyteTracedException, match="lacks parts of the token record"):
+                login.again(configuration()).auth.get_access_token()
+            (tmp_path / "tokens.json").write_text(json.dumps(record))
 
 
 class TestConfigurationsThatCannotBeHandedBack:

@@ -187,7 +187,7 @@ class TestStates:
 
     @pytest.mark.parametrize("state", [HELD, REFUSED, WAITING, GRACE, LOST])
     def test_new_tokens_end_whatever_there_was(self, state: RefreshState) -> None:
-        login = transitions.granted(state, issued("b")).login
+        login = transitions.granted(state, issued("b"), NOW).login
 
         assert isinstance(login, Held)
         assert login.tokens == issued("b")
@@ -208,7 +208,7 @@ class TestStates:
         assert after == RefreshState(Lost(Refused(issued(), early), "ReadTimeout"))
 
     def test_a_token_refused_in_place_of_a_refused_one_needs_a_person(self) -> None:
-        after = transitions.rejected(transitions.granted(REFUSED, issued("b")), "access-b", at(1).utc)
+        after = transitions.rejected(transitions.granted(REFUSED, issued("b"), NOW), "access-b", at(1).utc)
 
         assert isinstance(after.login, Dead)
 

@@ -13,7 +13,7 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_exact_online.auth.authenticator import ExactAuthenticator
-from source_exact_online.config import Config, check_shape, config_warnings, fits, parse_config
+from source_exact_online.config import Config, check_shape, config_warnings, fits, parse_config, token_file_beside
 from source_exact_online.source import SourceExactOnline
 from unit_tests.exact_fakes import SECRETS, raw_config
 from unit_tests.fake_clock import START
@@ -454,3 +454,11 @@ class TestValuesThatMadeItCrash:
         flow = SourceExactOnline().spec(None).advanced_auth.oauth_config_specification  # type: ignore[arg-type, union-attr]
         asked = flow.oauth_user_input_from_connector_config_specification["properties"]["site"]  # type: ignore[index, union-attr]
         assert asked["enum"] == specification()["properties"]["site"]["enum"]
+
+
+def test_configurations_that_differ_in_their_last_suffix_have_token_files_of_their_own(tmp_path: Path) -> None:
+    names = [
+        token_file_beside(tmp_path / name).name for name in ("books.json", "books.acme", "books.umbrella", "books")
+    ]
+
+    assert names == ["books.tokens.json", "books.acme.tokens.json", "books.umbrella.tokens.json", "books.tokens.json"]

@@ -243,6 +243,7 @@ def test_what_comes_after_a_damaged_page_is_read_by_the_next_run(
 ) -> None:
     one = List()
     broken = one.serve(api, clock, damage, times=MAX_ATTEMPTS)
+    api.serve(JOURNALS, lambda sent: page(one.pages[1] if "$skiptoken" in sent.options else []))
 
     run = read(clock, configured("journals"), broken.state)
 

@@ -175,6 +175,44 @@ def test_tombstones_come_before_the_rows_of_the_same_sync(api: ScriptedApi, cloc
     ]
 
 
+def test_a_row_that_came_back_before_its_deletion_was_told_is_read_again(api: ScriptedApi, clock: FakeClock) -> None:
+    """The log is read before the rows: what is deleted and booked again between the two is told by the next run alone.
+
+    Log and feeds share one scale of row versions, so a deletion below the feed's position tells where to begin again.
+    """
+    first = first_sync(api, clock, "accounts")
+    api.on(LOG, page([]), page([deleted("a", ACCOUNT, 102)]))
+    api.on(ACCOUNTS, page([row("a", 103), row("b", 104)]))
+    second = read(clock, configured("accounts"), first.state)
+    api.on(ACCOUNTS, page([row("a", 103), row("b", 104)]))
+
+    third = read(clock, configured("accounts"), second.state)
+
+    assert api.asked(ACCOUNTS)[-1].filter == "Timestamp gt 102L"
+    assert [("_ab_cdc_deleted_at" in one, one["ID"]) for one in third.records("accounts")] == [
+        (True, "a"),
+        (False, "a"),
+        (False, "b"),
+    ]
+    assert third.position("accounts")["row_version"] == "104"
+
+
+def test_a_run_that_dies_between_log_and_rows_reads_what_came_back_in_the_next_one(
+    api: ScriptedApi, clock: FakeClock
+) -> None:
+    first = first_sync(api, clock, "accounts")
+    api.on(LOG, page([deleted("a", ACCOUNT, 99)]), page([]))
+    api.on(ACCOUNTS, *[refusal(500)] * 6)
+    broken = read(clock, configured("accounts"), first.state)
+    api.on(ACCOUNTS, page([row("a", 100)]))
+
+    run = read(clock, configured("accounts"), broken.state)
+
+    assert [one["ID"] for one in tombstones(broken, "accounts")] == ["a"]
+    assert api.asked(ACCOUNTS)[-1].filter == "Timestamp gt 99L"
+    assert run.keys("accounts") == ["a"]
+
+
 def test_the_position_in_the_log_moves_when_all_of_it_was_read(api: ScriptedApi, clock: FakeClock) -> None:
     first = first_sync(api, clock, "accounts")
     api.on(LOG, page([deleted("a", ACCOUNT, 900)], more="1"), *[refusal(500)] * 6, page([deleted("b", ACCOUNT, 101)]))
@@ -230,6 +268,21 @@ def test_a_log_that_is_forbidden_in_its_middle_is_incomplete_and_stops_no_rows(
     assert run.statuses == {"accounts": "INCOMPLETE"}
     assert run.position("accounts")["row_version"] == "102"
     assert "row_version" not in run.position("accounts")["deletions_read_until"], "it is to be read again"
+
+
+def test_switched_on_after_a_first_listing_broke_off_what_was_read_may_have_been_deleted(
+    api: ScriptedApi, clock: FakeClock
+) -> None:
+    """A feed in mid-listing knows its row version alone, so that nobody can tell which deletions are news."""
+    api.on(ACCOUNTS, page([row("a", 100)], more="100L"), *[refusal(500)] * 6)
+    broken = read(clock, configured("accounts"), read_deletions=False)
+    clock.advance(24 * 3600)
+    api.on(LOG, page([deleted("a", ACCOUNT, 101, "2025-03-03T10:30:00")]))
+
+    run = read(clock, configured("accounts"), broken.state)
+
+    assert broken.keys("accounts") == ["a"]
+    assert [one["ID"] for one in tombstones(run, "accounts")] == ["a"]
 
 
 def test_a_state_that_tells_no_reading_of_the_log_goes_back_to_the_last_listing(

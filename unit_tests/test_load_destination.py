@@ -58,6 +58,12 @@ def test_what_is_no_destination_is_refused_in_a_sentence(text: str) -> None:
         ("duckdb:books.duckdb?password=s3cret", "duckdb:books.duckdb?password=***"),
         ("dlt:snowflake://me:s3cret@host", "snowflake://me:***@host"),
         ("postgresql://me@host?password=s3cret", "postgresql://me@host?password=***"),
+        ("postgresql://host/books?user=me&passwd=s3cret", "postgresql://host/books?user=me&passwd=***"),
+        ("postgresql+psycopg2://me:s3cret@host/books", "postgresql+psycopg2://me:***@host/books"),
+        ("postgresql://domain/me:s3cret@host/books", "postgresql://domain/me:***@host/books"),
+        ("//me:s3cret@host/books", "//me:***@host/books"),
+        ("postgresql://me:s3cr[et@host/books", "postgresql://me:***@host/books is no address"),
+        ("postgresql://me:s3cret@host:port/books", "postgresql://me:***@host:port/books is no address"),
     ],
 )
 def test_what_is_refused_is_shown_without_its_password(text: str, shown: str) -> None:

@@ -93,6 +93,20 @@ def test_what_does_not_fit_into_a_narrow_terminal_is_left_out(
     assert out.getvalue() == f"\r  0:01 {shown}\x1b[K"
 
 
+def test_what_exact_says_moves_no_cursor() -> None:
+    out = Tty()
+    screen = Screen(out, Seconds())
+    log(screen, logging.WARNING, "No right \x1b]0;title\x07\x1b[2J.")
+    log(screen, logging.INFO, "Reading \x9b2J111.")
+    assert out.getvalue() == "Warning: No right ]0;title[2J.\n\r  0:00 Reading 2J111.\x1b[K"
+
+
+def test_nor_does_it_in_the_summary() -> None:
+    tally = Tally(["units"], failures={"units": "No \x1b[2Jright."})
+    assert "INCOMPLETE units: No [2Jright." in told(tally)
+    assert "INCOMPLETE: of Eve [2J." in told(Tally(["units"], error="of Eve \x1b[2J."))
+
+
 def told(tally: Tally) -> list[str]:
     return list(lines(tally, "exact.duckdb", 3.2, "ask: {sql}", "exact_online", "load again"))
 

@@ -581,6 +581,20 @@ def test_loopback_redirect_is_received_without_pasting(monkeypatch: pytest.Monke
     assert statuses == [404, 404, 200]
 
 
+def test_localhost_is_taken_where_another_program_listens_at_its_other_address() -> None:
+    with socket.socket(socket.AF_INET6) as other:
+        try:
+            other.bind(("::1", 0))
+        except OSError:
+            pytest.skip("this machine has no ::1")
+        other.listen()
+        port = other.getsockname()[1]
+        assert RedirectListener.open(f"http://localhost:{port}/callback", "s") is None
+    listener = RedirectListener.open(f"http://localhost:{port}/callback", "s")
+    assert listener is not None
+    listener.server_close()
+
+
 def test_taken_port_falls_back_to_pasting() -> None:
     first = RedirectListener.open("http://127.0.0.1:0/", "s")
     assert first is not None

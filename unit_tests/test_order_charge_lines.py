@@ -195,12 +195,13 @@ def test_a_full_refresh_lists_them_by_themselves(api: ScriptedApi, clock: FakeCl
 def test_a_listing_of_headers_is_resumed(api: ScriptedApi, clock: FakeClock, before: Run) -> None:
     api.on(HEADERS, page([order(line("a", "1"))], more="7"), *[refusal(500)] * 6, page([order(line("b", "2"))]))
     broken = sync(clock, before)
+    api.on(HEADERS, page([order(line("c", "3"))]))
 
     run = sync(clock, broken)
 
     assert broken.statuses == {STREAM: "INCOMPLETE"}
-    assert api.asked(HEADERS)[-1].options["$skiptoken"] == "7"
-    assert (broken.keys(STREAM), run.keys(STREAM)) == (["a"], ["b"])
+    assert api.asked(HEADERS)[-2].options["$skiptoken"] == "7"
+    assert (broken.keys(STREAM), run.keys(STREAM)) == (["a"], ["b", "c"])
 
 
 class TestWithoutExpansion:

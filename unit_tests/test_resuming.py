@@ -126,30 +126,63 @@ class TestFeeds:
 class TestLists:
     """They go on at the page that they had reached."""
 
-    @pytest.mark.parametrize("mode", ["incremental", "full_refresh"])
-    def test_a_list_goes_on_at_its_page(self, api: ScriptedApi, clock: FakeClock, mode: str) -> None:
+    @pytest.mark.parametrize(("mode", "changes"), [("incremental", [None]), ("full_refresh", [])])
+    def test_a_list_goes_on_at_its_page(
+        self, api: ScriptedApi, clock: FakeClock, mode: str, changes: list[None]
+    ) -> None:
         broken = broken_off(api, clock, JOURNALS, f"journals:{mode}")
         count = len(api.asked(JOURNALS))
-        api.on(JOURNALS, page([row("c")]))
+        api.on(JOURNALS, page([row("c")])).always(JOURNALS, page([]))
 
         run = read(clock, configured("journals", mode=mode), broken.state)
 
-        assert [one.options["$skiptoken"] for one in api.asked(JOURNALS)[count:]] == ["b"]
+        assert [one.options.get("$skiptoken") for one in api.asked(JOURNALS)[count:]] == ["b", *changes]
         assert run.keys("journals") == ["c"]
         assert run.statuses == {"journals": "COMPLETE"}
 
     def test_the_cursor_is_no_later_than_the_start_of_the_listing(self, api: ScriptedApi, clock: FakeClock) -> None:
         broken = broken_off(api, clock, JOURNALS, "journals")
         clock.advance(3 * 86_400)
-        api.on(JOURNALS, page([row("c", modified="2025-03-06T09:00:00")]))
+        api.on(JOURNALS, page([row("c", modified="2025-03-06T09:00:00")]), page([]))
 
         run = read(clock, configured("journals"), broken.state)
 
         assert run.position("journals")["cursor"] == "2025-03-03T10:00:00.000"
 
+    def test_what_changed_since_it_began_is_read_in_the_same_run(self, api: ScriptedApi, clock: FakeClock) -> None:
+        """A row of a page that was read before may have changed since: the run that is complete must have it."""
+        broken = broken_off(api, clock, JOURNALS, "journals")
+        clock.advance(3 * 3600)
+        count = len(api.asked(JOURNALS))
+        api.on(JOURNALS, page([row("c")]), page([row("a", Description="new")], more="a"), page([row("aa")]))
+
+        run = read(clock, configured("journals"), broken.state)
+
+        started_at = broken.position("journals")["in_progress"]["started_at"]
+        assert started_at == "2025-03-03T09:00:00.000+00:00"
+        assert api.asked(JOURNALS)[count + 1].filter == "Modified ge datetime'2025-03-03T10:00:00'"
+        assert run.keys("journals") == ["c", "a", "aa"]
+        assert run.statuses == {"journals": "COMPLETE"}
+        assert "in_progress" not in run.position("journals")
+        assert run.position("journals")["last_read_at"] == started_at
+
+    def test_a_run_that_dies_while_it_catches_up_does_so_in_the_next_one(
+        self, api: ScriptedApi, clock: FakeClock
+    ) -> None:
+        broken = broken_off(api, clock, JOURNALS, "journals")
+        api.on(JOURNALS, page([row("c")]), *[refusal(500)] * 6)
+        again = read(clock, configured("journals"), broken.state)
+        api.on(JOURNALS, page([row("c")]), page([row("a", Description="new")]))
+
+        run = read(clock, configured("journals"), again.state)
+
+        assert again.statuses == {"journals": "INCOMPLETE"}
+        assert run.keys("journals") == ["c", "a"]
+        assert run.statuses == {"journals": "COMPLETE"}
+
     def test_rows_of_the_pages_before_count_for_the_cursor(self, api: ScriptedApi, clock: FakeClock) -> None:
         broken = broken_off(api, clock, JOURNALS, "journals")
-        api.on(JOURNALS, page([row("c", modified="2024-01-01T09:00:00")]))
+        api.on(JOURNALS, page([row("c", modified="2024-01-01T09:00:00")]), page([]))
 
         run = read(clock, configured("journals"), broken.state)
 
@@ -170,9 +203,11 @@ class TestLists:
         api.on(JOURNALS, page([row("a", Code="A")], more="a"), *[refusal(500)] * 6, page([row("b", Code="B")]))
         broken = read(clock, configured("journals", columns=("ID", "Code")))
 
+        api.on(JOURNALS, page([]))
+
         run = read(clock, configured("journals"), broken.state)
 
-        assert api.asked(JOURNALS)[-1].options["$skiptoken"] == "a"
+        assert api.asked(JOURNALS)[-2].options["$skiptoken"] == "a"
         assert "Code" not in run.records("journals")[0]
 
     @pytest.mark.parametrize(

@@ -121,6 +121,15 @@ def test_the_name_outlives_refreshes_and_ends_with_the_login(
     assert "Alice" not in refused(alice.connection())
 
 
+def test_a_name_without_end_does_not_make_the_file_unreadable(alice: User) -> None:
+    login = alice.connection()
+    login.auth.get_access_token()
+
+    login.auth.remember_user("1" * 5_000_000, "A" * 5_000_000)
+
+    assert alice.connection().auth.get_access_token() == "access-1"
+
+
 def test_the_user_of_another_login_is_not_noted(alice: User, bob: User, token_file: Path) -> None:
     login = alice.connection()
     login.auth.get_access_token()

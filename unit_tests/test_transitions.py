@@ -72,8 +72,8 @@ def finished(found: InProgressListing) -> Event:
     return lambda position: transitions.listing_finished(position, found, AMSTERDAM)
 
 
-def log_read(found: InProgressListing) -> Event:
-    return lambda position: transitions.deletions_read(position, found)
+def log_read(found: InProgressListing, first: int | None = None) -> Event:
+    return lambda position: transitions.deletions_read(position, found, first)
 
 
 def loaded(moment: datetime = START) -> Event:
@@ -351,6 +351,18 @@ DELETIONS = [
         Position(in_progress=replace(HALFWAY, started_at=NOW - HOUR), deletions=DeletionsRead(NOW - HOUR)),
         "tracked in mid-listing -> from its start on",
     ),
+    case(
+        Position(refreshed_at=NOW - HOUR),
+        deletions_tracked(NOW),
+        Position(refreshed_at=NOW - HOUR, deletions=DeletionsRead(NOW - HOUR)),
+        "tracked after a part of a full refresh -> from its start on",
+    ),
+    case(
+        Position(row_version=70),
+        deletions_tracked(NOW),
+        Position(row_version=70, deletions=DeletionsRead(NOW, FIRST_ROW_VERSION)),
+        "tracked when rows were read nobody knows when -> all of the log",
+    ),
     case(KNOWN, deletions_tracked(NOW), KNOWN, "tracked already -> unchanged"),
     case(
         Position(deletions=DeletionsRead(NOW - HOUR)),
@@ -366,6 +378,24 @@ DELETIONS = [
     ),
     case(
         KNOWN, log_read(listing()), replace(KNOWN, deletions=DeletionsRead(NOW, 60)), "nothing was deleted -> read then"
+    ),
+    case(
+        KNOWN,
+        log_read(listing(row_version=90), 75),
+        replace(KNOWN, deletions=DeletionsRead(NOW, 90)),
+        "deleted after the last row that was read -> rows go on there",
+    ),
+    case(
+        KNOWN,
+        log_read(listing(row_version=90), 65),
+        replace(KNOWN, row_version=65, deletions=DeletionsRead(NOW, 90)),
+        "deleted before it -> rows from there on again, as the deleted one may have come back",
+    ),
+    case(
+        Position(cursor=MARCH),
+        log_read(listing(row_version=90), 65),
+        Position(cursor=MARCH, deletions=DeletionsRead(NOW, 90)),
+        "deleted from a list -> it has no row version",
     ),
     case(
         Position(),

@@ -14,7 +14,7 @@ from requests.auth import AuthBase
 from source_exact_online.auth.credentials import Credentials
 from source_exact_online.auth.refresh import Refresher
 from source_exact_online.auth.token_endpoint import TIMEOUT, TokenEndpoint
-from source_exact_online.auth.token_record import User
+from source_exact_online.auth.token_record import LONGEST_NAME, User
 from source_exact_online.clock import Clock, SleepInterruptedError, SystemClock
 from source_exact_online.config import Config
 from source_exact_online.sites import origin
@@ -94,14 +94,14 @@ class ExactAuthenticator(AuthBase):
         """Note in the token store whose login it holds, for the error of a connection whose login it held before.
 
         Args:
-            user_id: ``UserID`` of current/Me.
-            name: ``FullName`` of current/Me.
+            user_id: ``UserID`` of current/Me; cut where it is too long for one.
+            name: ``FullName`` of current/Me; likewise.
 
         Raises:
             AirbyteTracedException: the token store cannot be used (config error).
         """
         with self._lock, self._credentials.locked():
-            self._credentials.note_user(User(user_id, name))
+            self._credentials.note_user(User(user_id[:LONGEST_NAME], name[:LONGEST_NAME]))
 
     def shutdown(self, seconds: float = 8.0) -> None:
         """Let a refresh under way finish, and none begin any more: its answer must not get lost with the process.

@@ -119,7 +119,7 @@ class Refresher:
         if isinstance(answer, Granted):
             self._credentials.save(answer.tokens)
             logger.info("Exact Online gave a new access token; it is good until %s.", _utc(answer.tokens.expires_at))
-            return transitions.granted(self._state, answer.tokens)
+            return transitions.granted(self._state, answer.tokens, self._clock.now())
         if isinstance(answer, Lost):
             logger.warning("The answer to the token refresh was lost (%s); it is not repeated.", answer.reason)
             return transitions.answer_lost(self._state, answer.reason)

@@ -146,6 +146,7 @@ class RefreshState:
         too_early: answers "too early" in a row.
         refusals: answers since Exact last gave tokens here that it counts as errors, and that may pass.
         answer_missing: whether one of those answers may have been in place of new tokens.
+        unusable: whether the last new tokens had an access token that cannot be used.
     """
 
     login: NoTokens | Held | Refused | Waiting | Lost | Dead = NoTokens()
@@ -153,3 +154,4 @@ class RefreshState:
     too_early: int = 0
     refusals: int = 0
     answer_missing: bool = False
+    unusable: bool = False

@@ -171,10 +171,22 @@ def rejected(state: RefreshState, access_token: str, now: datetime) -> RefreshSt
     return replace(state, login=refused, too_early=0)
 
 
-def granted(state: RefreshState, tokens: Tokens) -> RefreshState:
-    """Return the state after new tokens have come."""
+def granted(state: RefreshState, tokens: Tokens, now: datetime) -> RefreshState:
+    """Return the state after new tokens have come. If no access token of two in a row can be used, the run must end.
+
+    Args:
+        state: before.
+        tokens: the new ones.
+        now: UTC.
+    """
     before = _before(state)
-    return RefreshState(Held(tokens, replaces_refused=isinstance(before, Refused) and before.early))
+    after = RefreshState(Held(tokens, replaces_refused=isinstance(before, Refused) and before.early))
+    if usable_token(after, now) is not None:
+        return after
+    if state.unusable:
+        message = "Exact Online's answers to the token refresh hold no access token that can be used. Try again later."
+        return ended(after, message)
+    return replace(after, unusable=True)
 
 
 def told_too_early(state: RefreshState, now: Instant) -> RefreshState:

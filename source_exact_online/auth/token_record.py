@@ -22,6 +22,9 @@ FORMAT = 1
 LONGEST_HISTORY = 4096
 """Earlier refresh tokens that are recognised; four weeks of refreshes every ten minutes without a pause."""
 
+LONGEST_NAME = 200
+"""Characters of a user's id or name that are kept: a record has to stay short enough to be read."""
+
 _ABOUT = "Tokens of one Exact Online login. Secret, and replaced at every refresh: do not copy or edit."
 
 

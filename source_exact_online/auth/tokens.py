@@ -33,6 +33,9 @@ IDLE_WARNING = timedelta(days=20)
 
 _FIELD = re.compile(r'"(access_token|refresh_token|expires_in)"\s*:\s*("(?:[^"\\]|\\.)*"|\d+(?=\s*[,}]))', re.DOTALL)
 
+_YEARS = range(1970, 9999)
+"""Years of moments that can be: with others, sums leave the calendar."""
+
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
 
 
@@ -103,7 +106,7 @@ def parse_life(value: object) -> float:
 
 
 def parse_moment(value: object) -> datetime | None:
-    """Return the moment of an ISO 8601 text; without a zone it counts as UTC; None where it is no such text."""
+    """Return the moment of an ISO 8601 text; without a zone it counts as UTC; None where it is none that can be."""
     if not isinstance(value, str) or not value.strip():
         return None
     text = value.strip()
@@ -113,9 +116,10 @@ def parse_moment(value: object) -> datetime | None:
     text = re.sub(r"\.(\d+)", lambda match: f".{match[1][:6]:0<6}", text)
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        moment = moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
+    except (ValueError, OverflowError):
         return None
-    return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
+    return moment if moment.year in _YEARS else None
 
 
 def complete_fields(body: bytes) -> dict[str, Any]:
@@ -127,12 +131,12 @@ def complete_fields(body: bytes) -> dict[str, Any]:
     try:
         answer = json.loads(text, strict=False)
     except (ValueError, RecursionError):
-        return dict(_whole_fields(text))
-    return dict(answer) if isinstance(answer, Mapping) else {}
+        answer = None
+    return dict(answer) if isinstance(answer, Mapping) else dict(_whole_fields(text))
 
 
 def _whole_fields(text: str) -> Iterator[tuple[str, Any]]:
-    """Yield the fields that can be read in a text that is no JSON as a whole."""
+    """Yield the fields that can be read in a text that is no JSON object as a whole."""
     for name, value in _FIELD.findall(text):
         with suppress(ValueError):
             yield name, json.loads(value, strict=False)

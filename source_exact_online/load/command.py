@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from source_exact_online.command_line import LOAD_EXTRA
 from source_exact_online.load.errors import LoadError
+from source_exact_online.words import printable
 
 DLT_SETTINGS = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
@@ -33,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         return _load(args)
     except LoadError as error:
-        print(error, file=sys.stderr)
+        print(printable(str(error)), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Stopped. What was loaded stays; the next load goes on from there.", file=sys.stderr)

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import dlt
+from dlt.common.configuration.specs.exceptions import InvalidConnectionString
 from dlt.common.destination import Destination
 from dlt.destinations.impl.postgres.configuration import PostgresCredentials
 
@@ -107,12 +108,18 @@ def _duckdb(file: Path) -> Target:
 
 
 def _postgres(url: str) -> Target:
-    parts = urlsplit(url)
-    if not (parts.username and parts.hostname and parts.path.strip("/")):
+    try:
+        parts = urlsplit(url)
+        if not (parts.username and parts.hostname and parts.path.strip("/")):
+            raise LoadError(
+                f"{without_password(url)} lacks user, host or database: postgresql://user:password@host:5432/database."
+            )
+        credentials = PostgresCredentials(url)
+    except (ValueError, InvalidConnectionString):  # brackets or a port that make no sense
         raise LoadError(
-            f"{without_password(url)} lacks user, host or database: postgresql://user:password@host:5432/database."
-        )
-    credentials = PostgresCredentials(url)
+            f"{without_password(url)} is no address: postgresql://user:password@host:5432/database, with what is "
+            "special in a password written as in a URL (%40 for @)."
+        ) from None
     if credentials.password is None:
         credentials.password = os.environ.get("PGPASSWORD", "")  # without one, libpq looks into ~/.pgpass
     return Target(
@@ -146,5 +153,5 @@ def _replace_strategies(destination: Destination[Any, Any]) -> Sequence[str]:
 
 def without_password(text: str) -> str:
     """Return an address without its password, also where it is not quite an address."""
-    text = re.sub(r"^(\w+:?/*[^:@/]*):(?!/).*@", r"\1:***@", text, flags=re.DOTALL)
-    return re.sub(r"(?i)(password|pwd|token|secret|key)=[^&]*", r"\1=***", text)
+    text = re.sub(r"^([\w+.-]*:?/*[^:@]*):(?!/).*@", r"\1:***@", text, flags=re.DOTALL)
+    return re.sub(r"(?i)(password|passwd|pwd|token|secret|key)=[^&]*", r"\1=***", text)

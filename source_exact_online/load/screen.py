@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
+from source_exact_online.words import printable
+
 _INTERVAL = 0.2
 """Seconds between two changes of the line that moves."""
 
@@ -96,7 +98,7 @@ class ScreenLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show a line. Tables, which have several, are for a platform's log."""
-        text = self._clean(record.getMessage())
+        text = printable(self._clean(record.getMessage()))
         if record.levelno >= logging.WARNING:
             self._screen.say(f"{record.levelname.capitalize()}: {text}")
         elif "\n" not in text:

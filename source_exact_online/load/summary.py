@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from source_exact_online.words import counted
+from source_exact_online.words import counted, printable
 
 
 @dataclass(slots=True)
@@ -55,9 +55,10 @@ def lines(tally: Tally, place: str, seconds: float, query: str, dataset: str, co
         yield f"Nothing new in {counted(quiet, 'other stream' if touched else 'stream')}."
     for why in dict.fromkeys(tally.failures.values()):
         names = [name for name in tally.streams if tally.failures.get(name) == why]
-        yield f"INCOMPLETE {'all streams' if len(names) == len(tally.streams) > 1 else ', '.join(names)}: {why}"
+        which = "all streams" if len(names) == len(tally.streams) > 1 else ", ".join(names)
+        yield f"INCOMPLETE {which}: {printable(why)}"
     if tally.error and not tally.failures:
-        yield f"INCOMPLETE: {tally.error}"
+        yield f"INCOMPLETE: {printable(tally.error)}"
     if tally.failures or tally.error:
         yield "What was read is loaded. The next load goes on from there." if touched else "Nothing was loaded."
     elif touched:

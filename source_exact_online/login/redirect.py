@@ -79,6 +79,18 @@ def listens(redirect_uri: str) -> bool:
     return parts is not None and parts.scheme == "http" and is_loopback(parts.hostname)
 
 
+def _is_taken(redirect_uri: str) -> bool:
+    """Return whether another program listens where a browser looks for localhost first, and this one does not."""
+    parts = urlsplit(redirect_uri)
+    if parts.hostname != "localhost":
+        return False
+    try:
+        with socket.create_connection(("::1", parts.port or 80), REQUEST_SECONDS):
+            return True
+    except OSError:
+        return False
+
+
 def _split(url: str) -> SplitResult | None:
     """Return the parts of a URL, None where it is none."""
     try:
@@ -177,7 +189,7 @@ class RedirectListener(HTTPServer):
     @classmethod
     def open(cls, redirect_uri: str, state: str) -> RedirectListener | None:
         """Return a listener; None where the redirect does not lead to this program or the port is taken."""
-        if not listens(redirect_uri):
+        if not listens(redirect_uri) or _is_taken(redirect_uri):
             return None
         try:
             return cls(redirect_uri, state)

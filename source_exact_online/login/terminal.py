@@ -6,22 +6,17 @@ import getpass
 import os
 import select
 import sys
-import unicodedata
 import webbrowser
 from collections.abc import Mapping
 from typing import Protocol
 
 from source_exact_online.login.redirect import LoginError, RedirectListener
+from source_exact_online.words import printable
 
 _LOOK_UP_SECONDS = 0.5
 """Longest wait for a key: a Ctrl-C in the moment before a wait begins does not end it, only the next look does."""
 
 _NOBODY = "Nobody answers: run this in a terminal (in Docker with `docker run -it`)."
-
-
-def printable(text: str) -> str:
-    """Return a text without control characters, which could do anything to a terminal; lines and tabs stay."""
-    return "".join(character for character in text if character in "\n\t" or unicodedata.category(character) != "Cc")
 
 
 class Terminal(Protocol):

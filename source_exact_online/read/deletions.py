@@ -56,6 +56,7 @@ class TombstoneReader:
         state: state of the stream, in which deletions count; only read here.
         key: name of the division in that state.
         client: the API, for its clocks.
+        first: lowest row version of its entries so far.
     """
 
     stream: StreamDefinition
@@ -69,6 +70,7 @@ class TombstoneReader:
     proof: tuple[str, ...] = field(init=False)
     position: Position = field(init=False)
     row_version: int | None = field(init=False)
+    first: int | None = field(init=False, default=None)
     counts_as_readable: ClassVar[bool] = False
     owns_all: ClassVar[bool] = False
     full_refresh: ClassVar[bool] = False
@@ -110,6 +112,8 @@ class TombstoneReader:
 
     def records(self, rows: Sequence[Row], division: int, now_ms: float) -> Sequence[Record]:
         """Return tombstones; the present stands in for a date that the log does not tell."""
+        versions = (self.first, *(row.Timestamp for row in rows))
+        self.first = min((version for version in versions if version is not None), default=None)
         return [self._tombstone(row, division, now_ms) for row in rows]
 
     def _tombstone(self, row: Row, division: int, now_ms: float) -> Record:
@@ -124,7 +128,7 @@ class TombstoneReader:
 
     def after(self, listing: InProgressListing, *, finished: bool, ascending: bool) -> Position:
         """Return the position once the whole log has been read; before that it has not changed."""
-        return transitions.deletions_read(self.position, listing) if finished else self.position
+        return transitions.deletions_read(self.position, listing, self.first) if finished else self.position
 
     def warn_of_gap(self) -> None:
         """Warn if deletions may have gone from the log unread."""

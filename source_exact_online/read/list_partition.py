@@ -39,7 +39,7 @@ from source_exact_online.read.query import Query, Refusals, highest_modified
 from source_exact_online.read.records import RecordBatch, RepairLog
 from source_exact_online.read.stream_reader import Reader
 from source_exact_online.state import transitions
-from source_exact_online.state.position import InProgressListing
+from source_exact_online.state.position import InProgressListing, Position
 
 logger = logging.getLogger("airbyte.exact_online")
 
@@ -97,6 +97,8 @@ class ListPartition:
         self._links = FollowedLinks(self.context)
         self._asks_sync_timestamp = False
         self._is_resumed = False
+        self._goes_on = False
+        self._held_back: Sequence[tuple[str, str, Position]] | None = None
         self._last_version: int | None = None
         self._is_ascending = True
         self._recent_keys: deque[frozenset[object]] = deque(maxlen=PAGES_WITHOUT_NEWS)
@@ -145,7 +147,7 @@ class ListPartition:
         url = None if self._is_feed else self._page_to_go_on_from()
         if url is None:
             return self._begin()
-        self._is_resumed = True
+        self._is_resumed = self._goes_on = True
         return self._page_request(url)
 
     def _is_refreshed(self) -> bool:
@@ -178,6 +180,7 @@ class ListPartition:
             highest_modified=self._query.modified_when_listed(started_at),
         )
         self._links = FollowedLinks(self.context)
+        self._goes_on, self._held_back = False, None
         self._last_version, self._is_ascending = None, True
         url = self._query.sync_timestamp()
         if url is not None:
@@ -216,21 +219,41 @@ class ListPartition:
         self._repairs.warn(self.context.stream, self.division, found)
         self._is_resumed = False
         emitted_at = int(self._client.server_clock.local_ms())
-        return PageResult(
-            batches=[
-                RecordBatch.of(reader.name, reader.records(taken, self.division, now_ms), emitted_at)
-                for reader, taken in wanted
-            ],
-            positions=[
-                (
-                    reader.name,
-                    reader.key,
-                    reader.after(self._listing, finished=next_url is None, ascending=self._is_ascending),
-                )
-                for reader in self._readers
-            ],
-            finished=next_url is None,
-        )
+        batches = [
+            RecordBatch.of(reader.name, reader.records(taken, self.division, now_ms), emitted_at)
+            for reader, taken in wanted
+        ]
+        if self._held_back is not None:
+            positions = self._held_back if next_url is None else ()
+            return PageResult(batches, positions, finished=next_url is None)
+        ended = next_url is None
+        positions = [
+            (reader.name, reader.key, reader.after(self._listing, finished=ended, ascending=self._is_ascending))
+            for reader in self._readers
+        ]
+        if ended and self._goes_on and self._catch_up(self._listing.started_at):
+            self._held_back = positions
+            return PageResult(batches)
+        return PageResult(batches, positions, finished=ended)
+
+    def _catch_up(self, started_at: int) -> bool:
+        """Go on with what has changed since a listing began that an earlier run began; return whether that can be.
+
+        Rows of its first pages may have changed in the meantime, long before this run. They do not move the position:
+        the next run asks for them again, with the window for rows that were committed late.
+
+        Args:
+            started_at: start of that listing, epoch milliseconds.
+        """
+        if any(reader.full_refresh for reader in self._readers):
+            return False
+        url = self._query.changes_since(started_at)
+        if url is None:
+            return False
+        self._listing = InProgressListing(int(self._client.server_clock.now_ms()), full_refresh=False)
+        self._recent_keys.clear()
+        self._request = self._page_request(url)
+        return True
 
     def _look_at_versions(self, rows: Sequence[Row]) -> int | None:
         """Return the highest row version of a page, and take note of whether they have come in ascending order.

@@ -19,6 +19,7 @@ from source_exact_online.read.order_charge_lines import HeaderQuery
 from source_exact_online.read.records import RecordFormat
 from source_exact_online.read.stream_reader import Reader
 from source_exact_online.state import transitions
+from source_exact_online.state.position import Position
 
 logger = logging.getLogger("airbyte.exact_online")
 
@@ -94,6 +95,7 @@ class Query:
         if self._definition.header is not None:
             self._headers = HeaderQuery(client, division, self._definition, self._decoder)
         self._start_version: int | None = None
+        self._changed_since: int | None = None
         self._is_filtered = True
         self._demands_filter = self._definition.demands_filter
 
@@ -134,6 +136,19 @@ class Query:
 
     def first_page(self) -> str:
         """Return the URL of the listing's first page."""
+        self._changed_since = None
+        return self._page(self._condition())
+
+    def changes_since(self, started_at: int) -> str | None:
+        """Return the URL that lists what has changed since a moment; None where that cannot be asked for.
+
+        Args:
+            started_at: epoch milliseconds.
+        """
+        if self._definition.transport is not Transport.LIST or not self._is_filtered:
+            return None
+        clock = self._client.wall_clock
+        self._changed_since = transitions.first_modified(Position(cursor=clock.from_instant(started_at)), 0, clock)
         return self._page(self._condition())
 
     def goes_on_at(self, url: str) -> bool:
@@ -257,7 +272,7 @@ class Query:
             return years.first(self._definition.split_by_year, self._this_year())
         if self._definition.transport is Transport.SNAPSHOT or not self._is_filtered:
             return None
-        moments = [self._first_modified(reader) for reader in self._readers]
+        moments = [self._changed_since or self._first_modified(reader) for reader in self._readers]
         known = [moment for moment in moments if moment is not None]
         if len(known) == len(moments):
             return f"Modified ge {odata.datetime_literal(exact_time.from_milliseconds(min(known)))}"

@@ -112,7 +112,8 @@ def columns_chosen(position: Position, full_columns: bool) -> Position:
 def deletions_tracked(position: Position, now: int) -> Position:
     """Return the position from which on deletions count, if they did not before.
 
-    What a first listing reads may be deleted before it has ended, so they count from its start.
+    What a first listing reads may be deleted before it has ended, so they count from its start. Where rows were read
+    nobody knows when, as a feed in mid-listing does not tell, all of the log counts.
 
     Args:
         position: before.
@@ -121,7 +122,10 @@ def deletions_tracked(position: Position, now: int) -> Position:
     if position.deletions is not None:
         return position
     in_progress = None if position.in_progress is None else position.in_progress.started_at
-    return replace(position, deletions=DeletionsRead(position.last_read_at or in_progress or now))
+    since = position.last_read_at or in_progress or position.refreshed_at
+    if since is None and position.was_read:
+        return replace(position, deletions=DeletionsRead(now, FIRST_ROW_VERSION))
+    return replace(position, deletions=DeletionsRead(since or now))
 
 
 # -- during a listing ----------------------------------------------------------------------------------------------
@@ -200,15 +204,24 @@ def listing_finished(before: Position, listing: InProgressListing, clock: WallCl
     )
 
 
-def deletions_read(before: Position, listing: InProgressListing) -> Position:
+def deletions_read(before: Position, listing: InProgressListing, first: int | None = None) -> Position:
     """Return the position after the log of deleted rows has been read to its end.
+
+    A row that was deleted before the last one that was read may have been booked again under its key and read already:
+    its tombstone would bury it. Log and feeds share one scale of row versions, so that the feed begins again at the
+    first such deletion, and brings what came back after it.
 
     Args:
         before: position, in which deletions count.
         listing: of the log.
+        first: lowest row version of the stream's own entries in it; None if there are none.
     """
     known = None if before.deletions is None else before.deletions.row_version
-    return replace(before, deletions=DeletionsRead(listing.started_at, highest(known, listing.highest_row_version)))
+    row_version = before.row_version
+    if row_version is not None and first is not None:
+        row_version = min(row_version, first)
+    deletions = DeletionsRead(listing.started_at, highest(known, listing.highest_row_version))
+    return replace(before, row_version=row_version, deletions=deletions)
 
 
 def refresh_ended(position: Position) -> Position:
