@@ -30,7 +30,8 @@ START_SECONDS = 120
 NOW = os.environ.get("SANDBOX_NOW")
 """Moment at which the clock of every sandbox begins, ISO 8601; the machine's time where it is not set.
 
-It makes visible which tests depend on the time: `SANDBOX_NOW=2025-10-26T00:30:00Z make integration`.
+It makes visible which tests depend on the time: `SANDBOX_NOW=2025-10-26T00:30:00Z make integration`. It has to be past:
+the connector runs by the machine's time, and reads anew what a state has of the future.
 """
 
 SOME_OF_ALL = ("--size", "150", "--seed", "9", "--now", "2026-03-02T12:00:00Z", "--all-endpoints")

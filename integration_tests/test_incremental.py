@@ -81,6 +81,9 @@ def story(sandbox: Sandbox) -> Story:
     silent = rows_of(sandbox, "items", calm)[-1]
     sandbox.update(calm, "logistics/Items", silent["ID"], {"Description": "silently"}, touch_modified=False)
     deleted = {stream: [rows_of(sandbox, stream, calm)[2]] for stream in LOGGED}
+    (order,) = deleted["sales_orders"]  # its own lines go with it
+    others = (row for row in rows_of(sandbox, "sales_order_lines", calm) if row["OrderID"] != order["OrderID"])
+    deleted["sales_order_lines"] = [next(others)]
     for headers, lines in FAMILIES.items():
         header, header_key = rows_of(sandbox, headers, calm)[1], NAMED_KEYS[headers]
         deleted[headers] = [header]

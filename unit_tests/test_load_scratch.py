@@ -44,6 +44,25 @@ def test_what_a_killed_load_has_left_goes_with_the_next_one(temporary: Path) -> 
     assert list(temporary.iterdir()) == []
 
 
+DIES_CLEANING_UP = """
+import os
+from source_exact_online.load.scratch import scratch_folder
+rmdir = os.rmdir
+os.rmdir = lambda *folder, **options: (rmdir(*folder, **options), os.kill(os.getpid(), 9))
+with scratch_folder():
+    pass
+"""
+
+
+def test_what_a_load_has_left_that_was_killed_while_it_cleaned_up_goes_with_the_next_one(temporary: Path) -> None:
+    for program in (DIES, DIES_CLEANING_UP):
+        subprocess.run([sys.executable, "-c", program], env={"TMPDIR": str(temporary)}, check=False)
+    assert list(temporary.iterdir())
+    with scratch_folder():
+        pass
+    assert list(temporary.iterdir()) == []
+
+
 def test_what_another_load_still_uses_stays(temporary: Path) -> None:
     with scratch_folder() as other:
         (other / "rows.arrows").touch()

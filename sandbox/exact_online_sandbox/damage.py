@@ -96,7 +96,7 @@ def _among(lists: list[list[Row]], error: Row, place: int, document: Row) -> Non
     d = document["d"]
     if isinstance(d, dict):
         d.pop("__next", None)
-    if lists[0][0] is d:
+    if any(row is d for rows in lists for row in rows):
         document["d"] = error
         return
     for rows in lists:

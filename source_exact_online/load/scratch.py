@@ -18,6 +18,8 @@ _CONTENT = "content"
 """Made once the lock is held: a folder with it and without a holder belongs to nobody any more."""
 _NEVER_BEGUN = 24 * 3600
 """Age in seconds from which that also goes for a folder without it: its load died before it made it."""
+_GONE = ".gone"
+"""End of the name of a folder that is being removed, which may end half-way: without content it would look new."""
 
 
 @contextmanager
@@ -44,10 +46,12 @@ def _remove_abandoned(folder: Path, own: os.stat_result) -> None:
         found = folder.lstat()
         if not (stat.S_ISDIR(found.st_mode) and found.st_uid == own.st_uid):
             return
-        if not (folder / _CONTENT).is_dir() and own.st_mtime - found.st_mtime < _NEVER_BEGUN:
-            return
-        with FileLock(folder / _LOCK, timeout=0):
-            pass
+        if not folder.name.endswith(_GONE):
+            if not (folder / _CONTENT).is_dir() and own.st_mtime - found.st_mtime < _NEVER_BEGUN:
+                return
+            with FileLock(folder / _LOCK, timeout=0):
+                pass
+            folder = folder.rename(f"{folder}{_GONE}")
     except (OSError, Timeout):
         return
     shutil.rmtree(folder, ignore_errors=True)

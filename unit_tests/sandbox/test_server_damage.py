@@ -182,6 +182,17 @@ def test_expanded_rows_are_damaged(full: Caller) -> None:
     assert full.get(address).text.endswith(f'"value":"{ERROR_TEXT}"}}}}}}')
 
 
+def test_an_error_stands_among_expanded_rows_though_the_first_header_has_none(full: Caller) -> None:
+    first = "00000000-0000-0000-0000-000000000001"
+    full.box.store.insert(DIVISION, "salesorder/SalesOrders", {"OrderID": first}, at=NOW)
+    path, inside = "salesorder/SalesOrders", "SalesOrderLines"
+    full.box.faults.add({"kind": "error_row", "path": path, "count": 1, "inside": inside})
+
+    headers = full.get(f"{DIVISION}/{path}?$filter=Status eq null&$select=OrderID,{inside}/ID&$expand={inside}").rows
+
+    assert [[is_error(line) for line in header[inside]["results"]] for header in headers] == [[], [False, True, False]]
+
+
 def test_one_row_alone_is_damaged_too(full: Caller) -> None:
     row = full.get(LISTINGS["list"][1]).rows[0]
     address = f"{DIVISION}/crm/Contacts(guid'{row['ID']}')"
