@@ -235,6 +235,7 @@ class TestWithoutExpansion:
         assert len(warned) == 1
         assert HEADERS in warned[0]
         assert LINES in warned[0]
+        assert "(None)" not in warned[0], "it says why"
 
     def test_a_partial_page_counts_for_nothing(self, api: ScriptedApi, clock: FakeClock, before: Run) -> None:
         """Lines of earlier pages have been delivered, and are once more."""
