@@ -181,7 +181,7 @@ def test_a_row_that_came_back_before_its_deletion_was_told_is_read_again(api: Sc
     Log and feeds share one scale of row versions, so a deletion below the feed's position tells where to begin again.
     """
     first = first_sync(api, clock, "accounts")
-    api.on(LOG, page([]), page([deleted("a", ACCOUNT, 102)]))
+    api.on(LOG, page([]), page([deleted("a", ACCOUNT, 102, "2025-03-03T11:00:00")]))
     api.on(ACCOUNTS, page([row("a", 103), row("b", 104)]))
     second = read(clock, configured("accounts"), first.state)
     api.on(ACCOUNTS, page([row("a", 103), row("b", 104)]))
@@ -195,6 +195,20 @@ def test_a_row_that_came_back_before_its_deletion_was_told_is_read_again(api: Sc
         (False, "b"),
     ]
     assert third.position("accounts")["row_version"] == "104"
+
+
+@pytest.mark.parametrize(("when", "begins_at"), [("2025-03-03T09:59:00", 100), ("2025-03-03T10:00:00", 50)])
+def test_what_was_deleted_before_the_first_listing_is_no_reason_to_read_rows_again(
+    api: ScriptedApi, clock: FakeClock, when: str, begins_at: int
+) -> None:
+    """Its tombstones come for the sake of a clock that is not the one that it is taken for."""
+    first = first_sync(api, clock, "accounts")
+    api.on(LOG, page([deleted("x", ACCOUNT, 50, when)]))
+
+    run = read(clock, configured("accounts"), first.state)
+
+    assert [one["ID"] for one in tombstones(run, "accounts")] == ["x"]
+    assert api.asked(ACCOUNTS)[-1].filter == f"Timestamp gt {begins_at}L"
 
 
 def test_a_run_that_dies_between_log_and_rows_reads_what_came_back_in_the_next_one(

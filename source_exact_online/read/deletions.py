@@ -56,7 +56,7 @@ class TombstoneReader:
         state: state of the stream, in which deletions count; only read here.
         key: name of the division in that state.
         client: the API, for its clocks.
-        first: lowest row version of its entries so far.
+        first: lowest row version so far of its entries since rows were first read.
     """
 
     stream: StreamDefinition
@@ -112,9 +112,16 @@ class TombstoneReader:
 
     def records(self, rows: Sequence[Row], division: int, now_ms: float) -> Sequence[Record]:
         """Return tombstones; the present stands in for a date that the log does not tell."""
-        versions = (self.first, *(row.Timestamp for row in rows))
+        versions = (self.first, *(row.Timestamp for row in rows if self._is_since_first_read(row)))
         self.first = min((version for version in versions if version is not None), default=None)
         return [self._tombstone(row, division, now_ms) for row in rows]
+
+    def _is_since_first_read(self, row: Row) -> bool:
+        """Return whether an entry was made since rows were first read; the overlap brings others too."""
+        deletions = self.position.deletions
+        if deletions is None or deletions.row_version is not None or not row.DeletedDate:
+            return True
+        return datetime.fromisoformat(row.DeletedDate).timestamp() * 1000 >= deletions.read_at
 
     def _tombstone(self, row: Row, division: int, now_ms: float) -> Record:
         now = datetime.fromtimestamp(now_ms / 1000, tz=timezone.utc).isoformat(timespec="milliseconds")
