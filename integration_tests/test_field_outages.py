@@ -173,7 +173,10 @@ def test_a_firewall_that_refuses_one_listing_is_not_taken_for_a_right_that_is_mi
 def test_a_site_that_is_down_for_a_moment_is_waited_for_with_few_calls(
     retry_after: str | None, clear: Sandbox, peace: Run
 ) -> None:
-    """It goes down while the listings are read; those calls that are under way then find out, and one probe after."""
+    """It goes down while the listings are read; those calls that are under way then find out, and one probe after.
+
+    That it is the site shows when a second listing fails: until then the first worker goes on, and may ask again.
+    """
     workers, begins = 4, clear.now().astimezone(WALL_CLOCK)
     clear.fault(
         "maintenance",
@@ -186,7 +189,7 @@ def test_a_site_that_is_down_for_a_moment_is_waited_for_with_few_calls(
 
     assert_whole(run, peace, clear.divisions[:3])
     refused = [call for call in clear.calls() if call.status == 503]
-    assert 1 <= len(refused) <= workers + 1
+    assert 1 <= len(refused) <= workers + 2
     assert any("Waiting for Exact Online, which is down since" in line for line in run.logs("INFO"))
 
 

@@ -81,10 +81,11 @@ def test_they_cost_a_call_per_page_of_changed_headers(clean: Sandbox) -> None:
 def test_all_are_read_where_headers_do_not_show_them(kind: str, clean: Sandbox) -> None:
     first = read(clean)
     lines = clean.truth(LINES, clean.divisions[0])
-    change_lines(clean, lines[:1])
+    changed = lines[0]
+    change_lines(clean, [changed])
     clean.forget_calls()
     if kind == "some lines only":
-        clean.insert(clean.divisions[0], LINES, {"OrderID": lines[0]["OrderID"], "AmountDC": 12.5})
+        clean.insert(clean.divisions[0], LINES, {"OrderID": changed["OrderID"], "AmountDC": 12.5})
         clean.post("settings", page_sizes={"expanded": 1})
     else:
         clean.fault(kind, path=HEADERS)
@@ -101,4 +102,5 @@ def test_all_are_read_where_headers_do_not_show_them(kind: str, clean: Sandbox) 
     assert LINES in warning
     assert sum(call.endpoint == HEADERS for call in calls) == 1
     assert sum(call.endpoint == LINES for call in calls) == math.ceil(len(lines) / PAGE)
-    assert third.records(STREAM) == [], "the whole list counts as far as it was read"
+    again = {one["OrderID"] for one in third.records(STREAM)}
+    assert again <= {changed["OrderID"]}, "the whole list counts as far as it was read: to the second"
