@@ -193,6 +193,16 @@ class TestStates:
         assert login.tokens == issued("b")
         assert login.replaces_refused == (state in (REFUSED, WAITING))
 
+    def test_two_answers_in_a_row_without_a_usable_access_token_end_the_run_and_leave_the_login(self) -> None:
+        first = transitions.granted(HELD, Tokens("refresh-b"), NOW)
+        second = transitions.granted(first, Tokens("refresh-c"), NOW)
+
+        assert first == RefreshState(Held(Tokens("refresh-b")), unusable=True)
+        message = "Exact Online's answers to the token refresh hold no access token that can be used. Try again later."
+        dead = Dead(Tokens("refresh-c"), message, log_in_again=False, passes=True)
+        assert second == RefreshState(dead)
+        assert transitions.granted(first, issued("c"), NOW) == RefreshState(Held(issued("c")))
+
     def test_a_refusal_of_a_token_that_is_not_in_use_changes_nothing(self) -> None:
         for state in (RefreshState(), REFUSED, WAITING, DEAD):
             assert transitions.rejected(state, "access-a", NOW) is state
